@@ -1,0 +1,142 @@
+//! Why the core refuses. Our own stable numbers, in check order; `ouch_code` maps them to the wire.
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $number:literal => $ouch:literal),+ $(,)?) => {
+        /// A refusal. The number is stable and never reused; several reasons may share one OUCH code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u16)]
+        pub enum RejectReason { $($(#[$doc])* $name = $number),+ }
+
+        impl RejectReason {
+            /// Every reason, in check order.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// Our own number.
+            pub const fn number(self) -> u16 {
+                self as u16
+            }
+
+            /// From our own number.
+            pub const fn from_number(number: u16) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+
+            /// The reason in an OUCH Rejected message (ouch50.md §5).
+            pub const fn ouch_code(self) -> u16 {
+                match self {
+                    $(Self::$name => $ouch),+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Lengths or appendage syntax are wrong, or a tag is not allowed on the message.
+    Malformed = 1 => 0x000F,
+    /// Side letter unknown.
+    SideUnknown = 2 => 0x0009,
+    /// Quantity is zero.
+    QuantityZero = 3 => 0x0013,
+    /// Price is neither a limit price nor a market sentinel.
+    PriceOutOfRange = 4 => 0x001D,
+    /// Time in force letter unknown, or not allowed here.
+    TimeInForceUnknown = 5 => 0x000F,
+    /// Display letter unknown.
+    DisplayUnknown = 6 => 0x0003,
+    /// Capacity letter unknown.
+    CapacityUnknown = 7 => 0x000F,
+    /// Intermarket sweep letter is neither `Y` nor `N`.
+    SweepUnknown = 8 => 0x000F,
+    /// Cross type letter unknown.
+    CrossTypeUnknown = 9 => 0x0014,
+    /// Price type tag holds an unknown letter.
+    PriceTypeUnknown = 10 => 0x0005,
+    /// A flag tag holds an unknown letter.
+    TagValueUnknown = 11 => 0x000F,
+    /// AIQ strategy letter unknown, or AIQ group malformed.
+    AiqUnknown = 12 => 0x0040,
+    /// Retail handling instructions are not offered.
+    HandleInstUnsupported = 13 => 0x001A,
+    /// A stop price or a trail offset is zero or out of range.
+    StopPriceOutOfRange = 14 => 0x001D,
+    /// Minimum quantity above the quantity.
+    MinQtyAboveQuantity = 15 => 0x000D,
+    /// A time tag is missing, forbidden here or in the past.
+    ExpiryInvalid = 16 => 0x000F,
+    /// No instrument has this symbol.
+    SymbolUnknown = 17 => 0x0017,
+    /// The firm is not the account's, or its order entry is disabled.
+    FirmNotAuthorized = 18 => 0x000C,
+    /// The instrument is halted.
+    TradingHalted = 19 => 0x0007,
+    /// Quantity above the instrument's maximum.
+    QuantityAboveMax = 20 => 0x0013,
+    /// Quantity is no multiple of the lot.
+    QuantityNotOnLot = 21 => 0x0013,
+    /// Price is not on the tick grid.
+    PriceNotOnTick = 22 => 0x001D,
+    /// Stop price or trail offset is not on the tick grid.
+    StopPriceNotOnTick = 23 => 0x001D,
+    /// Minimum quantity on a displayed order that could rest.
+    MinQtyOnDisplayed = 24 => 0x000D,
+    /// Max floor together with what excludes it.
+    MaxFloorInvalid = 25 => 0x0004,
+    /// Post-only together with what excludes it.
+    PostOnlyInvalid = 26 => 0x000F,
+    /// The order type or the message is not offered by this venue (yet).
+    NotSupported = 27 => 0x000F,
+    /// Pegging is not offered (yet).
+    PegNotSupported = 28 => 0x0011,
+    /// Cross orders are not offered (yet).
+    CrossNotSupported = 29 => 0x0014,
+    /// Hidden or reserve orders are not offered (yet).
+    DisplayNotSupported = 30 => 0x0003,
+    /// Every slot for open orders is taken.
+    OrdersFull = 31 => 0x000A,
+    /// The table of channels is full.
+    ChannelsFull = 32 => 0x000A,
+    /// The venue is closing, or its disk is nearly full.
+    VenueClosing = 33 => 0x0002,
+}
+
+impl RejectReason {
+    /// True when the same request may succeed later without being changed.
+    pub const fn is_transient(self) -> bool {
+        match self {
+            Self::TradingHalted | Self::OrdersFull | Self::ChannelsFull | Self::VenueClosing => true,
+            Self::Malformed
+            | Self::SideUnknown
+            | Self::QuantityZero
+            | Self::PriceOutOfRange
+            | Self::TimeInForceUnknown
+            | Self::DisplayUnknown
+            | Self::CapacityUnknown
+            | Self::SweepUnknown
+            | Self::CrossTypeUnknown
+            | Self::PriceTypeUnknown
+            | Self::TagValueUnknown
+            | Self::AiqUnknown
+            | Self::HandleInstUnsupported
+            | Self::StopPriceOutOfRange
+            | Self::MinQtyAboveQuantity
+            | Self::ExpiryInvalid
+            | Self::SymbolUnknown
+            | Self::FirmNotAuthorized
+            | Self::QuantityAboveMax
+            | Self::QuantityNotOnLot
+            | Self::PriceNotOnTick
+            | Self::StopPriceNotOnTick
+            | Self::MinQtyOnDisplayed
+            | Self::MaxFloorInvalid
+            | Self::PostOnlyInvalid
+            | Self::NotSupported
+            | Self::PegNotSupported
+            | Self::CrossNotSupported
+            | Self::DisplayNotSupported => false,
+        }
+    }
+}
