@@ -1,1 +1,27 @@
-//! To be written.
+//! Sockets in, frames out: the `SoupBinTCP` order port with its session streams, and the WebSocket feed.
+//!
+//! [`edge::Edge`] is one thread's work (order port), [`feed::Feed`] another's; both are driven turn by turn by whoever
+//! owns the thread, and reach the rest of the venue only through the traits in [`ports`]. What a client has sent is never
+//! trusted; what leaves was durable before.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod clock;
+pub mod config;
+pub mod counters;
+pub mod edge;
+pub mod feed;
+pub mod listener;
+pub mod ports;
+pub mod reporter;
+
+pub use config::{EdgeConfig, FeedConfig};
+pub use counters::{EdgeCounters, FeedCounters};
+pub use edge::Edge;
+pub use feed::{Feed, Publisher, SnapshotAgent};
+pub use listener::{OpenError, WakeHandle};
+pub use ports::{
+    Clock, CommandPort, Credentials, DurableCursor, EdgePorts, EdgeTypes, EventPort, FeedPorts, FeedTypes, Full,
+    StreamFull, StreamRead, StreamStore, StreamWrite,
+};
+pub use reporter::{ReportError, ReportTimes, Reporter};
