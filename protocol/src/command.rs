@@ -4,11 +4,11 @@
 //! The edge makes client commands from OUCH messages ([`crate::ouch::inbound`]); the operator's configuration makes the
 //! rest. [`crate::record`] is the form on disk.
 
+use crate::RejectReason;
 use crate::types::{
     AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, Nanos, Owner, Price, Qty,
     Sequence, SessionName, Side, Symbol, SystemEventCode, TimeInForce, TradingState, UserRefNum,
 };
-use crate::RejectReason;
 
 /// One sequenced request. 128 bytes, so that a ring slot is two cache lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,14 @@
 //! An answer that echoes what the client sent (Accepted, Replaced, Rejected, Mass Cancel Response) is made from the event
 //! *and* its command: the event does not repeat the request.
 
+use crate::RejectReason;
 use crate::limits::EVENT_BYTES;
 use crate::types::{
     AccountId, AccountName, CancelReason, Capacity, CrossType, Firm, InstrumentId, LiquidityFlag, MatchNumber, Nanos,
     OrderRef, OrderState, Owner, Price, Qty, Sequence, SessionName, Side, Symbol, SystemEventCode, TradingState,
     UserRefNum,
 };
-use crate::RejectReason;
+use crate::wire::put_at;
 
 /// One thing that happened. 64 bytes: one cache line, one ring slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,4 +288,198 @@ pub enum EventBody {
         /// Which.
         code: SystemEventCode,
     },
+}
+
+impl Event {
+    /// The canonical bytes that the venue's event hash is made of: little-endian, unused bytes zero. `Details.matched`
+    /// is left out, because it is a reading of the live clock.
+    ///
+    /// ```text
+    ///  0 sequence (8)   8 ingress (8)   16 kind (1), then by kind, each packed behind the one before:
+    ///  1 Details          17 quantity_ahead (8)   25 for_maker   26 for_owner
+    ///  2 Accepted         17 owner  21 user_ref_num  25 quantity  29 price  33 order_ref (8)  41 instrument (2)
+    ///                     43 side  44 state  45 shown  46 firm (4)
+    ///  3 Replaced         17 owner  21 orig_user_ref_num  25 user_ref_num  29 quantity  33 price  37 order_ref (8)
+    ///                     45 old_order_ref (8)  53 instrument (2)  55 side  56 capacity  57 cross_type  58 state
+    ///                     59 shown  60 old_shown
+    ///  4 Rested           17 order_ref (8)  25 quantity  29 price  33 instrument (2)  35 side  36 shown  37 firm (4)
+    ///  5 Traded           17 match_number (8)  25 maker_ref (8)  33 quantity  37 price  41 maker
+    ///                     45 maker_user_ref_num  49 taker  53 taker_user_ref_num  57 instrument (2)  59 maker_side
+    ///                     60 maker_flag  61 taker_flag  62 maker_shown
+    ///  6 Canceled         17 owner  21 user_ref_num  25 quantity  29 leaves  33 order_ref (8)  41 instrument (2)
+    ///                     43 reason  44 shown
+    ///  7 Modified         17 owner  21 user_ref_num  25 quantity  29 removed  33 order_ref (8)  41 instrument (2)
+    ///                     43 side  44 shown
+    ///  8 Rejected         17 owner  21 user_ref_num  25 reason (2), our own number
+    ///  9 MassCancelTaken  17 owner  21 user_ref_num  25 firm (4)
+    /// 10 EntryDisabled    as 9
+    /// 11 EntryEnabled     as 9
+    /// 12 NextUserRefNum   17 owner  21 next
+    /// 13 VenueOpened      17 session (10)
+    /// 14 InstrumentListed 17 instrument (2)  19 symbol (8)  27 price_decimals  28 qty_decimals  29 tick  33 lot
+    ///                     37 max_qty
+    /// 15 TradingStateChanged   17 instrument (2)  19 state  20 reason (4)
+    /// 16 ShortSaleTestChanged  17 instrument (2)  19 action
+    /// 17 AccountOpened    17 account  21 name (6)  27 firm (4)
+    /// 18 SystemEvent      17 code
+    /// ```
+    /// Where no size is given, numbers have 4 bytes, letters and flags 1.
+    #[inline]
+    pub fn encode(&self) -> [u8; EVENT_BYTES] {
+        let mut bytes = [0; EVENT_BYTES];
+        let mut to = Packer { bytes: &mut bytes, at: 0 };
+        to.u64(self.sequence.0).u64(self.ingress.0);
+        self.body.pack(&mut to);
+        bytes
+    }
+}
+
+/// Packs values one behind the other. With constant positions, which they are once this is inlined, each is one store.
+struct Packer<'a> {
+    bytes: &'a mut [u8; EVENT_BYTES],
+    at: usize,
+}
+
+impl Packer<'_> {
+    #[inline]
+    fn put<const N: usize>(&mut self, value: [u8; N]) -> &mut Self {
+        put_at(self.bytes, self.at, value);
+        self.at += N;
+        self
+    }
+
+    #[inline]
+    fn u64(&mut self, value: u64) -> &mut Self {
+        self.put(value.to_le_bytes())
+    }
+
+    #[inline]
+    fn u32(&mut self, value: u32) -> &mut Self {
+        self.put(value.to_le_bytes())
+    }
+
+    #[inline]
+    fn u16(&mut self, value: u16) -> &mut Self {
+        self.put(value.to_le_bytes())
+    }
+
+    /// Kind, owner, number.
+    #[inline]
+    fn of(&mut self, kind: u8, owner: Owner, user_ref_num: UserRefNum) -> &mut Self {
+        self.put([kind]).u32(owner.to_bits()).u32(user_ref_num.0)
+    }
+}
+
+impl EventBody {
+    #[inline]
+    #[expect(clippy::too_many_lines, reason = "a flat list: one arm per kind")]
+    fn pack(&self, to: &mut Packer<'_>) {
+        match *self {
+            Self::Details { matched: _, quantity_ahead, for_maker, for_owner } => {
+                to.put([1]).u64(quantity_ahead).put([u8::from(for_maker), u8::from(for_owner)]);
+            }
+            Self::Accepted {
+                owner,
+                user_ref_num,
+                quantity,
+                price,
+                order_ref,
+                instrument,
+                side,
+                state,
+                shown,
+                firm,
+            } => {
+                to.of(2, owner, user_ref_num).u32(quantity.0).u32(price.0).u64(order_ref.0).u16(instrument.0);
+                to.put([side.letter(), state.letter(), shown as u8]).put(firm.0);
+            }
+            Self::Replaced {
+                owner,
+                orig_user_ref_num,
+                user_ref_num,
+                quantity,
+                price,
+                order_ref,
+                old_order_ref,
+                instrument,
+                side,
+                capacity,
+                cross_type,
+                state,
+                shown,
+                old_shown,
+            } => {
+                to.of(3, owner, orig_user_ref_num).u32(user_ref_num.0).u32(quantity.0).u32(price.0);
+                to.u64(order_ref.0).u64(old_order_ref.0).u16(instrument.0);
+                to.put([side.letter(), capacity.letter(), cross_type.letter(), state.letter()]);
+                to.put([shown as u8, u8::from(old_shown)]);
+            }
+            Self::Rested { order_ref, quantity, price, instrument, side, shown, firm } => {
+                to.put([4]).u64(order_ref.0).u32(quantity.0).u32(price.0).u16(instrument.0);
+                to.put([side.letter(), shown as u8]).put(firm.0);
+            }
+            Self::Traded {
+                match_number,
+                maker_ref,
+                quantity,
+                price,
+                maker,
+                maker_user_ref_num,
+                taker,
+                taker_user_ref_num,
+                instrument,
+                maker_side,
+                maker_flag,
+                taker_flag,
+                maker_shown,
+            } => {
+                to.put([5]).u64(match_number.0).u64(maker_ref.0).u32(quantity.0).u32(price.0);
+                to.u32(maker.to_bits()).u32(maker_user_ref_num.0).u32(taker.to_bits()).u32(taker_user_ref_num.0);
+                to.u16(instrument.0);
+                to.put([maker_side.letter(), maker_flag.letter(), taker_flag.letter(), u8::from(maker_shown)]);
+            }
+            Self::Canceled { owner, user_ref_num, quantity, leaves, order_ref, instrument, reason, shown } => {
+                to.of(6, owner, user_ref_num).u32(quantity.0).u32(leaves.0).u64(order_ref.0).u16(instrument.0);
+                to.put([reason.letter(), u8::from(shown)]);
+            }
+            Self::Modified { owner, user_ref_num, quantity, removed, order_ref, instrument, side, shown } => {
+                to.of(7, owner, user_ref_num).u32(quantity.0).u32(removed.0).u64(order_ref.0).u16(instrument.0);
+                to.put([side.letter(), u8::from(shown)]);
+            }
+            Self::Rejected { owner, user_ref_num, reason } => {
+                to.of(8, owner, user_ref_num).u16(reason.number());
+            }
+            Self::MassCancelTaken { owner, user_ref_num, firm } => {
+                to.of(9, owner, user_ref_num).put(firm.0);
+            }
+            Self::EntryDisabled { owner, user_ref_num, firm } => {
+                to.of(10, owner, user_ref_num).put(firm.0);
+            }
+            Self::EntryEnabled { owner, user_ref_num, firm } => {
+                to.of(11, owner, user_ref_num).put(firm.0);
+            }
+            Self::NextUserRefNum { owner, next } => {
+                to.of(12, owner, next);
+            }
+            Self::VenueOpened { session } => {
+                to.put([13]).put(session.0);
+            }
+            Self::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty } => {
+                to.put([14]).u16(instrument.0).put(symbol.0).put([price_decimals]).put(qty_decimals.to_le_bytes());
+                to.u32(tick.0).u32(lot.0).u32(max_qty.0);
+            }
+            Self::TradingStateChanged { instrument, state, reason } => {
+                to.put([15]).u16(instrument.0).put([state.letter()]).put(reason.0);
+            }
+            Self::ShortSaleTestChanged { instrument, action } => {
+                to.put([16]).u16(instrument.0).put([action]);
+            }
+            Self::AccountOpened { account, name, firm } => {
+                to.put([17]).u32(account.0).put(name.0).put(firm.0);
+            }
+            Self::SystemEvent { code } => {
+                to.put([18]).put([code.letter()]);
+            }
+        }
+    }
 }

@@ -17,9 +17,11 @@ pub mod record;
 pub mod reject;
 pub mod soupbin;
 pub mod types;
+mod wire;
 
 pub use command::{Command, CommandBody};
 pub use decode_error::DecodeError;
 pub use event::{Event, EventBody};
 pub use reject::RejectReason;
 pub use types::*;
+pub use wire::{FieldValue, FieldView};

@@ -6,7 +6,7 @@ pub const ACCOUNTS_MAX: u32 = 1 << 24;
 pub const INSTRUMENTS_MAX: usize = u16::MAX as usize;
 /// Default bound on the orders that one command may touch.
 pub const ORDERS_PER_COMMAND_MAX_DEFAULT: usize = 16_384;
-/// A SoupBinTCP packet: the length field, and the most it can count.
+/// A `SoupBinTCP` packet: the length field, and the most it can count.
 pub const SOUP_PACKET_BYTES_MAX: usize = 2 + u16::MAX as usize;
 /// The longest message that a client may send: fixed fields of Enter Order and an appendage with every tag once.
 pub const OUCH_INBOUND_BYTES_MAX: usize = 512;

@@ -230,7 +230,7 @@ text!(
     ClOrdId, 14
 );
 text!(
-    /// Name of a session, SoupBinTCP or MoldUDP64.
+    /// Name of a session, `SoupBinTCP` or `MoldUDP64`.
     SessionName, 10
 );
 

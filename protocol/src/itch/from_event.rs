@@ -1,0 +1,159 @@
+//! From events to the feed: each event that the feed speaks of becomes one `MoldUDP64` message block. Reads no book and
+//! keeps no state: what the feed must know of an order stands in the event (`shown`, `maker_shown`, `old_shown`).
+
+use super::messages::{
+    AddOrder, AddOrderAttributed, Header, OrderCancel, OrderDelete, OrderExecuted, OrderReplace, ShortSaleTest,
+    StockDirectory, StockTradingAction, SystemEvent, Trade,
+};
+use crate::event::{Event, EventBody, Shown};
+use crate::limits::ITCH_MESSAGE_BYTES_MAX;
+use crate::types::{Firm, InstrumentId, OrderRef, Price, Qty, Side, Symbol};
+use crate::wire::{Wire, put_at};
+
+/// The longest block: its length field and the longest message.
+pub const BLOCK_BYTES_MAX: usize = 2 + ITCH_MESSAGE_BYTES_MAX;
+
+/// Writes what the feed says of `event` to the front of `out`, as one message block (length, then the message); the bytes
+/// written, 0 when it says nothing. `symbol` names an instrument.
+#[inline]
+pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &mut [u8; BLOCK_BYTES_MAX]) -> usize {
+    let header = |instrument| Header {
+        stock_locate: instrument,
+        tracking_number: 0,
+        timestamp_ns: event.ingress.since_midnight(),
+    };
+    match event.body {
+        EventBody::Accepted { order_ref, quantity, price, instrument, side, shown, firm, .. }
+        | EventBody::Rested { order_ref, quantity, price, instrument, side, shown, firm } => {
+            let order = Shape { order_ref, quantity, price, side, shown, firm };
+            order.add(header(instrument), &symbol, out)
+        }
+        EventBody::Replaced { order_ref, old_order_ref, quantity, price, instrument, shown, old_shown, .. } => {
+            match (old_shown, shown) {
+                (false, _) => 0,
+                (true, Shown::No) => {
+                    block(OrderDelete { header: header(instrument), order_ref: old_order_ref }.to_bytes(), out)
+                }
+                (true, Shown::Anonymous | Shown::Attributed) => {
+                    let replace = OrderReplace {
+                        header: header(instrument),
+                        original_order_ref: old_order_ref,
+                        new_order_ref: order_ref,
+                        shares: quantity,
+                        price,
+                    };
+                    block(replace.to_bytes(), out)
+                }
+            }
+        }
+        EventBody::Traded { match_number, maker_ref, quantity, price, instrument, maker_shown, .. } => {
+            let header = header(instrument);
+            if maker_shown {
+                let executed = OrderExecuted { header, order_ref: maker_ref, executed_shares: quantity, match_number };
+                return block(executed.to_bytes(), out);
+            }
+            let (order_ref, side, stock) = (OrderRef(0), b'B', symbol(instrument));
+            block(Trade { header, order_ref, side, shares: quantity, stock, price, match_number }.to_bytes(), out)
+        }
+        EventBody::Canceled { quantity, leaves, order_ref, instrument, shown, .. } => {
+            reduce(header(instrument), order_ref, if shown { quantity } else { Qty::ZERO }, leaves, out)
+        }
+        EventBody::Modified { quantity, removed, order_ref, instrument, shown, .. } => {
+            reduce(header(instrument), order_ref, if shown { removed } else { Qty::ZERO }, quantity, out)
+        }
+        EventBody::InstrumentListed { instrument, symbol: stock, lot, .. } => {
+            block(directory(header(instrument), stock, lot).to_bytes(), out)
+        }
+        EventBody::TradingStateChanged { instrument, state, reason } => {
+            let (header, stock) = (header(instrument), symbol(instrument));
+            let trading_state = state.letter();
+            block(StockTradingAction { header, stock, trading_state, reserved: b' ', reason: reason.0 }.to_bytes(), out)
+        }
+        EventBody::ShortSaleTestChanged { instrument, action } => {
+            let (header, stock) = (header(instrument), symbol(instrument));
+            block(ShortSaleTest { header, stock, action }.to_bytes(), out)
+        }
+        EventBody::SystemEvent { code } => {
+            block(SystemEvent { header: header(InstrumentId(0)), event_code: code.letter() }.to_bytes(), out)
+        }
+        EventBody::Details { .. }
+        | EventBody::Rejected { .. }
+        | EventBody::MassCancelTaken { .. }
+        | EventBody::EntryDisabled { .. }
+        | EventBody::EntryEnabled { .. }
+        | EventBody::NextUserRefNum { .. }
+        | EventBody::VenueOpened { .. }
+        | EventBody::AccountOpened { .. } => 0,
+    }
+}
+
+/// An order that joins the displayed book.
+struct Shape {
+    order_ref: OrderRef,
+    quantity: Qty,
+    price: Price,
+    side: Side,
+    shown: Shown,
+    firm: Firm,
+}
+
+impl Shape {
+    #[inline]
+    fn add(&self, header: Header, symbol: impl Fn(InstrumentId) -> Symbol, out: &mut [u8; BLOCK_BYTES_MAX]) -> usize {
+        let Self { order_ref, quantity: shares, price, .. } = *self;
+        let side = self.side.book_letter();
+        match self.shown {
+            Shown::No => 0,
+            Shown::Anonymous => {
+                let stock = symbol(header.stock_locate);
+                block(AddOrder { header, order_ref, side, shares, stock, price }.to_bytes(), out)
+            }
+            Shown::Attributed => {
+                let (stock, attribution) = (symbol(header.stock_locate), self.firm);
+                block(AddOrderAttributed { header, order_ref, side, shares, stock, price, attribution }.to_bytes(), out)
+            }
+        }
+    }
+}
+
+/// Displayed quantity that was taken off without a trade: nothing when `removed` is 0.
+#[inline]
+fn reduce(header: Header, order_ref: OrderRef, removed: Qty, leaves: Qty, out: &mut [u8; BLOCK_BYTES_MAX]) -> usize {
+    if removed == Qty::ZERO {
+        0
+    } else if leaves == Qty::ZERO {
+        block(OrderDelete { header, order_ref }.to_bytes(), out)
+    } else {
+        block(OrderCancel { header, order_ref, canceled_shares: removed }.to_bytes(), out)
+    }
+}
+
+/// What the feed says of a new instrument: decimals and tick are in the directory document (widths.md §4).
+fn directory(header: Header, stock: Symbol, lot: Qty) -> StockDirectory {
+    StockDirectory {
+        header,
+        stock,
+        market_category: b' ',
+        financial_status: b' ',
+        round_lot_size: lot,
+        round_lots_only: if lot > Qty(1) { b'Y' } else { b'N' },
+        issue_classification: b'C',
+        issue_sub_type: *b"Z ",
+        authenticity: b'P',
+        short_sale_threshold: b' ',
+        ipo_flag: b' ',
+        luld_tier: b' ',
+        etp_flag: b'N',
+        etp_leverage_factor: 0,
+        inverse_indicator: b'N',
+    }
+}
+
+#[inline]
+fn block<const N: usize>(message: [u8; N], out: &mut [u8; BLOCK_BYTES_MAX]) -> usize {
+    const { assert!(N <= ITCH_MESSAGE_BYTES_MAX) };
+    let [.., high, low] = N.to_be_bytes();
+    u16::from_be_bytes([high, low]).write(out, 0);
+    put_at(out, 2, message);
+    2 + N
+}
