@@ -1,1 +1,3 @@
-//! To be written.
+//! The deterministic matching core, and the pinned runtime around it.
+
+pub mod core;

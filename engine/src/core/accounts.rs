@@ -1,0 +1,228 @@
+//! Accounts: the numbers they have used up, whether they may enter orders, and the list of what they have open.
+
+use super::book::slab::{AccountLink, NONE, Slab};
+use protocol::types::{AccountId, AccountName, Channel, Firm, Owner, UserRefNum};
+
+/// What every request reads. 16 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    /// Highest number used up on channel 0.
+    consumed: u32,
+    /// Oldest open order.
+    oldest: u32,
+    /// Newest open order.
+    newest: u32,
+    /// Open orders, and in the top bit whether entry is disabled.
+    open: u32,
+}
+
+const _: () = assert!(size_of::<Account>() == 16);
+
+const DISABLED: u32 = 1 << 31;
+
+impl Account {
+    /// Open orders.
+    pub(crate) fn open_orders(&self) -> u32 {
+        self.open & !DISABLED
+    }
+
+    /// New orders are refused.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.open & DISABLED != 0
+    }
+}
+
+/// What is asked rarely.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccountNames {
+    pub(crate) name: AccountName,
+    pub(crate) firm: Firm,
+}
+
+/// Whether a number may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// Not above the highest one used: a retransmission.
+    Stale,
+    /// It was fresh and is used up now.
+    Consumed,
+    /// Fresh, but there is no room for another channel.
+    ChannelsFull,
+}
+
+/// All accounts, and the channels other than 0.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    accounts: Vec<Account>,
+    names: Vec<AccountNames>,
+    accounts_max: usize,
+    /// (owner word, highest number used up), open addressing; the word 0 is free, and is no channel other than 0.
+    channels: Vec<(u32, u32)>,
+    channels_used: u32,
+    channels_max: u32,
+}
+
+impl Accounts {
+    /// Reserves everything.
+    pub(crate) fn new(accounts_max: u32, channels_max: u32) -> Self {
+        let capacity = (2 * channels_max as usize).next_power_of_two().max(2);
+        Self {
+            accounts: Vec::with_capacity(accounts_max as usize),
+            names: Vec::with_capacity(accounts_max as usize),
+            accounts_max: accounts_max as usize,
+            channels: vec![(0, 0); capacity],
+            channels_used: 0,
+            channels_max,
+        }
+    }
+
+    /// Adds an account. Its index is the number of accounts before.
+    pub(crate) fn open(&mut self, name: AccountName, firm: Firm) {
+        assert!(self.accounts.len() < self.accounts_max, "accounts_max is reached");
+        self.accounts.push(Account { consumed: 0, oldest: NONE, newest: NONE, open: 0 });
+        self.names.push(AccountNames { name, firm });
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// One account. It exists: the edge names an account only after its login.
+    pub(crate) fn account(&self, id: AccountId) -> &Account {
+        &self.accounts[id.0 as usize]
+    }
+
+    /// Its name and firm.
+    pub(crate) fn names(&self, id: AccountId) -> &AccountNames {
+        &self.names[id.0 as usize]
+    }
+
+    /// Allows or refuses new orders.
+    pub(crate) fn set_disabled(&mut self, id: AccountId, disabled: bool) {
+        let account = &mut self.accounts[id.0 as usize];
+        account.open = account.open_orders() | if disabled { DISABLED } else { 0 };
+    }
+
+    /// Highest number used up on a channel.
+    pub(crate) fn consumed(&self, owner: Owner) -> UserRefNum {
+        if owner.channel() == Channel(0) {
+            return UserRefNum(self.account(owner.account()).consumed);
+        }
+        let (word, consumed) = self.channels[self.channel_place(owner)];
+        UserRefNum(if word == 0 { 0 } else { consumed })
+    }
+
+    /// Uses a number up when it is fresh.
+    pub(crate) fn consume(&mut self, owner: Owner, number: UserRefNum) -> Freshness {
+        if owner.channel() != Channel(0) {
+            return self.consume_on_channel(owner, number);
+        }
+        let account = &mut self.accounts[owner.account().0 as usize];
+        if number.0 <= account.consumed {
+            return Freshness::Stale;
+        }
+        account.consumed = number.0;
+        Freshness::Consumed
+    }
+
+    fn consume_on_channel(&mut self, owner: Owner, number: UserRefNum) -> Freshness {
+        assert!((owner.account().0 as usize) < self.accounts.len());
+        let place = self.channel_place(owner);
+        let (word, consumed) = self.channels[place];
+        if number.0 <= if word == 0 { 0 } else { consumed } {
+            return Freshness::Stale;
+        }
+        if word == 0 {
+            if self.channels_used == self.channels_max {
+                return Freshness::ChannelsFull;
+            }
+            self.channels_used += 1;
+        }
+        self.channels[place] = (owner.to_bits(), number.0);
+        Freshness::Consumed
+    }
+
+    /// Where a channel is, or the free place where it would be.
+    fn channel_place(&self, owner: Owner) -> usize {
+        let mask = self.channels.len() - 1;
+        let hash = u64::from(owner.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+        let mut place = u32::from_le_bytes([hash[4], hash[5], hash[6], hash[7]]) as usize;
+        loop {
+            let (word, _) = self.channels[place & mask];
+            if word == 0 || word == owner.to_bits() {
+                return place & mask;
+            }
+            place += 1;
+        }
+    }
+
+    /// Channels other than 0 that used a number up, in order of (account, channel).
+    pub(crate) fn channels(&self) -> Vec<(Owner, UserRefNum)> {
+        let used = self.channels.iter().filter(|(word, _)| *word != 0);
+        let mut channels: Vec<_> =
+            used.map(|(word, consumed)| (Owner::from_bits(*word), UserRefNum(*consumed))).collect();
+        channels.sort_unstable();
+        channels
+    }
+
+    /// Appends an order to its account's list.
+    pub(crate) fn link(&mut self, slab: &mut Slab, slot: u32) {
+        let owner = slab.node(slot).owner();
+        let account = &mut self.accounts[owner.account().0 as usize];
+        let newest = account.newest;
+        slab.links[slot as usize] = AccountLink { older: newest, newer: NONE };
+        if newest == NONE {
+            account.oldest = slot;
+        } else {
+            slab.links[newest as usize].newer = slot;
+        }
+        account.newest = slot;
+        account.open += 1;
+    }
+
+    /// Takes an order out of its account's list.
+    pub(crate) fn unlink(&mut self, slab: &mut Slab, slot: u32) {
+        let owner = slab.node(slot).owner();
+        let account = &mut self.accounts[owner.account().0 as usize];
+        let AccountLink { older, newer } = slab.links[slot as usize];
+        if older == NONE {
+            account.oldest = newer;
+        } else {
+            slab.links[older as usize].newer = newer;
+        }
+        if newer == NONE {
+            account.newest = older;
+        } else {
+            slab.links[newer as usize].older = older;
+        }
+        account.open -= 1;
+    }
+
+    /// Oldest open order of an account, or [`NONE`].
+    pub(crate) fn oldest(&self, id: AccountId) -> u32 {
+        self.account(id).oldest
+    }
+
+    /// Walks an account's list and checks its links.
+    ///
+    /// # Errors
+    /// The first broken law, in words.
+    pub(crate) fn verify(&self, id: AccountId, slab: &Slab) -> Result<u32, String> {
+        let account = self.account(id);
+        let (mut slot, mut older, mut count, mut last_ref) = (account.oldest, NONE, 0, 0);
+        while slot != NONE {
+            let link = slab.links[slot as usize];
+            let order = slab.node(slot);
+            if link.older != older || order.owner().account() != id || order.order_ref().0 <= last_ref {
+                return Err(format!("account {id}: order {slot} is linked wrongly"));
+            }
+            (older, slot, last_ref) = (slot, link.newer, order.order_ref().0);
+            count += 1;
+        }
+        if account.newest != older || account.open_orders() != count {
+            return Err(format!("account {id}: {} open orders, {count} listed", account.open_orders()));
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,275 @@
+//! The matcher: what becomes of an order that passed the checks. Price-time priority, executions at the resting order's
+//! price, no recursion, at most `orders_per_command_max` resting orders touched by one aggressor.
+
+use super::Core;
+use super::book::ladder::{SideId, tick_of};
+use super::book::slab::{Cold, Node, OrderFlags};
+use super::sink::{EventSink, Out};
+use protocol::EventBody;
+use protocol::event::Shown;
+use protocol::types::{
+    CancelReason, Display, Firm, InstrumentId, LiquidityFlag, MatchNumber, Nanos, OrderRef, OrderState, Owner, Price,
+    Qty, UserRefNum,
+};
+
+/// An order on its way to the book, new or as a replacement.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) owner: Owner,
+    pub(crate) user_ref_num: UserRefNum,
+    pub(crate) order_ref: OrderRef,
+    pub(crate) instrument: InstrumentId,
+    /// The side it would rest on.
+    pub(crate) side: SideId,
+    /// Its key on that side; 0 for a market order.
+    pub(crate) key: u32,
+    /// The worst key on the other side that it trades with.
+    pub(crate) limit_key: u32,
+    /// Open quantity.
+    pub(crate) quantity: u32,
+    /// Least quantity that must trade at once, or nothing does; 0 = none.
+    pub(crate) min_qty: u32,
+    /// Nothing of it may rest.
+    pub(crate) is_immediate: bool,
+    pub(crate) flags: OrderFlags,
+    pub(crate) cold: Cold,
+}
+
+/// What an order will do, decided before the first change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Post-only that would take: accepted and cancelled.
+    PostOnly,
+    /// Ends without an execution.
+    Die,
+    /// Rests as it is.
+    Rest,
+    /// Takes first.
+    Trade,
+}
+
+impl Plan {
+    /// State in Accepted and Replaced.
+    pub(crate) fn state(self) -> OrderState {
+        match self {
+            Self::Die => OrderState::Dead,
+            Self::PostOnly | Self::Rest | Self::Trade => OrderState::Live,
+        }
+    }
+
+    /// How the whole order looks on the feed after its Accepted or Replaced.
+    pub(crate) fn shown(self, flags: OrderFlags) -> Shown {
+        match self {
+            Self::Rest => shown(flags.display()),
+            Self::PostOnly | Self::Die | Self::Trade => Shown::No,
+        }
+    }
+}
+
+/// How a resting order looks on the feed.
+pub(crate) fn shown(display: Display) -> Shown {
+    match display {
+        Display::Hidden => Shown::No,
+        Display::Visible => Shown::Anonymous,
+        Display::Attributable => Shown::Attributed,
+    }
+}
+
+impl Core {
+    /// Decides what an order will do.
+    pub(super) fn plan(&self, order: &Incoming) -> Plan {
+        let crosses = self.books.side(order.side ^ 1).best_key >= order.limit_key;
+        if !crosses {
+            return if order.is_immediate { Plan::Die } else { Plan::Rest };
+        }
+        if order.flags.post_only() {
+            return Plan::PostOnly;
+        }
+        if order.min_qty != 0 && !self.can_trade_at_once(order) {
+            return Plan::Die;
+        }
+        Plan::Trade
+    }
+
+    /// True when the resting orders within the limit, at most as many as one command may touch, hold the minimum
+    /// quantity together. Reads level totals, and single orders only on the level where the bound is reached.
+    fn can_trade_at_once(&self, order: &Incoming) -> bool {
+        if order.min_qty > order.quantity {
+            return false;
+        }
+        let wanted = u64::from(order.min_qty);
+        let (mut found, mut budget) = (0, self.orders_per_command_max());
+        for (key, level) in self.books.levels(order.side ^ 1) {
+            if key < order.limit_key {
+                return false;
+            }
+            for half in [level, level | 1] {
+                let node = self.books.slab.node(half);
+                if node.orders() <= budget {
+                    budget -= node.orders();
+                    found += node.total();
+                } else {
+                    let first = self.books.fifo(half).take(budget as usize);
+                    found += first.map(|slot| u64::from(self.books.slab.node(slot).leaves)).sum::<u64>();
+                    return found >= wanted;
+                }
+                if found >= wanted {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Does what was planned, after Accepted or Replaced was told.
+    pub(super) fn carry_out(&mut self, plan: Plan, order: &Incoming, out: &mut Out<'_, impl EventSink>) {
+        match plan {
+            Plan::Die => {}
+            Plan::Rest => self.rest(order, order.quantity, order.cold.done),
+            Plan::PostOnly => tell_end(order, order.quantity, CancelReason::PostOnly, out),
+            Plan::Trade => self.trade(order, out),
+        }
+    }
+
+    /// Takes what crosses; then the remainder rests or ends.
+    fn trade(&mut self, order: &Incoming, out: &mut Out<'_, impl EventSink>) {
+        let leaves = self.sweep(order, out);
+        if leaves == 0 {
+            return;
+        }
+        if self.books.side(order.side ^ 1).best_key >= order.limit_key {
+            // The bound on one command is reached while more could trade: it must not rest crossed.
+            return tell_end(order, leaves, CancelReason::Collar, out);
+        }
+        if order.is_immediate {
+            return tell_end(order, leaves, CancelReason::Immediate, out);
+        }
+        self.rest(order, leaves, order.cold.done + (order.quantity - leaves));
+        if order.flags.shown() {
+            out.push(self.rested(order, leaves));
+        }
+    }
+
+    /// Event: displayed quantity joined the book.
+    pub(super) fn rested(&self, order: &Incoming, leaves: u32) -> EventBody {
+        EventBody::Rested {
+            order_ref: order.order_ref,
+            quantity: Qty(leaves),
+            price: self.price_at(order.instrument, order.side, order.key),
+            instrument: order.instrument,
+            side: order.flags.side(),
+            shown: shown(order.flags.display()),
+            firm: self.firm_shown(order.owner, order.flags.display()),
+        }
+    }
+
+    /// Trades with the best resting orders, one after the other; gives what is left.
+    fn sweep(&mut self, order: &Incoming, out: &mut Out<'_, impl EventSink>) -> u32 {
+        let opposite = order.side ^ 1;
+        let mut leaves = order.quantity;
+        for _ in 0..self.orders_per_command_max() {
+            let best = *self.books.side(opposite);
+            if best.best_key < order.limit_key {
+                break;
+            }
+            let price = self.price_at(order.instrument, opposite, best.best_key);
+            let slot = self.books.first(best.best_level);
+            let maker = *self.books.slab.node(slot);
+            let quantity = maker.leaves.min(leaves);
+            self.tell_trade(order, &maker, (quantity, price), out);
+            leaves -= quantity;
+            if quantity == maker.leaves {
+                self.take_off(slot);
+            } else {
+                self.books.slab.reduce(slot, quantity);
+                self.books.slab.cold[slot as usize].done += quantity;
+            }
+            if leaves == 0 {
+                break;
+            }
+        }
+        leaves
+    }
+
+    #[inline]
+    fn tell_trade(
+        &mut self,
+        order: &Incoming,
+        maker: &Node,
+        (quantity, price): (u32, Price),
+        out: &mut Out<'_, impl EventSink>,
+    ) {
+        let flags = maker.flags();
+        let (for_maker, for_owner) = (flags.details(), order.flags.details());
+        if for_maker || for_owner {
+            out.push(EventBody::Details { matched: Nanos(0), quantity_ahead: 0, for_maker, for_owner });
+        }
+        self.matches += 1;
+        out.push(EventBody::Traded {
+            match_number: MatchNumber(self.matches),
+            maker_ref: maker.order_ref(),
+            quantity: Qty(quantity),
+            price,
+            maker: maker.owner(),
+            maker_user_ref_num: maker.user_ref_num(),
+            taker: order.owner,
+            taker_user_ref_num: order.user_ref_num,
+            instrument: order.instrument,
+            maker_side: flags.side(),
+            maker_flag: if flags.shown() { LiquidityFlag::Added } else { LiquidityFlag::AddedHidden },
+            taker_flag: LiquidityFlag::Removed,
+            maker_shown: flags.shown(),
+        });
+    }
+
+    /// Puts an order on the book, behind all others at its price.
+    fn rest(&mut self, order: &Incoming, leaves: u32, done: u32) {
+        let slab = &mut self.books.slab;
+        let slot = slab.take_order();
+        let node = slab.node_mut(slot);
+        node.owner = order.owner.to_bits();
+        node.user_ref_num = order.user_ref_num.0;
+        node.leaves = leaves;
+        node.wide = order.order_ref.0 << 8 | u64::from(order.flags.0);
+        slab.cold[slot as usize] = Cold { done, ..order.cold };
+        self.index.insert(order.owner.to_bits(), order.user_ref_num.0, slot);
+        self.accounts.link(slab, slot);
+        self.books.rest(order.side, order.key, slot, !order.flags.shown());
+    }
+
+    /// Takes an order off the book, the index and its account's list, and frees its slot.
+    pub(super) fn take_off(&mut self, slot: u32) {
+        let node = self.books.slab.node(slot);
+        self.index.remove(node.owner, node.user_ref_num, slot);
+        self.accounts.unlink(&mut self.books.slab, slot);
+        self.books.remove(slot);
+    }
+
+    /// The price of a key.
+    pub(super) fn price_at(&self, instrument: InstrumentId, side: SideId, key: u32) -> Price {
+        self.instruments.instrument(instrument).price_of(tick_of(side, key))
+    }
+
+    /// The name that goes to the feed.
+    pub(super) fn firm_shown(&self, owner: Owner, display: Display) -> Firm {
+        match display {
+            Display::Attributable => self.accounts.names(owner.account()).firm,
+            Display::Visible | Display::Hidden => Firm::BLANK,
+        }
+    }
+}
+
+/// Tells the end of an order that is not on the book.
+fn tell_end(order: &Incoming, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
+    out.details(order.flags.details(), 0);
+    out.push(EventBody::Canceled {
+        owner: order.owner,
+        user_ref_num: order.user_ref_num,
+        quantity: Qty(quantity),
+        leaves: Qty::ZERO,
+        order_ref: order.order_ref,
+        instrument: order.instrument,
+        reason,
+        shown: false,
+    });
+}

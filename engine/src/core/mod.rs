@@ -1,0 +1,232 @@
+//! The deterministic core: commands in, events out. The same commands give the same events and the same state on any
+//! machine, in any build, with any batch boundaries.
+//!
+//! It reads no clock, no file, no socket and no random source, and starts no thread: time is the `ingress` of a command.
+//! All memory is reserved when `OpenVenue` is applied; after that nothing is allocated. What a client sends can make it
+//! answer or ignore, never panic; a broken law of our own, and an operator's command that contradicts the state, is an
+//! assertion.
+//!
+//! | File | Its step |
+//! |---|---|
+//! | `orders.rs` | Enter and Replace: number, checks, answer |
+//! | `validate.rs` | all refusals |
+//! | `matcher.rs` | trades and rests |
+//! | `requests.rs` | Cancel, Modify and the other requests of clients |
+//! | `book/` | price levels, orders, the index |
+//! | `accounts.rs`, `instruments.rs` | tables |
+//! | `snapshot.rs`, `view.rs` | state as bytes, and for reading |
+
+mod accounts;
+pub(crate) mod book;
+mod instruments;
+mod matcher;
+mod orders;
+mod requests;
+mod sink;
+mod snapshot;
+mod validate;
+mod view;
+
+pub use sink::{EventBuffer, EventSink, events_per_command_max};
+pub use snapshot::DecodeStateError;
+pub use view::{AccountView, InstrumentView, LevelView, OrderView};
+
+use accounts::Accounts;
+use book::Books;
+use book::index::OrderIndex;
+use instruments::Instruments;
+use protocol::command::OpenVenue;
+use protocol::types::{AccountId, Nanos, Sequence};
+use protocol::{Command, CommandBody, EventBody};
+use sink::Out;
+
+/// The state of a venue, and the one way to change it. Owned by one thread.
+#[derive(Debug)]
+pub struct Core {
+    last_sequence: Sequence,
+    last_ingress: Nanos,
+    venue: Option<OpenVenue>,
+    accounts: Accounts,
+    instruments: Instruments,
+    books: Books,
+    index: OrderIndex,
+    /// Order references given so far.
+    order_refs: u64,
+    /// Match numbers given so far.
+    matches: u64,
+}
+
+impl Core {
+    /// An empty venue at sequence 0. Its memory is reserved when `OpenVenue` is applied.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            last_sequence: Sequence::ZERO,
+            last_ingress: Nanos(0),
+            venue: None,
+            accounts: Accounts::new(0, 0),
+            instruments: Instruments::new(0),
+            books: Books::new(0, 0),
+            index: OrderIndex::new(0),
+            order_refs: 0,
+            matches: 0,
+        }
+    }
+
+    /// Applies the next command and pushes what it did, in order; at most
+    /// [`events_per_command_max`]`(orders_per_command_max)` events.
+    ///
+    /// Asserts what the sequencer and the operator's side owe: the sequence is the last one plus 1, time does not go
+    /// back, the venue is opened first and once, accounts and instruments get the next index within the bounds of
+    /// `OpenVenue`, and a command names only accounts that exist.
+    pub fn apply(&mut self, command: &Command, events: &mut impl EventSink) {
+        assert!(command.sequence == self.last_sequence.next(), "commands come in sequence");
+        assert!(command.ingress >= self.last_ingress, "time does not go back");
+        self.last_sequence = command.sequence;
+        self.last_ingress = command.ingress;
+        let out = &mut Out::new(events, command.sequence, command.ingress);
+        match &command.body {
+            CommandBody::Enter(enter) => self.enter(enter, out),
+            CommandBody::Cancel(cancel) => self.cancel(cancel, out),
+            CommandBody::Replace(replace) => self.replace(replace, out),
+            CommandBody::Modify(modify) => self.modify(modify, out),
+            CommandBody::MassCancel(mass) => self.mass_cancel(mass, out),
+            CommandBody::DisableEntry(switch) => self.switch_entry(switch, true, out),
+            CommandBody::EnableEntry(switch) => self.switch_entry(switch, false, out),
+            CommandBody::Query(query) => self.query(*query, out),
+            CommandBody::Refuse(refuse) => self.refuse(refuse, out),
+            CommandBody::RefuseReplace(refuse) => self.refuse_replace(refuse, out),
+            CommandBody::OpenVenue(_)
+            | CommandBody::ListInstrument(_)
+            | CommandBody::SetTradingState(_)
+            | CommandBody::SetShortSaleTest(_)
+            | CommandBody::OpenAccount(_)
+            | CommandBody::SystemEvent(_) => self.operate(&command.body, out),
+        }
+    }
+
+    /// Commands of the operator's configuration.
+    #[cold]
+    fn operate(&mut self, body: &CommandBody, out: &mut Out<'_, impl EventSink>) {
+        match body {
+            CommandBody::OpenVenue(open) => {
+                assert!(self.venue.is_none(), "the venue is opened once");
+                self.reserve(open);
+                out.push(EventBody::VenueOpened { session: open.session });
+            }
+            CommandBody::ListInstrument(listed) => {
+                self.instruments.list(listed);
+                assert!(usize::from(listed.instrument.0) == self.instruments.count(), "instruments are counted from 1");
+                out.push(EventBody::InstrumentListed {
+                    instrument: listed.instrument,
+                    symbol: listed.symbol,
+                    price_decimals: listed.price_decimals,
+                    qty_decimals: listed.qty_decimals,
+                    tick: listed.tick,
+                    lot: listed.lot,
+                    max_qty: listed.max_qty,
+                });
+            }
+            CommandBody::SetTradingState(set) => {
+                self.instruments.instrument_mut(set.instrument).state = set.state;
+                out.push(EventBody::TradingStateChanged {
+                    instrument: set.instrument,
+                    state: set.state,
+                    reason: set.reason,
+                });
+            }
+            CommandBody::SetShortSaleTest(set) => {
+                self.instruments.terms_mut(set.instrument).short_sale_test = set.action;
+                out.push(EventBody::ShortSaleTestChanged { instrument: set.instrument, action: set.action });
+            }
+            CommandBody::OpenAccount(open) => {
+                assert!(open.account.0 as usize == self.accounts.count(), "accounts are counted from 0");
+                self.accounts.open(open.name, open.firm);
+                out.push(EventBody::AccountOpened { account: open.account, name: open.name, firm: open.firm });
+            }
+            CommandBody::SystemEvent(code) => out.push(EventBody::SystemEvent { code: *code }),
+            CommandBody::Enter(_)
+            | CommandBody::Replace(_)
+            | CommandBody::Cancel(_)
+            | CommandBody::Modify(_)
+            | CommandBody::MassCancel(_)
+            | CommandBody::DisableEntry(_)
+            | CommandBody::EnableEntry(_)
+            | CommandBody::Query(_)
+            | CommandBody::Refuse(_)
+            | CommandBody::RefuseReplace(_) => unreachable!("requests of clients have their own functions"),
+        }
+    }
+
+    /// Reserves all memory of a venue.
+    fn reserve(&mut self, open: &OpenVenue) {
+        assert!(open.orders_per_command_max >= 1, "a command may touch an order");
+        self.venue = Some(*open);
+        self.accounts = Accounts::new(open.accounts_max, open.channels_max);
+        self.instruments = Instruments::new(open.instruments_max);
+        self.books = Books::new(open.orders_max, open.instruments_max);
+        self.index = OrderIndex::new(open.orders_max);
+    }
+
+    /// Hints that `command` will be applied soon: what it will read is on its way to the cache then. Changes nothing.
+    pub fn prefetch(&self, command: &Command) {
+        // Not yet: the reads it would start are measured first.
+        let _ = command;
+    }
+
+    /// Sequence of the last command applied; 0 before the first.
+    pub fn last_sequence(&self) -> Sequence {
+        self.last_sequence
+    }
+
+    /// Ingress time of the last command applied; 0 before the first.
+    pub fn last_ingress(&self) -> Nanos {
+        self.last_ingress
+    }
+
+    fn orders_per_command_max(&self) -> u32 {
+        self.venue.as_ref().map_or(1, |venue| venue.orders_per_command_max)
+    }
+
+    /// Checks every law of the state, the slow way: for tests and the soak run.
+    ///
+    /// # Errors
+    /// The first broken law, in words.
+    pub fn verify(&self) -> Result<(), String> {
+        let mut resting = 0;
+        for instrument in 1..=self.instruments.count() {
+            let bid = u32::try_from(instrument << 1 | 1).map_err(|error| error.to_string())?;
+            for side in [bid, bid ^ 1] {
+                resting += self.books.verify_side(side)?.0;
+                for slot in self.books.orders(side) {
+                    let node = self.books.slab.node(slot);
+                    if self.find(node.owner(), node.user_ref_num()) != Some(slot) {
+                        return Err(format!("order {slot} rests and is not in the index"));
+                    }
+                }
+            }
+            let (bids, asks) = (self.books.side(bid).best_key, self.books.side(bid ^ 1).best_key);
+            if bids != 0 && asks != 0 && asks >= book::ladder::key_of(bid ^ 1, bids) {
+                return Err(format!("instrument {instrument} is crossed"));
+            }
+        }
+        let mut listed = 0;
+        for account in 0..self.accounts.count() {
+            let id = AccountId(u32::try_from(account).map_err(|error| error.to_string())?);
+            listed += self.accounts.verify(id, &self.books.slab)?;
+        }
+        let (on_slab, in_index) = (self.books.slab.orders(), self.index.count());
+        if resting != on_slab || listed != on_slab || in_index != on_slab as usize {
+            return Err(format!(
+                "{on_slab} orders on the slab, {resting} rest, {listed} listed, {in_index} in the index"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Core {
+    fn default() -> Self {
+        Self::new()
+    }
+}

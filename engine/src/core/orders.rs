@@ -1,0 +1,235 @@
+//! Enter and Replace: number, checks, answer, then the matcher (ouch50.md §3 and §6).
+
+use super::Core;
+use super::accounts::Freshness;
+use super::book::ladder::{key_of, side_id};
+use super::book::slab::{Cold, OrderFlags};
+use super::matcher::{Incoming, Plan, shown};
+use super::sink::{EventSink, Out};
+use super::validate::{ReplaceRefusal, Terms};
+use protocol::command::{EnterOrder, RefuseReplace, ReplaceOrder, TagSet};
+use protocol::event::Shown;
+use protocol::types::{CancelReason, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
+use protocol::{EventBody, RejectReason};
+
+impl Core {
+    /// A new order. A number that is not fresh is ignored.
+    pub(super) fn enter(&mut self, enter: &EnterOrder, out: &mut Out<'_, impl EventSink>) {
+        if !self.consume_or_answer(enter.owner, enter.user_ref_num, out) {
+            return;
+        }
+        match self.check_enter(enter, out.ingress()) {
+            Err(reason) => reject(enter.owner, enter.user_ref_num, reason, out),
+            Ok(tick) => {
+                let order = self.incoming(enter, tick);
+                let plan = self.plan(&order);
+                out.details(order.flags.details(), self.quantity_ahead(&order, plan));
+                let shown = plan.shown(order.flags);
+                out.push(EventBody::Accepted {
+                    owner: enter.owner,
+                    user_ref_num: enter.user_ref_num,
+                    quantity: enter.quantity,
+                    price: enter.price,
+                    order_ref: order.order_ref,
+                    instrument: enter.instrument,
+                    side: enter.side,
+                    state: plan.state(),
+                    shown,
+                    firm: if shown == Shown::Attributed {
+                        self.firm_shown(enter.owner, enter.display)
+                    } else {
+                        protocol::types::Firm::BLANK
+                    },
+                });
+                self.carry_out(plan, &order, out);
+            }
+        }
+    }
+
+    fn incoming(&mut self, enter: &EnterOrder, tick: Option<u32>) -> Incoming {
+        let side = side_id(enter.instrument.0, enter.side.is_buy());
+        Incoming {
+            owner: enter.owner,
+            user_ref_num: enter.user_ref_num,
+            order_ref: self.take_order_ref(),
+            instrument: enter.instrument,
+            side,
+            key: tick.map_or(0, |tick| key_of(side, tick)),
+            limit_key: tick.map_or(1, |tick| key_of(side ^ 1, tick)),
+            quantity: enter.quantity.0,
+            min_qty: min_qty(enter.time_in_force, enter.tags.min_qty, enter.quantity),
+            is_immediate: enter.time_in_force.is_immediate() || tick.is_none(),
+            flags: OrderFlags::new(enter.side, enter.display, enter.tags.report_details, enter.tags.post_only),
+            cold: Cold {
+                done: 0,
+                tags: enter.tags.present.0,
+                group_id: enter.tags.group_id,
+                cl_ord_id: enter.cl_ord_id,
+                time_in_force: enter.time_in_force,
+                capacity: enter.capacity,
+                cross_type: enter.cross_type,
+                customer_type: enter.tags.customer_type,
+                cancel_on_disconnect: enter.tags.cancel_on_disconnect,
+                sweep: enter.sweep,
+                reserved: [0; 2],
+            },
+        }
+    }
+
+    /// A Replace: ignored, or one of the outcomes 2 to 4 of ouch50.md §6.
+    pub(super) fn replace(&mut self, replace: &ReplaceOrder, out: &mut Out<'_, impl EventSink>) {
+        let Some(slot) = self.find_replaceable(replace.owner, replace.orig_user_ref_num, replace.user_ref_num) else {
+            return;
+        };
+        let original = *self.books.slab.node(slot);
+        let cold = self.books.slab.cold[slot as usize];
+        let instrument = self.instrument_of(slot);
+        let terms = Terms {
+            quantity: replace.quantity,
+            price: replace.price,
+            time_in_force: replace.time_in_force,
+            display: replace.display,
+            cross_type: cold.cross_type,
+            post_only: if replace.tags.present.has(TagSet::POST_ONLY) {
+                replace.tags.post_only
+            } else {
+                original.flags().post_only()
+            },
+            tags: &replace.tags,
+        };
+        match self.check_replace(replace, &terms, (instrument, original.flags().side()), out.ingress()) {
+            Err(ReplaceRefusal::CancelsOriginal) => self.cancel_whole(slot, CancelReason::User, out),
+            Err(ReplaceRefusal::Rejects(reason)) => {
+                self.accounts.consume(replace.owner, replace.user_ref_num);
+                reject(replace.owner, replace.user_ref_num, reason, out);
+            }
+            Ok(tick) => {
+                self.accounts.consume(replace.owner, replace.user_ref_num);
+                let order = self.replacement(replace, slot, terms.post_only, tick);
+                self.swap(replace, slot, &order, out);
+            }
+        }
+    }
+
+    /// The replacement as an order of its own. What its tags leave out is inherited.
+    fn replacement(&mut self, replace: &ReplaceOrder, slot: u32, post_only: bool, tick: Option<u32>) -> Incoming {
+        let node = *self.books.slab.node(slot);
+        let cold = self.books.slab.cold[slot as usize];
+        let instrument = self.instrument_of(slot);
+        let tags = &replace.tags;
+        let flags = node.flags();
+        let details = if tags.present.has(TagSet::REPORT_DETAILS) { tags.report_details } else { flags.details() };
+        let disconnect = tags.present.has(TagSet::CANCEL_ON_DISCONNECT);
+        let side = side_id(instrument.0, flags.side().is_buy());
+        let open = Qty(replace.quantity.0.saturating_sub(cold.done));
+        Incoming {
+            owner: replace.owner,
+            user_ref_num: replace.user_ref_num,
+            order_ref: self.take_order_ref(),
+            instrument,
+            side,
+            key: tick.map_or(0, |tick| key_of(side, tick)),
+            limit_key: tick.map_or(1, |tick| key_of(side ^ 1, tick)),
+            quantity: open.0,
+            min_qty: min_qty(replace.time_in_force, tags.min_qty, open),
+            is_immediate: replace.time_in_force.is_immediate() || tick.is_none(),
+            flags: OrderFlags::new(tags.side.unwrap_or(flags.side()), replace.display, details, post_only),
+            cold: Cold {
+                tags: tags.present.0,
+                cl_ord_id: replace.cl_ord_id,
+                time_in_force: replace.time_in_force,
+                cancel_on_disconnect: if disconnect { tags.cancel_on_disconnect } else { cold.cancel_on_disconnect },
+                sweep: replace.sweep,
+                ..cold
+            },
+        }
+    }
+
+    /// Takes the original off and lets the replacement do what it will.
+    fn swap(&mut self, replace: &ReplaceOrder, slot: u32, order: &Incoming, out: &mut Out<'_, impl EventSink>) {
+        let original = *self.books.slab.node(slot);
+        self.take_off(slot);
+        let plan = if order.quantity == 0 { Plan::Die } else { self.plan(order) };
+        let old_shown = original.flags().shown();
+        let now_shown = plan.shown(order.flags);
+        // ITCH U keeps the attribution: when that changes, the old order leaves the feed and the new one joins it.
+        let joins = now_shown != Shown::No && (!old_shown || now_shown != shown(original.flags().display()));
+        out.details(order.flags.details(), self.quantity_ahead(order, plan));
+        out.push(EventBody::Replaced {
+            owner: replace.owner,
+            orig_user_ref_num: replace.orig_user_ref_num,
+            user_ref_num: replace.user_ref_num,
+            quantity: Qty(order.quantity),
+            price: replace.price,
+            order_ref: order.order_ref,
+            old_order_ref: original.order_ref(),
+            instrument: order.instrument,
+            side: order.flags.side(),
+            capacity: order.cold.capacity,
+            cross_type: order.cold.cross_type,
+            state: plan.state(),
+            shown: if joins && old_shown { Shown::No } else { now_shown },
+            old_shown,
+        });
+        self.carry_out(plan, order, out);
+        if joins {
+            out.push(self.rested(order, order.quantity));
+        }
+    }
+
+    /// A Replace that the edge found invalid.
+    pub(super) fn refuse_replace(&mut self, refuse: &RefuseReplace, out: &mut Out<'_, impl EventSink>) {
+        if let Some(slot) = self.find_replaceable(refuse.owner, refuse.orig_user_ref_num, refuse.user_ref_num) {
+            self.cancel_whole(slot, CancelReason::User, out);
+        }
+    }
+
+    /// The live order that a Replace names, when the number of the replacement may be used.
+    fn find_replaceable(&self, owner: Owner, original: UserRefNum, number: UserRefNum) -> Option<u32> {
+        let slot = self.find(owner, original)?;
+        (number > self.accounts.consumed(owner)).then_some(slot)
+    }
+
+    /// Uses up the number of a request that creates something. False when the request ends here: ignored, because the
+    /// number is not fresh, or rejected, because there is no room for another channel.
+    pub(super) fn consume_or_answer(
+        &mut self,
+        owner: Owner,
+        number: UserRefNum,
+        out: &mut Out<'_, impl EventSink>,
+    ) -> bool {
+        match self.accounts.consume(owner, number) {
+            Freshness::Consumed => true,
+            Freshness::Stale => false,
+            Freshness::ChannelsFull => {
+                reject(owner, number, RejectReason::ChannelsFull, out);
+                false
+            }
+        }
+    }
+
+    /// Displayed quantity before an order that is about to rest displayed; it is looked up only when it is asked for.
+    fn quantity_ahead(&self, order: &Incoming, plan: Plan) -> u64 {
+        if order.flags.details() && plan == Plan::Rest && order.flags.shown() {
+            self.books.displayed_at(order.side, order.key)
+        } else {
+            0
+        }
+    }
+
+    fn take_order_ref(&mut self) -> OrderRef {
+        self.order_refs += 1;
+        OrderRef(self.order_refs)
+    }
+}
+
+/// The quantity that must trade at once.
+fn min_qty(time_in_force: TimeInForce, tag: Qty, quantity: Qty) -> u32 {
+    if time_in_force == TimeInForce::Fok { quantity.0 } else { tag.0 }
+}
+
+/// Tells a refusal.
+#[cold]
+pub(super) fn reject(owner: Owner, user_ref_num: UserRefNum, reason: RejectReason, out: &mut Out<'_, impl EventSink>) {
+    out.push(EventBody::Rejected { owner, user_ref_num, reason });
+}

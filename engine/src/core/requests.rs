@@ -1,0 +1,186 @@
+//! Cancel, Modify, Mass Cancel, the entry switches, Query and Refuse (ouch50.md §6).
+
+use super::Core;
+use super::book::ladder;
+use super::book::slab::{NONE, Node};
+use super::orders::reject;
+use super::sink::{EventSink, Out};
+use protocol::command::{AccountQuery, CancelOrder, EntrySwitch, MassCancel, ModifyOrder, Refuse, TagSet};
+use protocol::types::{CancelReason, Firm, InstrumentId, Owner, Qty, Side, UserRefNum};
+use protocol::{EventBody, RejectReason};
+
+impl Core {
+    /// Reduces or cancels. Unknown, finished or not smaller: ignored. What stays keeps its priority.
+    pub(super) fn cancel(&mut self, cancel: &CancelOrder, out: &mut Out<'_, impl EventSink>) {
+        let Some(slot) = self.find(cancel.owner, cancel.user_ref_num) else {
+            return;
+        };
+        if cancel.quantity == Qty::ZERO {
+            return self.cancel_whole(slot, CancelReason::User, out);
+        }
+        let leaves = self.books.slab.node(slot).leaves;
+        let intended = cancel.quantity.0.saturating_sub(self.books.slab.cold[slot as usize].done);
+        if intended == 0 {
+            self.cancel_whole(slot, CancelReason::User, out);
+        } else if intended < leaves {
+            self.tell_canceled(slot, leaves - intended, CancelReason::User, out);
+            self.books.slab.reduce(slot, leaves - intended);
+        }
+    }
+
+    /// Takes all that is open off an order.
+    pub(super) fn cancel_whole(&mut self, slot: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
+        self.tell_canceled(slot, self.books.slab.node(slot).leaves, reason, out);
+        self.take_off(slot);
+    }
+
+    fn tell_canceled(&self, slot: u32, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
+        let node = self.books.slab.node(slot);
+        out.details(node.flags().details(), 0);
+        out.push(EventBody::Canceled {
+            owner: node.owner(),
+            user_ref_num: node.user_ref_num(),
+            quantity: Qty(quantity),
+            leaves: Qty(node.leaves - quantity),
+            order_ref: node.order_ref(),
+            instrument: self.instrument_of(slot),
+            reason,
+            shown: node.flags().shown(),
+        });
+    }
+
+    /// Changes the sell marking, or reduces, or both; ignored when a part of it is not allowed or nothing would change.
+    pub(super) fn modify(&mut self, modify: &ModifyOrder, out: &mut Out<'_, impl EventSink>) {
+        let Some(slot) = self.find(modify.owner, modify.user_ref_num) else {
+            return;
+        };
+        let node = *self.books.slab.node(slot);
+        let side = node.flags().side();
+        let intended = modify.quantity.0.saturating_sub(self.books.slab.cold[slot as usize].done);
+        let is_change = modify.side != side || intended < node.leaves;
+        if intended > node.leaves || !may_mark(side, modify.side) || !is_change {
+            return;
+        }
+        out.details(node.flags().details(), 0);
+        out.push(EventBody::Modified {
+            owner: modify.owner,
+            user_ref_num: modify.user_ref_num,
+            quantity: Qty(intended),
+            removed: Qty(node.leaves - intended),
+            order_ref: node.order_ref(),
+            instrument: self.instrument_of(slot),
+            side: modify.side,
+            shown: node.flags().shown(),
+        });
+        if intended == 0 {
+            return self.take_off(slot);
+        }
+        let flags = node.flags().with_side(modify.side);
+        self.books.slab.node_mut(slot).wide = node.order_ref().0 << 8 | u64::from(flags.0);
+        if intended < node.leaves {
+            self.books.slab.reduce(slot, node.leaves - intended);
+        }
+    }
+
+    /// Cancels what passes the filters, oldest first. An account with more open orders than one command may touch is
+    /// refused.
+    pub(super) fn mass_cancel(&mut self, mass: &MassCancel, out: &mut Out<'_, impl EventSink>) {
+        if !self.consume_or_answer(mass.owner, mass.user_ref_num, out) {
+            return;
+        }
+        match self.check_mass_cancel(mass) {
+            Err(reason) => reject(mass.owner, mass.user_ref_num, reason, out),
+            Ok(firm) => {
+                out.push(EventBody::MassCancelTaken { owner: mass.owner, user_ref_num: mass.user_ref_num, firm });
+                let mut slot = self.accounts.oldest(mass.owner.account());
+                while slot != NONE {
+                    let newer = self.books.slab.links[slot as usize].newer;
+                    if self.passes(mass, slot) {
+                        self.cancel_whole(slot, CancelReason::User, out);
+                    }
+                    slot = newer;
+                }
+            }
+        }
+    }
+
+    fn check_mass_cancel(&self, mass: &MassCancel) -> Result<Firm, RejectReason> {
+        if mass.instrument.is_some_and(|instrument| self.instruments.find(instrument).is_none()) {
+            return Err(RejectReason::SymbolUnknown);
+        }
+        let firm = self.own_firm(mass.owner, mass.firm)?;
+        if self.accounts.account(mass.owner.account()).open_orders() > self.orders_per_command_max() {
+            return Err(RejectReason::NotSupported);
+        }
+        Ok(firm)
+    }
+
+    fn passes(&self, mass: &MassCancel, slot: u32) -> bool {
+        let node: &Node = self.books.slab.node(slot);
+        let has = |tag| mass.present.has(tag);
+        mass.instrument.is_none_or(|instrument| instrument == self.instrument_of(slot))
+            && mass.side.is_none_or(|side| side == node.flags().side())
+            && (!has(TagSet::GROUP_ID) || mass.group_id == self.books.slab.cold[slot as usize].group_id)
+            && (!has(TagSet::USER_REF_IDX) || mass.owner == node.owner())
+    }
+
+    /// Disables or enables order entry. The answer echoes the firm of the request.
+    pub(super) fn switch_entry(&mut self, switch: &EntrySwitch, disable: bool, out: &mut Out<'_, impl EventSink>) {
+        if !self.consume_or_answer(switch.owner, switch.user_ref_num, out) {
+            return;
+        }
+        if let Err(reason) = self.own_firm(switch.owner, switch.firm) {
+            return reject(switch.owner, switch.user_ref_num, reason, out);
+        }
+        self.accounts.set_disabled(switch.owner.account(), disable);
+        let EntrySwitch { owner, user_ref_num, firm } = *switch;
+        out.push(if disable {
+            EventBody::EntryDisabled { owner, user_ref_num, firm }
+        } else {
+            EventBody::EntryEnabled { owner, user_ref_num, firm }
+        });
+    }
+
+    /// The firm that a request names, blank for the account's own; another firm's name is refused.
+    fn own_firm(&self, owner: Owner, firm: Firm) -> Result<Firm, RejectReason> {
+        let own = self.accounts.names(owner.account()).firm;
+        if firm == Firm::BLANK || firm == own { Ok(own) } else { Err(RejectReason::FirmNotAuthorized) }
+    }
+
+    /// Answers with the next number of the channel. Once 2^32 − 1 is used up there is none, and the answer repeats it.
+    pub(super) fn query(&self, query: AccountQuery, out: &mut Out<'_, impl EventSink>) {
+        let next = UserRefNum(self.accounts.consumed(query.owner).0.saturating_add(1));
+        out.push(EventBody::NextUserRefNum { owner: query.owner, next });
+    }
+
+    /// A request that the edge found invalid.
+    pub(super) fn refuse(&mut self, refuse: &Refuse, out: &mut Out<'_, impl EventSink>) {
+        if self.consume_or_answer(refuse.owner, refuse.user_ref_num, out) {
+            reject(refuse.owner, refuse.user_ref_num, refuse.reason, out);
+        }
+    }
+
+    /// The slot of a live order.
+    pub(super) fn find(&self, owner: Owner, number: UserRefNum) -> Option<u32> {
+        let slab = &self.books.slab;
+        self.index.find(owner.to_bits(), number.0, |slot| {
+            let node = slab.node(slot);
+            node.owner == owner.to_bits() && node.user_ref_num == number.0
+        })
+    }
+
+    /// The instrument that an order rests on.
+    pub(super) fn instrument_of(&self, slot: u32) -> InstrumentId {
+        let level = self.books.slab.node(slot).level;
+        InstrumentId(ladder::instrument_of(self.books.slab.node(level).side()))
+    }
+}
+
+/// Which sell markings may become which: the strict list of ouch50.md §6.
+fn may_mark(from: Side, to: Side) -> bool {
+    from == to
+        || matches!(
+            (from, to),
+            (Side::Sell, Side::SellShort | Side::SellShortExempt) | (Side::SellShortExempt, Side::SellShort)
+        )
+}

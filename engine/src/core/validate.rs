@@ -1,0 +1,226 @@
+//! What may become an order: every refusal that needs no book, in the order of [`RejectReason`] (venue-rules.md).
+//!
+//! All checks come before the first change. An order without optional rules passes a handful of comparisons; the rest is
+//! kept out of its way.
+
+use super::Core;
+use super::instruments::Instrument;
+use protocol::RejectReason;
+use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
+use protocol::types::{CrossType, Display, Firm, InstrumentId, Nanos, Owner, Price, Qty, Side, TimeInForce};
+
+/// Tags whose presence calls for the long checks.
+const RULED: u32 = TagSet::MIN_QTY.0
+    | TagSet::MAX_FLOOR.0
+    | TagSet::PRICE_TYPE.0
+    | TagSet::POST_ONLY.0
+    | TagSet::EXPIRE_TIME.0
+    | TagSet::HANDLE_INST.0
+    | TagSet::STOP_PRICE.0
+    | TagSet::STOP_TRIGGER.0
+    | TagSet::TRAIL_OFFSET.0
+    | TagSet::EXPIRE_AT.0;
+
+/// Seconds of a day: `ExpireTime` is below.
+const DAY_S: u32 = 86_400;
+
+/// What Enter and Replace have in common, with the inherited values of a Replace filled in.
+#[derive(Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) quantity: Qty,
+    pub(crate) price: Price,
+    pub(crate) time_in_force: TimeInForce,
+    pub(crate) display: Display,
+    pub(crate) cross_type: CrossType,
+    pub(crate) post_only: bool,
+    pub(crate) tags: &'a OrderTags,
+}
+
+impl<'a> Terms<'a> {
+    pub(crate) fn of_enter(enter: &'a EnterOrder) -> Self {
+        Self {
+            quantity: enter.quantity,
+            price: enter.price,
+            time_in_force: enter.time_in_force,
+            display: enter.display,
+            cross_type: enter.cross_type,
+            post_only: enter.tags.post_only,
+            tags: &enter.tags,
+        }
+    }
+
+    /// Nothing of it may rest.
+    pub(crate) fn is_immediate(&self) -> bool {
+        self.time_in_force.is_immediate() || self.price.is_market()
+    }
+
+    /// None of the long checks can fail.
+    fn is_plain(&self) -> bool {
+        self.tags.present.0 & RULED == 0
+            && !self.post_only
+            && self.cross_type == CrossType::Continuous
+            && !matches!(self.time_in_force, TimeInForce::Gtt | TimeInForce::Gtd)
+    }
+
+    /// Checks that need neither account nor instrument.
+    fn check_alone(&self, now: Nanos) -> Result<(), RejectReason> {
+        if !self.price.is_limit() && !self.price.is_market() {
+            return Err(RejectReason::PriceOutOfRange);
+        }
+        if self.is_plain() { Ok(()) } else { self.check_tags_alone(now) }
+    }
+
+    #[cold]
+    fn check_tags_alone(&self, now: Nanos) -> Result<(), RejectReason> {
+        let tags = self.tags;
+        let has = |tag| tags.present.has(tag);
+        if matches!(tags.handle_inst, b'O' | b'T' | b'Q' | b'R') {
+            return Err(RejectReason::HandleInstUnsupported);
+        }
+        let trail_fits = tags.trail_offset.is_limit();
+        if has(TagSet::STOP_PRICE) && !tags.stop_price.is_limit() || has(TagSet::TRAIL_OFFSET) && !trail_fits {
+            return Err(RejectReason::StopPriceOutOfRange);
+        }
+        if tags.min_qty > self.quantity {
+            return Err(RejectReason::MinQtyAboveQuantity);
+        }
+        let time_fits = has(TagSet::EXPIRE_TIME) == (self.time_in_force == TimeInForce::Gtt)
+            && tags.expire_time_s < DAY_S
+            && has(TagSet::EXPIRE_AT) == (self.time_in_force == TimeInForce::Gtd)
+            && (!has(TagSet::EXPIRE_AT) || tags.expire_at > now);
+        if time_fits { Ok(()) } else { Err(RejectReason::ExpiryInvalid) }
+    }
+
+    /// Checks against the instrument; gives the tick of a limit price.
+    fn check_on(&self, instrument: &Instrument) -> Result<Option<u32>, RejectReason> {
+        if self.quantity.0 > instrument.max_qty {
+            return Err(RejectReason::QuantityAboveMax);
+        }
+        if !instrument.is_on_lot(self.quantity) {
+            return Err(RejectReason::QuantityNotOnLot);
+        }
+        let tick = if self.price.is_market() {
+            None
+        } else {
+            Some(instrument.tick_of(self.price).ok_or(RejectReason::PriceNotOnTick)?)
+        };
+        if !self.is_plain() {
+            self.check_tags_on(instrument)?;
+        }
+        Ok(tick)
+    }
+
+    #[cold]
+    fn check_tags_on(&self, instrument: &Instrument) -> Result<(), RejectReason> {
+        let tags = self.tags;
+        let off_tick = |price| instrument.tick_of(price).is_none();
+        if off_tick(tags.stop_price) || off_tick(tags.trail_offset) {
+            return Err(RejectReason::StopPriceNotOnTick);
+        }
+        if tags.min_qty != Qty::ZERO && !self.is_immediate() && self.display != Display::Hidden {
+            return Err(RejectReason::MinQtyOnDisplayed);
+        }
+        if tags.max_floor != Qty::ZERO
+            && (tags.max_floor >= self.quantity || self.display == Display::Hidden || self.is_immediate())
+        {
+            return Err(RejectReason::MaxFloorInvalid);
+        }
+        if self.post_only && self.is_immediate() {
+            return Err(RejectReason::PostOnlyInvalid);
+        }
+        self.check_offered()
+    }
+
+    /// What the venue does not offer.
+    fn check_offered(&self) -> Result<(), RejectReason> {
+        let tags = self.tags;
+        let has = |tag| tags.present.has(tag);
+        let is_conditional = has(TagSet::STOP_PRICE) || has(TagSet::STOP_TRIGGER) || has(TagSet::TRAIL_OFFSET);
+        if is_conditional
+            || tags.max_floor != Qty::ZERO
+            || tags.handle_inst != b' '
+            || matches!(self.time_in_force, TimeInForce::Gtt | TimeInForce::Gtd)
+            || tags.min_qty != Qty::ZERO && !self.is_immediate()
+        {
+            return Err(RejectReason::NotSupported);
+        }
+        if tags.price_type != b'L' {
+            return Err(RejectReason::PegNotSupported);
+        }
+        if self.cross_type != CrossType::Continuous {
+            return Err(RejectReason::CrossNotSupported);
+        }
+        Ok(())
+    }
+}
+
+/// Why a Replace of a live order is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReplaceRefusal {
+    /// The replacement is invalid: the original is cancelled (ouch50.md §6, outcome 2).
+    CancelsOriginal,
+    /// Not now or not by this account: Rejected, the original stays (outcome 3).
+    Rejects(RejectReason),
+}
+
+impl From<RejectReason> for ReplaceRefusal {
+    fn from(_: RejectReason) -> Self {
+        Self::CancelsOriginal
+    }
+}
+
+impl Core {
+    /// Checks a new order, its number apart; gives the tick of a limit price.
+    pub(super) fn check_enter(&self, enter: &EnterOrder, now: Nanos) -> Result<Option<u32>, RejectReason> {
+        let terms = Terms::of_enter(enter);
+        if enter.quantity == Qty::ZERO {
+            return Err(RejectReason::QuantityZero);
+        }
+        terms.check_alone(now)?;
+        let instrument = self.instruments.find(enter.instrument).ok_or(RejectReason::SymbolUnknown)?;
+        self.check_firm(enter.owner, enter.tags.firm)?;
+        if !instrument.is_trading() {
+            return Err(RejectReason::TradingHalted);
+        }
+        let tick = terms.check_on(instrument)?;
+        if self.books.slab.is_full() && !terms.is_immediate() {
+            return Err(RejectReason::OrdersFull);
+        }
+        Ok(tick)
+    }
+
+    fn check_firm(&self, owner: Owner, firm: Firm) -> Result<(), RejectReason> {
+        let is_own = firm == Firm::BLANK || firm == self.accounts.names(owner.account()).firm;
+        if is_own && !self.accounts.account(owner.account()).is_disabled() {
+            Ok(())
+        } else {
+            Err(RejectReason::FirmNotAuthorized)
+        }
+    }
+
+    /// Checks the replacement of a live order; gives the tick of a limit price.
+    pub(super) fn check_replace(
+        &self,
+        replace: &ReplaceOrder,
+        terms: &Terms<'_>,
+        original: (InstrumentId, Side),
+        now: Nanos,
+    ) -> Result<Option<u32>, ReplaceRefusal> {
+        let (instrument, side) = original;
+        if replace.time_in_force == TimeInForce::AfterHours {
+            return Err(ReplaceRefusal::CancelsOriginal);
+        }
+        terms.check_alone(now)?;
+        if replace.tags.side.is_some_and(|marked| marked.is_buy() != side.is_buy()) {
+            return Err(ReplaceRefusal::CancelsOriginal);
+        }
+        if self.accounts.account(replace.owner.account()).is_disabled() {
+            return Err(ReplaceRefusal::Rejects(RejectReason::FirmNotAuthorized));
+        }
+        let instrument = self.instruments.instrument(instrument);
+        if !instrument.is_trading() {
+            return Err(ReplaceRefusal::Rejects(RejectReason::TradingHalted));
+        }
+        Ok(terms.check_on(instrument)?)
+    }
+}

@@ -1,0 +1,204 @@
+//! Read access for whoever shows or stores the state: snapshots, the ladder of an operator. Never on the hot path.
+
+use super::Core;
+use super::book::ladder::{SideId, instrument_of, side_id};
+use protocol::command::{ListInstrument, OpenVenue};
+use protocol::types::{
+    AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, OrderRef, Owner, Price, Qty,
+    Side, TimeInForce, TradingState, UserRefNum,
+};
+
+/// An account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountView {
+    /// Its index.
+    pub account: AccountId,
+    /// Its login name.
+    pub name: AccountName,
+    /// Its firm.
+    pub firm: Firm,
+    /// Highest number used up on channel 0.
+    pub consumed: UserRefNum,
+    /// New orders are refused.
+    pub entry_disabled: bool,
+    /// Open orders.
+    pub open_orders: u32,
+}
+
+/// An instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstrumentView {
+    /// As it was listed.
+    pub listed: ListInstrument,
+    /// Trading state.
+    pub state: TradingState,
+    /// Short-sale price test.
+    pub short_sale_test: u8,
+}
+
+/// A resting order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderView {
+    /// Account and channel.
+    pub owner: Owner,
+    /// Client's number.
+    pub user_ref_num: UserRefNum,
+    /// The venue's reference.
+    pub order_ref: OrderRef,
+    /// Instrument.
+    pub instrument: InstrumentId,
+    /// Side with marking.
+    pub side: Side,
+    /// Price.
+    pub price: Price,
+    /// Open quantity.
+    pub leaves_qty: Qty,
+    /// Executed over the whole replace chain.
+    pub cum_qty: Qty,
+    /// How it is shown.
+    pub display: Display,
+    /// Time in force.
+    pub time_in_force: TimeInForce,
+    /// Capacity.
+    pub capacity: Capacity,
+    /// Cross type.
+    pub cross_type: CrossType,
+    /// Text of the client.
+    pub cl_ord_id: ClOrdId,
+    /// Group for mass cancel.
+    pub group_id: u16,
+    /// Entered post-only.
+    pub post_only: bool,
+    /// Its owner asked for details.
+    pub report_details: bool,
+}
+
+/// A price level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LevelView {
+    /// Price.
+    pub price: Price,
+    /// Displayed quantity.
+    pub displayed_qty: u64,
+    /// Hidden quantity.
+    pub hidden_qty: u64,
+    /// Orders, displayed and hidden.
+    pub orders: u32,
+}
+
+impl Core {
+    /// The command that opened the venue.
+    pub fn venue(&self) -> Option<&OpenVenue> {
+        self.venue.as_ref()
+    }
+
+    /// Orders on all books.
+    pub fn open_orders(&self) -> u32 {
+        self.books.slab.orders()
+    }
+
+    /// Order references given so far: also the last one.
+    pub fn last_order_ref(&self) -> OrderRef {
+        OrderRef(self.order_refs)
+    }
+
+    /// Executions so far: also the last match number.
+    pub fn matches(&self) -> u64 {
+        self.matches
+    }
+
+    /// All accounts, by index.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountView> {
+        (0..).take(self.accounts.count()).map(AccountId).map(|account| {
+            let (hot, names) = (self.accounts.account(account), self.accounts.names(account));
+            AccountView {
+                account,
+                name: names.name,
+                firm: names.firm,
+                consumed: self.accounts.consumed(Owner::new(account, protocol::types::Channel(0))),
+                entry_disabled: hot.is_disabled(),
+                open_orders: hot.open_orders(),
+            }
+        })
+    }
+
+    /// Channels other than 0 that used a number up, by account and channel, with the highest number. Allocates.
+    pub fn channels(&self) -> impl Iterator<Item = (Owner, UserRefNum)> {
+        self.accounts.channels().into_iter()
+    }
+
+    /// All instruments, by index.
+    pub fn instruments(&self) -> impl Iterator<Item = InstrumentView> {
+        (1..).take(self.instruments.count()).map(InstrumentId).map(|id| {
+            let terms = self.instruments.terms(id);
+            InstrumentView {
+                listed: terms.listed,
+                state: self.instruments.instrument(id).state,
+                short_sale_test: terms.short_sale_test,
+            }
+        })
+    }
+
+    /// All resting orders: by instrument, bids before asks, best price first, displayed before hidden, oldest first.
+    pub fn orders(&self) -> impl Iterator<Item = OrderView> {
+        (1..)
+            .take(self.instruments.count())
+            .flat_map(|id| [side_id(id, true), side_id(id, false)])
+            .flat_map(|side| self.books.orders(side))
+            .map(|slot| self.order(slot))
+    }
+
+    fn order(&self, slot: u32) -> OrderView {
+        let node = self.books.slab.node(slot);
+        let level = self.books.slab.node(node.level);
+        let cold = &self.books.slab.cold[slot as usize];
+        let instrument = InstrumentId(instrument_of(level.side()));
+        OrderView {
+            owner: node.owner(),
+            user_ref_num: node.user_ref_num(),
+            order_ref: node.order_ref(),
+            instrument,
+            side: node.flags().side(),
+            price: self.price_at(instrument, level.side(), level.key()),
+            leaves_qty: Qty(node.leaves),
+            cum_qty: Qty(cold.done),
+            display: node.flags().display(),
+            time_in_force: cold.time_in_force,
+            capacity: cold.capacity,
+            cross_type: cold.cross_type,
+            cl_ord_id: cold.cl_ord_id,
+            group_id: cold.group_id,
+            post_only: node.flags().post_only(),
+            report_details: node.flags().details(),
+        }
+    }
+
+    /// The live order of this owner with this number.
+    pub fn find_order(&self, owner: Owner, user_ref_num: UserRefNum) -> Option<OrderView> {
+        self.find(owner, user_ref_num).map(|slot| self.order(slot))
+    }
+
+    /// Price levels of one side of a listed instrument, best first; none for any other index.
+    pub fn levels(&self, instrument: InstrumentId, is_buy: bool) -> impl Iterator<Item = LevelView> {
+        let side: Option<SideId> = self.instruments.find(instrument).map(|_| side_id(instrument.0, is_buy));
+        side.into_iter().flat_map(|side| self.books.levels(side)).map(move |(key, level)| {
+            let (displayed, hidden) = (self.books.slab.node(level), self.books.slab.node(level | 1));
+            LevelView {
+                price: self.price_at(instrument, side_id(instrument.0, is_buy), key),
+                displayed_qty: displayed.total(),
+                hidden_qty: hidden.total(),
+                orders: displayed.orders() + hidden.orders(),
+            }
+        })
+    }
+
+    /// Best price of one side, hidden orders included, and the level there.
+    pub fn best(&self, instrument: InstrumentId, is_buy: bool) -> Option<LevelView> {
+        self.levels(instrument, is_buy).next()
+    }
+
+    /// Best displayed price of one side, and the level there.
+    pub fn best_displayed(&self, instrument: InstrumentId, is_buy: bool) -> Option<LevelView> {
+        self.levels(instrument, is_buy).find(|level| level.displayed_qty != 0)
+    }
+}
