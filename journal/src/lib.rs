@@ -1,1 +1,34 @@
-//! To be written.
+//! Everything durable: the journal of commands ([`JournalWriter`], [`JournalReader`], [`verify`]), the streams of what was
+//! sent ([`StreamWriter`], [`StreamReader`]) and the data directory they live in ([`DataDir`]).
+//!
+//! Knows records and sequences, not books. The files are drawn in docs/journal-format.md.
+
+mod data_dir;
+mod error;
+mod format;
+mod mmap;
+mod preparer;
+mod reader;
+mod recovery;
+mod segment;
+mod stream;
+mod stream_index;
+mod verify;
+mod writer;
+
+pub use data_dir::{DataDir, DataDirError, DataPaths};
+pub use error::{
+    AppendError, Damage, DamageKind, FileError, FlushError, JournalError, OpenJournalError, OpenWriterError,
+};
+pub use format::{
+    BODY_BYTES_MAX, FORMAT_VERSION, HEADER_PAGE_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, SEGMENT_BYTES_MAX,
+    SEGMENT_BYTES_MIN, SegmentHeader,
+};
+pub use preparer::{PreparerThread, SegmentPreparer};
+pub use reader::{JournalReader, Record};
+pub use stream::{
+    RebuildReport, STREAM_FIRST_STEP_BYTES, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader,
+    StreamWriter,
+};
+pub use verify::{VerifyError, VerifyReport, verify};
+pub use writer::{JournalConfig, JournalWriter};

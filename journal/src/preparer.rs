@@ -1,0 +1,238 @@
+//! Keeps the slow parts of segments off the writer's thread: the next one is allocated and mapped before it is needed, and
+//! full ones are unmapped, cut and sealed. The two sides meet in two small queues and never wait for each other.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::error::FileError;
+use crate::format::Seal;
+use crate::mmap::{SegmentMap, allocate};
+use crate::recovery::seal_file;
+
+/// Full segments that may wait to be sealed; when as many wait, the writer seals the next one itself.
+const RETIRED_MAX: usize = 4;
+/// How long the helper thread sleeps when nobody wakes it.
+const NAP: Duration = Duration::from_millis(20);
+
+/// A segment without a name and a header yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+    pub(crate) map: SegmentMap,
+}
+
+/// A segment's file after its last record; shared until it is known to be on disk.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+    pub(crate) is_synced: AtomicBool,
+}
+
+/// A full segment.
+#[derive(Debug)]
+pub(crate) struct Retired {
+    pub(crate) written: Arc<Written>,
+    pub(crate) map: SegmentMap,
+    pub(crate) seal: Seal,
+}
+
+impl Retired {
+    /// Unmaps, cuts and seals it; afterwards it is on disk.
+    pub(crate) fn close(self) -> Result<(), FileError> {
+        drop(self.map);
+        seal_file(&self.written.file, &self.written.path, &self.seal)?;
+        self.written.is_synced.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// What writer and helper share.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    dir: PathBuf,
+    segment_bytes: u64,
+    ready: ArrayQueue<Prepared>,
+    retired: ArrayQueue<Retired>,
+    /// Numbers the prepared files, so that a name is used once per run.
+    prepared: AtomicU64,
+    /// Set by the writer when it ends; the helper then prepares no more.
+    closed: AtomicBool,
+    /// Held by whoever prepares or seals, never by the appending path.
+    work: Mutex<()>,
+    helper: OnceLock<Thread>,
+}
+
+impl Handover {
+    pub(crate) fn new(dir: &Path, segment_bytes: u64) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            segment_bytes,
+            ready: ArrayQueue::new(1),
+            retired: ArrayQueue::new(RETIRED_MAX),
+            prepared: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            work: Mutex::new(()),
+            helper: OnceLock::new(),
+        }
+    }
+
+    /// The segment that was allocated ahead, if there is one.
+    pub(crate) fn take_ready(&self) -> Option<Prepared> {
+        self.ready.pop()
+    }
+
+    /// Gives a full segment away; back when too many wait.
+    pub(crate) fn retire(&self, retired: Retired) -> Result<(), Retired> {
+        self.retired.push(retired)
+    }
+
+    /// Tells the helper thread, if there is one, that there is work.
+    pub(crate) fn wake(&self) {
+        if let Some(helper) = self.helper.get() {
+            helper.unpark();
+        }
+    }
+
+    /// Creates, allocates and maps a segment of zeros.
+    pub(crate) fn prepare(&self) -> Result<Prepared, FileError> {
+        let number = self.prepared.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(format!("prepare-{number}.tmp"));
+        let created = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
+        let file = created.map_err(FileError::at(&path, "create the segment"))?;
+        let mapped = allocate(&file, 0, self.segment_bytes).and_then(|()| SegmentMap::new(&file, self.segment_bytes));
+        match mapped {
+            Ok(map) => Ok(Prepared { file, path, map }),
+            Err(error) => {
+                discard(&path);
+                Err(FileError::at(&path, "allocate the segment")(error))
+            }
+        }
+    }
+
+    /// Ends the helper's work and does what it left: full segments are sealed, the unused one is deleted.
+    pub(crate) fn close(&self) -> Result<(), FileError> {
+        self.closed.store(true, Ordering::Release);
+        self.wake();
+        let _working = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(retired) = self.retired.pop() {
+            retired.close()?;
+        }
+        if let Some(unused) = self.ready.pop() {
+            discard(&unused.path);
+        }
+        Ok(())
+    }
+}
+
+/// Deletes a prepared file. When that fails the next start does it.
+fn discard(path: &Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(path = %path.display(), %error, "a prepared segment stays behind");
+    }
+}
+
+/// Does the slow work for one writer: called in turns by a housekeeping thread, or on a thread of its own. Dropping it is
+/// harmless: the writer then does the work itself, and counts it.
+#[derive(Debug)]
+pub struct SegmentPreparer {
+    shared: Arc<Handover>,
+}
+
+impl SegmentPreparer {
+    pub(crate) fn new(shared: Arc<Handover>) -> Self {
+        Self { shared }
+    }
+
+    /// One turn: seals the full segments, and allocates the next one if none is ready. True when there was something to
+    /// do. Takes as long as the disk does; never from a hot thread.
+    ///
+    /// # Errors
+    /// The disk is full or failing. The writer is not affected yet: it has the rest of its segment. Warn, and refuse new
+    /// work before [`crate::JournalWriter::room_bytes`] runs out; a failed turn may be repeated, as nothing that was
+    /// promised depends on it.
+    pub fn turn(&self) -> Result<bool, FileError> {
+        let _working = self.shared.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut worked = false;
+        while let Some(retired) = self.shared.retired.pop() {
+            retired.close()?;
+            worked = true;
+        }
+        if self.shared.ready.is_full() || self.shared.closed.load(Ordering::Acquire) {
+            return Ok(worked);
+        }
+        if let Err(surplus) = self.shared.ready.push(self.shared.prepare()?) {
+            discard(&surplus.path);
+        }
+        Ok(true)
+    }
+
+    /// True when the next segment is allocated.
+    pub fn is_ready(&self) -> bool {
+        self.shared.ready.is_full()
+    }
+
+    /// Runs turns on a thread of its own, which inherits the caller's cpu mask and scheduling policy, until the writer
+    /// ends. The first error is logged, stays readable, and ends the thread.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn spawn(self) -> std::io::Result<PreparerThread> {
+        let failed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&failed);
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new().name("segments".into()).spawn(move || self.run(&flag))?;
+        Ok(PreparerThread { shared, failed, thread: Some(thread) })
+    }
+
+    fn run(self, failed: &AtomicBool) {
+        if self.shared.helper.set(thread::current()).is_err() {
+            tracing::debug!("two threads prepare segments of one journal");
+        }
+        while !self.shared.closed.load(Ordering::Acquire) {
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) => thread::park_timeout(NAP),
+                Err(error) => {
+                    tracing::error!(%error, "the next journal segment cannot be made");
+                    failed.store(true, Ordering::Release);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The helper thread of [`SegmentPreparer::spawn`]. Dropping it waits for its turn to end.
+#[derive(Debug)]
+pub struct PreparerThread {
+    shared: Arc<Handover>,
+    failed: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl PreparerThread {
+    /// True once the thread met an error and ended.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for PreparerThread {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Release);
+        self.shared.wake();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that prepares journal segments panicked");
+        }
+    }
+}

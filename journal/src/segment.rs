@@ -1,0 +1,119 @@
+//! The segment files of a folder: which there are, and how one is opened for reading. Readers use read calls and never a
+//! mapping, so that a file that is cut while they read is a short read and not a signal.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{DamageKind, FileError, OpenJournalError};
+use crate::format::{
+    HEADER_PAGE_BYTES, SEAL_AT, SEAL_BYTES, Seal, SegmentHeader, decode_page, is_zero, parse_record,
+    parse_segment_name, segment_name,
+};
+
+/// How often a page that does not check is read again: the writer may be at it.
+const READS_MAX: usize = 8;
+
+/// First sequences of all segments in the folder, ascending.
+pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, OpenJournalError> {
+    let failed = |source: io::Error| {
+        if source.kind() == io::ErrorKind::NotFound {
+            return OpenJournalError::Missing(dir.to_owned());
+        }
+        OpenJournalError::File(FileError::at(dir, "list the folder")(source))
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let name = entry.map_err(FileError::at(dir, "list the folder"))?.file_name();
+        found.extend(name.to_str().and_then(parse_segment_name));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Path of the segment that begins with this sequence.
+pub(crate) fn path(dir: &Path, first_sequence: u64) -> PathBuf {
+    dir.join(segment_name(first_sequence))
+}
+
+/// Reads until `bytes` is full or the file ends; how many there were.
+pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// What a header page turned out to be.
+#[derive(Debug)]
+pub(crate) enum Page {
+    /// A good one.
+    Good(SegmentHeader, Option<Seal>),
+    /// Zero throughout.
+    Blank,
+    /// Neither.
+    Bad(DamageKind),
+}
+
+/// Reads and checks the header page.
+pub(crate) fn read_page(file: &File) -> io::Result<Page> {
+    let mut last = Page::Blank;
+    for _ in 0..READS_MAX {
+        let mut page = [0; HEADER_PAGE_BYTES];
+        let bytes = read_at(file, &mut page, 0)?;
+        if is_zero(&page) {
+            return Ok(if bytes < HEADER_PAGE_BYTES { Page::Bad(DamageKind::HeaderCut) } else { Page::Blank });
+        }
+        last = match decode_page(&page) {
+            Ok((header, seal)) if bytes == HEADER_PAGE_BYTES => return Ok(Page::Good(header, seal)),
+            Ok((header, None)) if bytes >= SEAL_AT + SEAL_BYTES => return Ok(Page::Good(header, None)),
+            Ok(_) => Page::Bad(DamageKind::HeaderCut),
+            Err(_) if bytes < HEADER_PAGE_BYTES => Page::Bad(DamageKind::HeaderCut),
+            Err(fault) => Page::Bad(fault.into()),
+        };
+        std::hint::spin_loop();
+    }
+    Ok(last)
+}
+
+/// What lies behind the last good record of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// Behind the last byte that is not zero; the start of the survey when there is none.
+    pub(crate) used_to: u64,
+    /// A whole record with a later sequence was found.
+    pub(crate) later_record: bool,
+}
+
+const SURVEY_BYTES: usize = 1 << 20;
+
+/// Looks through the file from `from` (a multiple of 8) to its end, at every eighth byte, for a record with a sequence
+/// above `last`.
+pub(crate) fn survey(file: &File, from: u64, last: u64) -> io::Result<Survey> {
+    let mut window = vec![0; SURVEY_BYTES + crate::format::RECORD_BYTES_MAX];
+    let mut found = Survey { used_to: from, later_record: false };
+    let mut at = from;
+    loop {
+        let bytes = read_at(file, &mut window, at)?;
+        let here = &window[..bytes.min(SURVEY_BYTES)];
+        if let Some(position) = here.iter().rposition(|byte| *byte != 0).filter(|_| !is_zero(here)) {
+            found.used_to = at + position as u64 + 1;
+            found.later_record |= (0..here.len()).step_by(8).any(|step| is_later(&window[step..bytes], last));
+        }
+        if bytes <= SURVEY_BYTES {
+            return Ok(found);
+        }
+        at += SURVEY_BYTES as u64;
+    }
+}
+
+fn is_later(bytes: &[u8], last: u64) -> bool {
+    parse_record(bytes).is_some_and(|record| record.sequence > last)
+}

@@ -1,0 +1,66 @@
+//! Checks a whole journal: every byte of every segment is either what it should be, or reported.
+
+use std::path::Path;
+
+use protocol::Sequence;
+
+use crate::error::{Damage, FileError, JournalError, OpenJournalError};
+use crate::reader::JournalReader;
+use crate::segment;
+
+/// What [`verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// No damage. A torn tail is not damage.
+    pub ok: bool,
+    /// Segment files in the folder.
+    pub segments: u64,
+    /// Good records, from the first on; up to the damage when there is any.
+    pub records: u64,
+    /// Sequence of the last of them; 0 when there is none.
+    pub last_sequence: Sequence,
+    /// Bytes of the torn tail; 0 when there is none.
+    pub torn_bytes: u64,
+    /// The journal ends with a sealed segment: the venue was stopped in order.
+    pub sealed: bool,
+    /// The first damage.
+    pub damage: Option<Damage>,
+}
+
+/// Reads the journal in this folder from the first record to the end. Works while a venue writes it.
+///
+/// # Errors
+/// When the folder is missing or a file cannot be read. Damage is not an error here.
+pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
+    let segments = segment::list(dir)?.len() as u64;
+    let mut reader = JournalReader::open(dir)?;
+    let mut records = 0;
+    let damage = loop {
+        match reader.next() {
+            Ok(Some(_)) => records += 1,
+            Ok(None) => break None,
+            Err(JournalError::Damage(damage)) => break Some(damage),
+            Err(JournalError::File(error)) => return Err(error.into()),
+        }
+    };
+    Ok(VerifyReport {
+        ok: damage.is_none(),
+        segments,
+        records,
+        last_sequence: reader.last_sequence(),
+        torn_bytes: reader.torn_bytes(),
+        sealed: damage.is_none() && reader.is_sealed(),
+        damage,
+    })
+}
+
+/// Why a journal cannot be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The folder is missing or cannot be listed.
+    #[error(transparent)]
+    Open(#[from] OpenJournalError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+}

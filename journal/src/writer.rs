@@ -1,0 +1,289 @@
+//! Appends commands to the journal. One writer per data directory, owned by the journal thread. Appending is a copy and a
+//! checksum in mapped memory; the slow parts are with the preparer and in `flush`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use protocol::{Nanos, Sequence};
+
+use crate::error::{AppendError, FileError, FlushError, OpenWriterError};
+use crate::format::{
+    HEADER_PAGE_BYTES, RECORD_HEADER_BYTES, Seal, SegmentHeader, encode_record, index, is_body_bytes, is_segment_bytes,
+};
+use crate::mmap::SegmentMap;
+use crate::preparer::{Handover, Retired, SegmentPreparer, Written};
+use crate::recovery::{close_open_segments, seal_file, sync_dir};
+use crate::segment;
+
+/// Full segments whose records may still be on their way to the disk; before one more, the oldest is flushed.
+const UNSYNCED_MAX: usize = 8;
+
+/// What a journal is written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// Bytes of a segment: a multiple of 4096, from 8192 to 2^34.
+    pub segment_bytes: u64,
+    /// Random id of this venue, the same for the life of its journal; what is there already has it in
+    /// [`crate::JournalReader::newest_header`].
+    pub venue_id: [u8; 16],
+    /// Hash of the configuration in force.
+    pub configuration_hash: [u8; 32],
+    /// Build of this program: text, zero-padded.
+    pub build_id: [u8; 32],
+    /// The venue's time at start. Later segments are stamped with the time of their first record.
+    pub created: Nanos,
+    /// True where `flush` is what an acknowledgement waits for: a full segment is then flushed before the next one is
+    /// begun, so that a power cut cannot keep the second without the end of the first.
+    pub flush_on_roll: bool,
+}
+
+/// The writing end of the journal.
+#[derive(Debug)]
+pub struct JournalWriter {
+    map: SegmentMap,
+    at: usize,
+    segment_bytes: usize,
+    last: Sequence,
+    is_failed: bool,
+    header: SegmentHeader,
+    file: Arc<Written>,
+    flushed: Sequence,
+    unsynced: Vec<Arc<Written>>,
+    is_dir_synced: bool,
+    flush_on_roll: bool,
+    dir: PathBuf,
+    handover: Arc<Handover>,
+    inline_segments: u64,
+    torn_bytes: u64,
+}
+
+impl JournalWriter {
+    /// Opens the journal in this folder behind `after`, the last sequence that recovery has read. A torn tail is cut,
+    /// segments left open are sealed, and a new segment is begun. The caller holds the lock of the data directory.
+    ///
+    /// # Errors
+    /// The journal ends elsewhere, is damaged at its end, or belongs to another venue; the disk is full or failing.
+    pub fn open(dir: &Path, config: &JournalConfig, after: Sequence) -> Result<Self, OpenWriterError> {
+        if !is_segment_bytes(config.segment_bytes) {
+            return Err(OpenWriterError::SegmentBytes(config.segment_bytes));
+        }
+        let end = close_open_segments(dir)?;
+        if end.last != after {
+            return Err(OpenWriterError::NotAtEnd { end: end.last, recovered: after });
+        }
+        if end.header.is_some_and(|header| header.venue_id != config.venue_id) {
+            return Err(OpenWriterError::OtherVenue(dir.to_owned()));
+        }
+        let header = SegmentHeader {
+            venue_id: config.venue_id,
+            epoch: end.header.map_or(0, |header| header.epoch) + 1,
+            first_sequence: after.0 + 1,
+            segment_bytes: config.segment_bytes,
+            created_ns: config.created.0,
+            configuration_hash: config.configuration_hash,
+            build_id: config.build_id,
+        };
+        let handover = Arc::new(Handover::new(dir, config.segment_bytes));
+        let (map, file) = begin(dir, &handover, &header)?;
+        sync_dir(dir)?;
+        Ok(Self {
+            map,
+            at: HEADER_PAGE_BYTES,
+            segment_bytes: index(config.segment_bytes),
+            last: after,
+            is_failed: false,
+            header,
+            file,
+            flushed: after,
+            unsynced: Vec::with_capacity(UNSYNCED_MAX),
+            is_dir_synced: true,
+            flush_on_roll: config.flush_on_roll,
+            dir: dir.to_owned(),
+            handover,
+            inline_segments: 0,
+            torn_bytes: end.torn_bytes,
+        })
+    }
+
+    /// The helper that allocates ahead and seals behind; give it to a housekeeping thread.
+    pub fn preparer(&self) -> SegmentPreparer {
+        SegmentPreparer::new(Arc::clone(&self.handover))
+    }
+
+    /// Appends one command. It survives the end of this process from now on, and a power cut after the next `flush`.
+    /// No system call, except once per segment.
+    ///
+    /// # Errors
+    /// The sequence or the body is not possible; or the next segment cannot be begun, after which the writer takes no
+    /// more. Nothing was written.
+    #[inline]
+    pub fn append(&mut self, sequence: Sequence, ingress: Nanos, body: &[u8]) -> Result<(), AppendError> {
+        if sequence.0 != self.last.0 + 1 || !is_body_bytes(body.len()) || self.is_failed {
+            return Err(self.refusal(sequence, body));
+        }
+        let bytes = RECORD_HEADER_BYTES + body.len();
+        if self.segment_bytes - self.at < bytes {
+            self.roll(sequence, ingress)?;
+        }
+        encode_record(&mut self.map.bytes_mut()[self.at..self.at + bytes], sequence.0, ingress.0, body);
+        self.at += bytes;
+        self.last = sequence;
+        Ok(())
+    }
+
+    /// Waits until everything appended is on disk, and says up to which sequence that is. One `fdatasync` when a segment
+    /// was not changed since the last flush, none when nothing was appended.
+    ///
+    /// # Errors
+    /// The disk failed. The writer takes no more: a second try could succeed without the data being there.
+    pub fn flush(&mut self) -> Result<Sequence, FlushError> {
+        if self.is_failed {
+            return Err(FlushError::Failed);
+        }
+        if self.flushed != self.last {
+            let flushed = self.flush_files();
+            self.is_failed = flushed.is_err();
+            flushed?;
+            self.flushed = self.last;
+        }
+        Ok(self.flushed)
+    }
+
+    /// A clean stop: flushes, cuts the segment to its content and seals it; a segment without records is removed.
+    ///
+    /// # Errors
+    /// The disk failed, now or before. What was acknowledged is as safe as it was; the next start recovers.
+    pub fn seal(mut self) -> Result<(), FlushError> {
+        self.flush()?;
+        self.handover.close()?;
+        let Self { map, .. } = self;
+        drop(map);
+        let path = &self.file.path;
+        if self.at == HEADER_PAGE_BYTES {
+            fs::remove_file(path).map_err(FileError::at(path, "remove the empty segment"))?;
+        } else {
+            seal_file(&self.file.file, path, &seal_of(&self.header, self.at, self.last))?;
+        }
+        Ok(sync_dir(&self.dir)?)
+    }
+
+    /// Sequence of the last record appended.
+    pub fn last_sequence(&self) -> Sequence {
+        self.last
+    }
+
+    /// Bytes that still fit into the current segment.
+    pub fn room_bytes(&self) -> usize {
+        self.segment_bytes - self.at
+    }
+
+    /// Segments that were allocated by `append` itself because none was ready.
+    pub fn inline_segments(&self) -> u64 {
+        self.inline_segments
+    }
+
+    /// Bytes of the torn tail that the opening cut off.
+    pub fn torn_bytes(&self) -> u64 {
+        self.torn_bytes
+    }
+
+    /// The header of the current segment.
+    pub fn header(&self) -> &SegmentHeader {
+        &self.header
+    }
+
+    #[cold]
+    fn refusal(&self, found: Sequence, body: &[u8]) -> AppendError {
+        let expected = self.last.next();
+        if self.is_failed {
+            AppendError::Failed
+        } else if found != expected {
+            AppendError::OutOfSequence { expected, found }
+        } else {
+            AppendError::BodyBytes(body.len())
+        }
+    }
+
+    /// Goes on in the next segment, which is ready unless the helper is late.
+    #[cold]
+    fn roll(&mut self, first: Sequence, ingress: Nanos) -> Result<(), FileError> {
+        self.is_failed = true; // until all of it has worked
+        self.settle_written()?;
+        let header = SegmentHeader { first_sequence: first.0, created_ns: ingress.0, ..self.header };
+        let seal = seal_of(&self.header, self.at, self.last);
+        let (map, file) = if let Some(prepared) = self.handover.take_ready() {
+            name(&self.dir, prepared, &header)?
+        } else {
+            self.inline_segments += 1;
+            begin(&self.dir, &self.handover, &header)?
+        };
+        let full = std::mem::replace(&mut self.file, file);
+        let full_map = std::mem::replace(&mut self.map, map);
+        if !self.flush_on_roll {
+            self.unsynced.push(Arc::clone(&full));
+        }
+        if let Err(retired) = self.handover.retire(Retired { written: full, map: full_map, seal }) {
+            retired.close()?;
+        }
+        self.handover.wake();
+        self.header = header;
+        self.at = HEADER_PAGE_BYTES;
+        self.is_dir_synced = false;
+        self.is_failed = false;
+        Ok(())
+    }
+
+    /// Before a segment is left: flushes it where that is asked for, and keeps the list of unflushed ones bounded.
+    fn settle_written(&mut self) -> Result<(), FileError> {
+        if self.flush_on_roll {
+            return sync(&self.file);
+        }
+        self.unsynced.retain(|written| !written.is_synced.load(Ordering::Acquire));
+        if self.unsynced.len() == UNSYNCED_MAX {
+            sync(&self.unsynced.remove(0))?;
+        }
+        Ok(())
+    }
+
+    fn flush_files(&mut self) -> Result<(), FileError> {
+        for written in self.unsynced.drain(..) {
+            if !written.is_synced.load(Ordering::Acquire) {
+                sync(&written)?;
+            }
+        }
+        sync(&self.file)?;
+        if !self.is_dir_synced {
+            sync_dir(&self.dir)?;
+            self.is_dir_synced = true;
+        }
+        Ok(())
+    }
+}
+
+fn sync(written: &Written) -> Result<(), FileError> {
+    written.file.sync_data().map_err(FileError::at(&written.path, "flush the segment"))
+}
+
+fn seal_of(header: &SegmentHeader, at: usize, last: Sequence) -> Seal {
+    Seal { end: at as u64, last_sequence: last.0, records: last.0 + 1 - header.first_sequence }
+}
+
+/// Allocates a segment and begins it.
+fn begin(dir: &Path, handover: &Handover, header: &SegmentHeader) -> Result<(SegmentMap, Arc<Written>), FileError> {
+    name(dir, handover.prepare()?, header)
+}
+
+/// Gives a prepared segment its header, then its name: a named segment always has a header.
+fn name(
+    dir: &Path,
+    mut prepared: crate::preparer::Prepared,
+    header: &SegmentHeader,
+) -> Result<(SegmentMap, Arc<Written>), FileError> {
+    header.encode(prepared.map.bytes_mut());
+    let path = segment::path(dir, header.first_sequence);
+    fs::rename(&prepared.path, &path).map_err(FileError::at(&path, "name the segment"))?;
+    let written = Written { file: prepared.file, path, is_synced: AtomicBool::new(false) };
+    Ok((prepared.map, Arc::new(written)))
+}
