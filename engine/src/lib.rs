@@ -1,3 +1,5 @@
 //! The deterministic matching core, and the pinned runtime around it.
 
 pub mod core;
+pub mod event_hash;
+pub mod runtime;

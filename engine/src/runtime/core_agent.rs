@@ -1,0 +1,113 @@
+//! The agent that owns the matching core: takes commands from the input ring, applies them, puts their events into the
+//! output ring. It takes no new command before the events of the last one are out, so a full output ring stops it and
+//! nothing is lost.
+
+use std::sync::Arc;
+
+use crate::core::{Core, EventBuffer};
+use crate::runtime::agent::Agent;
+use crate::runtime::cursor::Cursor;
+use crate::runtime::pipeline::{CommandPoller, EventPublisher};
+use protocol::{Command, Nanos};
+
+/// Commands taken from the ring at once: so far the next ones are prefetched.
+const BATCH_MAX: usize = 32;
+/// Events of a batch after which they are handed over before the next command is applied.
+const EVENTS_HAND_OVER: usize = 256;
+
+/// The matching core on its thread.
+#[derive(Debug)]
+pub struct CoreAgent {
+    core: Core,
+    commands: CommandPoller,
+    publisher: EventPublisher,
+    batch: Vec<Command>,
+    batch_at: usize,
+    events: EventBuffer,
+    events_at: usize,
+    applied: Arc<Cursor>,
+    now: fn() -> Nanos,
+}
+
+impl CoreAgent {
+    /// `applied` is moved when all events of a command are in the output ring; `now` is read only for commands whose owner asked for details, never by the core.
+    pub fn new(
+        core: Core,
+        commands: CommandPoller,
+        publisher: EventPublisher,
+        applied: Arc<Cursor>,
+        now: fn() -> Nanos,
+    ) -> Self {
+        let orders_per_command_max = core.venue().map_or(0, |venue| venue.orders_per_command_max as usize);
+        let events = EventBuffer::new(orders_per_command_max + EVENTS_HAND_OVER);
+        Self {
+            core,
+            commands,
+            publisher,
+            batch: Vec::with_capacity(BATCH_MAX),
+            batch_at: 0,
+            events,
+            events_at: 0,
+            applied,
+            now,
+        }
+    }
+
+    /// The core, after the venue has stopped.
+    pub fn into_core(self) -> Core {
+        self.core
+    }
+
+    /// The core, for reading between turns.
+    pub const fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// True when all events of all commands taken are in the output ring.
+    fn hand_over(&mut self) -> bool {
+        let waiting = self.events.as_slice().get(self.events_at..).unwrap_or_default();
+        self.events_at += self.publisher.try_publish(waiting, self.now);
+        if self.events_at < self.events.as_slice().len() {
+            return false;
+        }
+        self.events.clear();
+        self.events_at = 0;
+        self.applied.store(self.core.last_sequence());
+        true
+    }
+}
+
+impl Agent for CoreAgent {
+    fn name(&self) -> &'static str {
+        "core"
+    }
+
+    fn turn(&mut self) -> usize {
+        if !self.events.as_slice().is_empty() && !self.hand_over() {
+            return 0;
+        }
+        if self.batch_at == self.batch.len() {
+            self.batch.clear();
+            self.batch_at = 0;
+            let batch = &mut self.batch;
+            let core = &self.core;
+            self.commands.poll(BATCH_MAX as u64, |command| {
+                core.prefetch(command);
+                batch.push(*command);
+            });
+        }
+        let mut applied = 0;
+        while let Some(command) = self.batch.get(self.batch_at) {
+            self.core.apply(command, &mut self.events);
+            self.batch_at += 1;
+            applied += 1;
+            if self.events.as_slice().len() >= EVENTS_HAND_OVER {
+                break;
+            }
+        }
+        if applied > 0 {
+            self.hand_over();
+        }
+        applied
+    }
+}
