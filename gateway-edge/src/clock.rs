@@ -36,27 +36,25 @@ impl Clock for SystemClock {
     }
 }
 
-/// Any clock, kept from going back.
-#[derive(Debug)]
-pub(crate) struct Ratchet<K> {
-    clock: K,
+/// The readings of a clock, kept from going back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ratchet {
     last: Nanos,
 }
 
-impl<K: Clock> Ratchet<K> {
-    pub(crate) fn new(clock: K) -> Self {
-        let last = clock.now();
-        Self { clock, last }
+impl Ratchet {
+    pub(crate) fn new(clock: &impl Clock) -> Self {
+        Self { last: clock.now() }
     }
 
     /// The time, never below an earlier answer.
-    pub(crate) fn now(&mut self) -> Nanos {
-        self.last = self.last.max(self.clock.now());
+    pub(crate) fn read(&mut self, clock: &impl Clock) -> Nanos {
+        self.last = self.last.max(clock.now());
         self.last
     }
 
     /// The last answer, without reading the clock.
-    pub(crate) fn last(&self) -> Nanos {
+    pub(crate) fn last(self) -> Nanos {
         self.last
     }
 }
@@ -87,11 +85,12 @@ mod tests {
 
     #[test]
     fn ratchet_never_goes_back() {
-        let mut ratchet = Ratchet::new(Swinging(Cell::new(100)));
-        ratchet.clock.0.set(90);
-        assert_eq!(ratchet.now(), Nanos(100));
-        ratchet.clock.0.set(101);
-        assert_eq!(ratchet.now(), Nanos(101));
+        let clock = Swinging(Cell::new(100));
+        let mut ratchet = Ratchet::new(&clock);
+        clock.0.set(90);
+        assert_eq!(ratchet.read(&clock), Nanos(100));
+        clock.0.set(101);
+        assert_eq!(ratchet.read(&clock), Nanos(101));
         assert_eq!(ratchet.last(), Nanos(101));
     }
 

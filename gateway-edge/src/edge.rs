@@ -1,21 +1,64 @@
-//! The order port: one thread's work, in two halves so that edge and core can take turns on one thread.
+//! The order port: one thread's work, in two halves so that edge and core can take turns on one thread. This file accepts,
+//! reads and times connections out; [`crate::order_port`] judges logins and sends answers.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bumpalo::Bump;
+use mio::event::Event as Readiness;
+use mio::{Events, Interest, Poll, Token};
+use protocol::{CommandBody, Nanos, Sequence};
+
+use crate::admission::{Intake, Taken};
+use crate::clock::{Ratchet, millis, passed};
 use crate::config::EdgeConfig;
+use crate::connection::{Fill, State};
 use crate::counters::EdgeCounters;
-use crate::listener::{OpenError, WakeHandle};
-use crate::ports::{EdgePorts, EdgeTypes};
+use crate::listener::{Accepted, Listener, OpenError, WakeHandle};
+use crate::pending::{InFlight, PendingEvents};
+use crate::ports::{EdgePorts, EdgeTypes, EventPort, StreamRead};
 use crate::reporter::Reporter;
+use crate::table::Table;
+
+const WAKER: Token = Token(0);
+const LISTENER: Token = Token(1);
+/// Connections accepted per turn, at the most.
+const ACCEPTS_PER_TURN: usize = 16;
+/// Readiness events taken per turn, at the most; the rest is there in the next one.
+const READINESS_PER_TURN: usize = 1024;
+/// The lists of one turn.
+const SCRATCH_BYTES: usize = 32 << 10;
 
 /// The order port.
 pub struct Edge<T: EdgeTypes> {
-    config: EdgeConfig,
-    ports: EdgePorts<T>,
-    reporter: Reporter<T::Store>,
-    counters: EdgeCounters,
+    pub(crate) config: EdgeConfig,
+    pub(crate) ports: EdgePorts<T>,
+    pub(crate) reporter: Reporter<T::Store>,
+    pub(crate) counters: EdgeCounters,
+    pub(crate) clock: Ratchet,
+    pub(crate) in_flight: InFlight,
+    pub(crate) pending: PendingEvents,
+    pub(crate) table: Table,
+    /// Connections that may have more to read or to take, in the order in which they get their turn.
+    ready: VecDeque<usize>,
+    /// Connections with something to write.
+    pub(crate) outbox: Vec<usize>,
+    /// Scratch of one half turn.
+    pub(crate) scratch: Bump,
+    last_ingress: Nanos,
+    /// A command of the operator for which the input ring had no room.
+    held_operator: Option<CommandBody>,
+    next_scan: Nanos,
+    poll: Poll,
+    events: Events,
+    listener: Option<Listener>,
+    address: SocketAddr,
+    /// Connections may wait to be accepted.
+    accept_due: bool,
+    /// They do, and the last accept went well: the next turn does not wait.
+    accept_busy: bool,
     waker: WakeHandle,
 }
 
@@ -25,41 +68,90 @@ impl<T: EdgeTypes> Edge<T> {
     /// # Errors
     /// [`OpenError`] naming the address.
     pub fn new(config: EdgeConfig, ports: EdgePorts<T>, reporter: Reporter<T::Store>) -> Result<Self, OpenError> {
-        let poll = mio::Poll::new().map_err(OpenError::Poll)?;
-        let waker = WakeHandle::new(poll.registry(), mio::Token(0))?;
-        Ok(Self { config, ports, reporter, counters: EdgeCounters::default(), waker })
+        let poll = Poll::new().map_err(OpenError::Poll)?;
+        let waker = WakeHandle::new(poll.registry(), WAKER)?;
+        let listener = Listener::bind(config.listen, poll.registry(), LISTENER)?;
+        let clock = Ratchet::new(&ports.clock);
+        Ok(Self {
+            address: listener.address(),
+            listener: Some(listener),
+            in_flight: InFlight::new(config.in_flight_max, ports.events.applied()),
+            pending: PendingEvents::new(config.pending_events_max),
+            table: Table::new(config.connections_max),
+            ready: VecDeque::with_capacity(2 * config.connections_max),
+            outbox: Vec::with_capacity(2 * config.connections_max),
+            scratch: Bump::with_capacity(SCRATCH_BYTES),
+            last_ingress: Nanos(0),
+            held_operator: None,
+            next_scan: clock.last(),
+            events: Events::with_capacity(READINESS_PER_TURN),
+            counters: EdgeCounters::default(),
+            accept_due: false,
+            accept_busy: false,
+            config,
+            ports,
+            reporter,
+            clock,
+            poll,
+            waker,
+        })
     }
 
     /// First half of a turn: waits at most `wait` for readiness (zero: only looks), accepts, reads, and submits commands.
     /// Answers how much was done; 0 = nothing.
-    pub fn receive(&mut self, _wait: Duration) -> usize {
-        0
+    pub fn receive(&mut self, wait: Duration) -> usize {
+        let wait = if self.is_busy() { Duration::ZERO } else { wait.min(Duration::from_nanos(self.scan_ns())) };
+        if self.poll.poll(&mut self.events, Some(wait)).is_err() {
+            // Interrupted by a signal: as if nothing were ready.
+            self.events.clear();
+        }
+        let mut done = self.note_readiness();
+        let now = self.clock.read(&self.ports.clock);
+        if self.listener.is_some() {
+            done += self.submit_operator(now);
+            done += self.accept(now);
+        }
+        done += self.serve_ready();
+        if now >= self.next_scan {
+            self.next_scan = Nanos(now.0 + self.scan_ns());
+            done += self.scan(now);
+        }
+        done
     }
 
-    /// Second half: takes events, and of those that are durable makes answers and writes them out. Answers how much was
-    /// done; 0 = nothing.
-    pub fn send(&mut self) -> usize {
-        let _ = (&self.ports, &self.reporter);
-        0
-    }
-
-    /// True when there is work that no readiness event will announce: the next `receive` should not wait.
+    /// True when there is work that no readiness event will announce: the next `receive` does not wait.
     pub fn is_busy(&self) -> bool {
-        false
+        let taking = self.listener.is_some();
+        let operator = self.held_operator.is_some() || !self.ports.operator.is_empty();
+        !self.outbox.is_empty() || taking && (self.accept_busy || operator || !self.ready.is_empty())
+    }
+
+    /// True while commands or events are between the edge and its clients: the core, or the journal, will have more for
+    /// [`Edge::send`] soon.
+    pub fn is_expecting(&self) -> bool {
+        !self.pending.is_empty() || !self.in_flight.is_settled()
     }
 
     /// Begins an orderly stop: no more connections, no more commands; go on with `receive` and `send` until
     /// [`Edge::is_drained`], then drop the edge. No session ends by this.
-    pub fn stop(&mut self) {}
+    pub fn stop(&mut self) {
+        self.listener = None;
+        self.ready.clear();
+    }
 
-    /// True when everything that was taken from the core has been written to those who are connected.
+    /// True when the answers to everything submitted have been written to those who are connected. A client that does not
+    /// read keeps this from coming true.
     pub fn is_drained(&self) -> bool {
-        true
+        !self.is_expecting()
+            && self.table.alive().all(|connection| {
+                let stream = connection.account().and_then(|account| self.reporter.stream(account));
+                stream.is_none_or(|stream| connection.is_flushed(stream.end()))
+            })
     }
 
     /// The bound address.
     pub fn address(&self) -> SocketAddr {
-        self.config.listen
+        self.address
     }
 
     /// Ends a blocking [`Edge::receive`] from another thread.
@@ -71,6 +163,230 @@ impl<T: EdgeTypes> Edge<T> {
     pub fn counters(&self) -> &EdgeCounters {
         &self.counters
     }
+
+    /// The last command submitted.
+    pub fn last_sequence(&self) -> Sequence {
+        self.in_flight.last()
+    }
+
+    /// Accounts, instruments and streams, as far as they have been reported.
+    pub fn reporter(&self) -> &Reporter<T::Store> {
+        &self.reporter
+    }
+
+    /// How often times are looked at: a twentieth of the shortest one.
+    fn scan_ns(&self) -> u64 {
+        let EdgeConfig { heartbeat_ms, silence_ms, login_ms, linger_ms, .. } = self.config;
+        millis(heartbeat_ms.min(silence_ms).min(login_ms).min(linger_ms)) / 20
+    }
+
+    /// Turns readiness into flags and places on the lists.
+    fn note_readiness(&mut self) -> usize {
+        let mut noted = 0;
+        for readiness in &self.events {
+            if readiness.token() == LISTENER {
+                self.accept_due = true;
+            } else if let Some(slot) = Table::slot_of(readiness.token()) {
+                let Some(connection) = self.table.get_mut(slot) else { continue };
+                note_flags(connection, readiness);
+                if connection.readable && !connection.in_ready {
+                    connection.in_ready = true;
+                    self.ready.push_back(slot);
+                }
+                if readiness.is_writable() && !connection.in_outbox {
+                    connection.in_outbox = true;
+                    self.outbox.push(slot);
+                }
+            }
+            noted += 1;
+        }
+        noted
+    }
+
+    fn accept(&mut self, now: Nanos) -> usize {
+        let mut accepted = 0;
+        self.accept_busy = false;
+        while self.accept_due && accepted < ACCEPTS_PER_TURN {
+            let Some(listener) = &mut self.listener else { break };
+            match listener.accept() {
+                Accepted::Connection(socket) => self.admit_connection(socket, now),
+                Accepted::Nothing => self.accept_due = false,
+                Accepted::Failed => {
+                    // Others may wait behind the one that failed; they are looked at in the next turn.
+                    self.counters.accept_errors += 1;
+                    return accepted;
+                }
+            }
+            accepted += 1;
+        }
+        self.accept_busy = self.accept_due;
+        accepted
+    }
+
+    fn admit_connection(&mut self, socket: mio::net::TcpStream, now: Nanos) {
+        let Some((slot, connection)) = self.table.insert(socket, now) else {
+            self.counters.connections_refused += 1;
+            return;
+        };
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(connection.socket_mut(), Table::token(slot), interest).is_err() {
+            self.counters.accept_errors += 1;
+            self.remove(slot);
+            return;
+        }
+        self.counters.connections_accepted += 1;
+        self.counters.connections_open = self.table.open() as u64;
+    }
+
+    fn submit_operator(&mut self, now: Nanos) -> usize {
+        let mut taken = 0;
+        while taken < self.config.operator_per_turn && self.in_flight.has_room() {
+            let Some(body) = self.held_operator.take().or_else(|| self.ports.operator.pop()) else { break };
+            taken += 1;
+            if self.intake().submit(&body, now).is_err() {
+                self.held_operator = Some(body);
+                self.counters.ring_full_stalls += 1;
+                break;
+            }
+            self.counters.operator_commands += 1;
+        }
+        taken
+    }
+
+    fn serve_ready(&mut self) -> usize {
+        if self.listener.is_none() {
+            return 0;
+        }
+        let before = self.in_flight.last();
+        let waiting = self.ready.len();
+        for _ in 0..waiting {
+            let Some(slot) = self.ready.pop_front() else { break };
+            let again = self.serve(slot);
+            if let Some(connection) = self.table.get_mut(slot) {
+                connection.in_ready = again;
+                if again {
+                    self.ready.push_back(slot);
+                }
+            }
+        }
+        if self.in_flight.last() > before {
+            let now = self.clock.read(&self.ports.clock);
+            self.in_flight.stamp(before, now);
+        }
+        waiting
+    }
+
+    /// Takes packets of one connection, and reads more, within its share of the turn. True when it wants another one.
+    fn serve(&mut self, slot: usize) -> bool {
+        let mut bytes = self.config.read_bytes_per_turn;
+        let mut share = self.config.packets_per_turn;
+        loop {
+            let Some(connection) = self.table.get_mut(slot) else { return false };
+            if let State::Lingering { .. } = connection.state {
+                return self.discard(slot, bytes);
+            }
+            match self.take(slot, &mut share) {
+                Taken::All if bytes == 0 => return true,
+                Taken::All => match self.fill(slot, bytes) {
+                    Fill::Bytes(read) => bytes -= read,
+                    Fill::Nothing => return false,
+                    Fill::Closed => {
+                        self.remove(slot);
+                        return false;
+                    }
+                },
+                Taken::Stalled | Taken::Share => return true,
+                Taken::Login(login) => self.login(slot, &login),
+                Taken::End(ending) => self.end(slot, ending),
+            }
+        }
+    }
+
+    fn take(&mut self, slot: usize, share: &mut usize) -> Taken {
+        let Self { ports, in_flight, reporter, counters, last_ingress, table, .. } = self;
+        let Some(connection) = table.get_mut(slot) else { return Taken::All };
+        let commands = &mut ports.commands;
+        Intake::<T> { commands, in_flight, reporter, counters, last_ingress }.take(connection, share)
+    }
+
+    fn intake(&mut self) -> Intake<'_, T> {
+        let Self { ports, in_flight, reporter, counters, last_ingress, .. } = self;
+        Intake { commands: &mut ports.commands, in_flight, reporter, counters, last_ingress }
+    }
+
+    fn fill(&mut self, slot: usize, limit: usize) -> Fill {
+        let Some(connection) = self.table.get_mut(slot) else { return Fill::Closed };
+        if !connection.readable {
+            return Fill::Nothing;
+        }
+        let filled = connection.fill(limit);
+        if let Fill::Bytes(read) = filled {
+            connection.heard_at = self.clock.read(&self.ports.clock);
+            self.counters.bytes_in += read as u64;
+        }
+        filled
+    }
+
+    /// Reads and drops what comes on a connection that we ended. True when there may be more.
+    fn discard(&mut self, slot: usize, limit: usize) -> bool {
+        let Some(connection) = self.table.get_mut(slot) else { return false };
+        let filled = connection.fill(limit);
+        connection.inbound.clear();
+        let again = connection.readable;
+        if filled == Fill::Closed {
+            self.remove(slot);
+        }
+        again && filled != Fill::Closed
+    }
+
+    /// Closes a connection at once.
+    pub(crate) fn remove(&mut self, slot: usize) {
+        self.table.remove(slot);
+        self.counters.connections_open = self.table.open() as u64;
+    }
+
+    /// Looks at the times of all connections.
+    fn scan(&mut self, now: Nanos) -> usize {
+        let mut done = 0;
+        for slot in 0..self.table.slots() {
+            let Some(connection) = self.table.get_mut(slot) else { continue };
+            let cut = match connection.state {
+                State::Fresh if passed(connection.connected_at, now, self.config.login_ms) => {
+                    self.counters.login_timeouts += 1;
+                    true
+                }
+                State::LoggedIn(_) if passed(connection.heard_at, now, self.config.silence_ms) => {
+                    self.counters.silent_cut += 1;
+                    true
+                }
+                State::Lingering { since } => passed(since, now, self.config.linger_ms),
+                State::LoggedIn(account) => {
+                    let stream = self.reporter.stream(account);
+                    if passed(connection.sent_at, now, self.config.heartbeat_ms)
+                        && stream.is_some_and(|stream| connection.push_heartbeat(stream.end()))
+                        && !connection.in_outbox
+                    {
+                        connection.in_outbox = true;
+                        self.outbox.push(slot);
+                        done += 1;
+                    }
+                    false
+                }
+                State::Fresh => false,
+            };
+            if cut {
+                self.remove(slot);
+                done += 1;
+            }
+        }
+        done
+    }
+}
+
+fn note_flags(connection: &mut crate::connection::Connection, readiness: &Readiness) {
+    connection.readable |= readiness.is_readable() || readiness.is_read_closed() || readiness.is_error();
+    connection.read_closed |= readiness.is_read_closed() || readiness.is_error();
+    connection.writable |= readiness.is_writable();
 }
 
 impl<T: EdgeTypes> fmt::Debug for Edge<T> {

@@ -6,17 +6,26 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+mod admission;
 pub mod clock;
 pub mod config;
+mod connection;
 pub mod counters;
+pub mod credentials;
+mod directory;
 pub mod edge;
 pub mod feed;
 pub mod listener;
+mod order_port;
+mod pending;
 pub mod ports;
 pub mod reporter;
+mod session;
+mod table;
 
 pub use config::{EdgeConfig, FeedConfig};
 pub use counters::{EdgeCounters, FeedCounters};
+pub use credentials::PasswordTable;
 pub use edge::Edge;
 pub use feed::{Feed, Publisher, SnapshotAgent};
 pub use listener::{OpenError, WakeHandle};

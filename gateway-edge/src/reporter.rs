@@ -1,11 +1,14 @@
 //! From events to the streams of accounts: makes the OUCH answers and appends them. Live and in recovery alike, so that
 //! a replay of the journal gives the same streams.
 
+use std::fmt;
 use std::io;
 
-use protocol::{AccountId, AccountName, Command, Event, Firm, InstrumentId, Nanos, SessionName, Symbol};
+use protocol::ouch::answer::{self, AnswerBuffer, Details};
+use protocol::{AccountId, AccountName, Command, Event, EventBody, Firm, InstrumentId, Nanos, SessionName, Symbol};
 
-use crate::ports::StreamStore;
+use crate::directory::{AccountNames, Instruments};
+use crate::ports::{StreamStore, StreamWrite};
 
 /// Readings of the live clock that belong to an event; they reach the client only where it asked for details.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,50 +30,108 @@ pub enum ReportError {
     /// The stream of a new account cannot be opened.
     #[error("cannot open the stream of account {name}: {source}")]
     Open {
+        /// Its index.
+        account: AccountId,
         /// Its login name.
         name: AccountName,
         /// What the store said.
         source: io::Error,
     },
-    /// The stream of an account is full, or was never opened: the answer is not in it.
+    /// The stream of an account is full, or could not be opened: an answer is not in it, and nothing after will be.
     #[error("the stream of account {name} takes no more messages")]
     Full {
+        /// Its index.
+        account: AccountId,
         /// Its login name.
         name: AccountName,
     },
-    /// The event names an account that no event opened.
-    #[error("an event names account {account}, which was never opened")]
-    AccountUnknown {
+    /// Accounts are opened in the order of their indices, each before it is named.
+    #[error("an event names account {account} out of turn: {accounts} accounts were opened before it")]
+    AccountOutOfTurn {
         /// The index it names.
         account: AccountId,
+        /// How many there are.
+        accounts: usize,
     },
 }
 
-/// The accounts with their streams, and the names of instruments: what events say about who is who.
+/// An account as its events tell of it.
 #[derive(Debug)]
+struct Account<W> {
+    name: AccountName,
+    firm: Firm,
+    stream: Option<W>,
+    /// An answer is missing: the stream must not grow any more, or its numbers would lie.
+    broken: bool,
+}
+
+/// The accounts with their streams, and the names of instruments: what events say about who is who.
 pub struct Reporter<S: StreamStore> {
     store: S,
+    session: SessionName,
+    accounts: Vec<Account<S::Stream>>,
+    names: AccountNames,
+    instruments: Instruments,
+    /// What came before the next event.
+    details: Option<Details>,
+    buffer: AnswerBuffer,
 }
 
 impl<S: StreamStore> Reporter<S> {
     /// Of an empty venue.
     pub fn new(store: S) -> Self {
-        Self { store }
+        Self {
+            store,
+            session: SessionName::BLANK,
+            accounts: Vec::new(),
+            names: AccountNames::default(),
+            instruments: Instruments::default(),
+            details: None,
+            buffer: AnswerBuffer::new(),
+        }
     }
 
     /// Takes one event of `command`: keeps what it says about accounts and instruments, and appends its answers to the
     /// streams of those whom it concerns; `addressed` is told each of them. Events come in their order.
     ///
     /// # Errors
-    /// [`ReportError`]; in recovery it ends the start, live it is counted and the account's session is closed.
+    /// [`ReportError`]; in recovery it ends the start, live it is counted and the account's session is closed. Whoever
+    /// else the event concerns has got its answer.
     pub fn report(
         &mut self,
-        _command: &Command,
-        _event: &Event,
-        _times: ReportTimes,
-        _addressed: impl FnMut(AccountId),
+        command: &Command,
+        event: &Event,
+        times: ReportTimes,
+        addressed: impl FnMut(AccountId),
     ) -> Result<(), ReportError> {
-        Ok(())
+        match event.body {
+            EventBody::Details { matched, quantity_ahead, for_maker, for_owner } => {
+                let ReportTimes { sequenced, durable } = times;
+                self.details = Some(Details { sequenced, matched, durable, quantity_ahead, for_maker, for_owner });
+                return Ok(());
+            }
+            EventBody::VenueOpened { session } => self.restore_session(session),
+            EventBody::InstrumentListed { instrument, symbol, .. } => self.restore_instrument(instrument, symbol),
+            EventBody::AccountOpened { account, name, firm } => self.restore_account(account, name, firm)?,
+            EventBody::Accepted { .. }
+            | EventBody::Replaced { .. }
+            | EventBody::Rested { .. }
+            | EventBody::Traded { .. }
+            | EventBody::Canceled { .. }
+            | EventBody::Modified { .. }
+            | EventBody::Rejected { .. }
+            | EventBody::MassCancelTaken { .. }
+            | EventBody::EntryDisabled { .. }
+            | EventBody::EntryEnabled { .. }
+            | EventBody::NextUserRefNum { .. }
+            | EventBody::TradingStateChanged { .. }
+            | EventBody::ShortSaleTestChanged { .. }
+            | EventBody::SystemEvent { .. } => {}
+        }
+        let details = self.details.take();
+        let instruments = &self.instruments;
+        answer::write(command, event, details.as_ref(), |id| instruments.symbol(id), &mut self.buffer);
+        self.append_answers(addressed)
     }
 
     /// [`Reporter::report`] as recovery calls it.
@@ -81,23 +142,97 @@ impl<S: StreamStore> Reporter<S> {
         self.report(command, event, ReportTimes::UNKNOWN, |_| {})
     }
 
+    fn append_answers(&mut self, mut addressed: impl FnMut(AccountId)) -> Result<(), ReportError> {
+        let mut outcome = Ok(());
+        for answer in self.buffer.answers() {
+            let accounts = self.accounts.len();
+            let index = usize::try_from(answer.account.0).unwrap_or(usize::MAX);
+            let Some(account) = self.accounts.get_mut(index) else {
+                outcome = Err(ReportError::AccountOutOfTurn { account: answer.account, accounts });
+                continue;
+            };
+            let stream = account.stream.as_mut().filter(|_| !account.broken);
+            if stream.is_some_and(|stream| stream.append(answer.packet).is_ok()) {
+                addressed(answer.account);
+            } else {
+                account.broken = true;
+                outcome = Err(ReportError::Full { account: answer.account, name: account.name });
+            }
+        }
+        outcome
+    }
+
     /// Makes the session known without an event: for a start from a snapshot.
-    pub fn restore_session(&mut self, _session: SessionName) {}
+    pub fn restore_session(&mut self, session: SessionName) {
+        self.session = session;
+    }
 
     /// Opens the stream of an account without an event: for a start from a snapshot.
     ///
     /// # Errors
-    /// [`ReportError::Open`].
-    pub fn restore_account(&mut self, _account: AccountId, _name: AccountName, _firm: Firm) -> Result<(), ReportError> {
-        Ok(())
+    /// [`ReportError::Open`], [`ReportError::AccountOutOfTurn`].
+    pub fn restore_account(&mut self, account: AccountId, name: AccountName, firm: Firm) -> Result<(), ReportError> {
+        let accounts = self.accounts.len();
+        if usize::try_from(account.0) != Ok(accounts) {
+            return Err(ReportError::AccountOutOfTurn { account, accounts });
+        }
+        let opened = self.store.open_account(account, &name, &self.session);
+        let (stream, outcome) = match opened {
+            Ok(stream) => (Some(stream), Ok(())),
+            Err(source) => (None, Err(ReportError::Open { account, name, source })),
+        };
+        let broken = stream.is_none();
+        self.accounts.push(Account { name, firm, stream, broken });
+        self.names.insert(name, account);
+        outcome
     }
 
     /// Makes an instrument known without an event: for a start from a snapshot.
-    pub fn restore_instrument(&mut self, _instrument: InstrumentId, _symbol: Symbol) {}
+    pub fn restore_instrument(&mut self, instrument: InstrumentId, symbol: Symbol) {
+        self.instruments.insert(instrument, symbol);
+    }
 
     /// The streams of all accounts, in order of opening: to end a rebuild.
     pub fn streams_mut(&mut self) -> impl Iterator<Item = (AccountId, &mut S::Stream)> {
-        let _ = &self.store;
-        std::iter::empty()
+        (0..)
+            .zip(&mut self.accounts)
+            .filter_map(|(index, account)| account.stream.as_mut().map(|stream| (AccountId(index), stream)))
+    }
+
+    /// The accounts that are known: index, login name, firm.
+    pub fn accounts(&self) -> impl Iterator<Item = (AccountId, AccountName, Firm)> {
+        (0..).zip(&self.accounts).map(|(index, account)| (AccountId(index), account.name, account.firm))
+    }
+
+    /// The session of every stream; blank before the venue is opened.
+    pub fn session(&self) -> SessionName {
+        self.session
+    }
+
+    /// The instrument of this name.
+    #[inline]
+    pub(crate) fn instrument(&self, symbol: Symbol) -> Option<InstrumentId> {
+        self.instruments.by_symbol(symbol)
+    }
+
+    /// The account of a canonical name.
+    pub(crate) fn account_named(&self, name: AccountName) -> Option<AccountId> {
+        self.names.find(name)
+    }
+
+    /// The stream of an account, unless an answer is missing from it.
+    #[inline]
+    pub(crate) fn stream(&self, account: AccountId) -> Option<&S::Stream> {
+        let account = self.accounts.get(usize::try_from(account.0).ok()?)?;
+        account.stream.as_ref().filter(|_| !account.broken)
+    }
+}
+
+impl<S: StreamStore> fmt::Debug for Reporter<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter")
+            .field("session", &self.session)
+            .field("accounts", &self.accounts.len())
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,92 @@
+//! From packets in a connection's buffer to sequenced commands. A packet leaves the buffer only once it is dealt with: when
+//! the input ring is full it stays where it is, and the socket is not read meanwhile.
+
+use protocol::ouch::inbound::{self, Admission};
+use protocol::soupbin::{Cut, LoginRequest};
+use protocol::{AccountId, Command, CommandBody, Nanos};
+
+use crate::connection::Connection;
+use crate::counters::EdgeCounters;
+use crate::pending::InFlight;
+use crate::ports::{CommandPort, EdgeTypes, Full};
+use crate::reporter::Reporter;
+use crate::session::{self, Ending, Step};
+
+/// Why taking packets ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// No whole packet is left.
+    All,
+    /// The input ring has no room for the next one.
+    Stalled,
+    /// The connection has had its share of this turn.
+    Share,
+    /// A login has been taken and must be judged.
+    Login(LoginRequest),
+    /// The connection must end.
+    End(Ending),
+}
+
+/// Where commands are sequenced, with everything that doing so takes.
+pub(crate) struct Intake<'a, T: EdgeTypes> {
+    pub(crate) commands: &'a mut T::Commands,
+    pub(crate) in_flight: &'a mut InFlight,
+    pub(crate) reporter: &'a Reporter<T::Store>,
+    pub(crate) counters: &'a mut EdgeCounters,
+    /// Ingress time of the command before.
+    pub(crate) last_ingress: &'a mut Nanos,
+}
+
+impl<T: EdgeTypes> Intake<'_, T> {
+    /// Deals with the packets of a connection, at most `share` of them, which is lowered by each.
+    pub(crate) fn take(&mut self, connection: &mut Connection, share: &mut usize) -> Taken {
+        while let Some(rest) = share.checked_sub(1) {
+            let (taken, consumed) = match connection.inbound.cut() {
+                Cut::Need => return Taken::All,
+                Cut::Bad => return Taken::End(Ending::Violation),
+                Cut::Frame { frame, consumed } => match session::step(connection.account(), frame) {
+                    Step::Nothing => (None, consumed),
+                    Step::Message(account, message) => {
+                        if self.message(account, message, connection.heard_at).is_err() {
+                            self.counters.ring_full_stalls += 1;
+                            return Taken::Stalled;
+                        }
+                        (None, consumed)
+                    }
+                    Step::Login(login) => (Some(Taken::Login(login)), consumed),
+                    Step::End(ending) => (Some(Taken::End(ending)), consumed),
+                },
+            };
+            connection.inbound.consume(consumed);
+            *share = rest;
+            if let Some(taken) = taken {
+                return taken;
+            }
+        }
+        Taken::Share
+    }
+
+    fn message(&mut self, account: AccountId, message: &[u8], read_at: Nanos) -> Result<(), Full> {
+        match inbound::admit(message, account, |symbol| self.reporter.instrument(symbol)) {
+            Admission::Command(body) => {
+                self.submit(&body, read_at)?;
+                self.counters.commands += 1;
+            }
+            Admission::Ignore => self.counters.messages_ignored += 1,
+            Admission::Unreadable => self.counters.messages_unreadable += 1,
+        }
+        Ok(())
+    }
+
+    /// Sequences one command. `at` is raised to the time of the command before.
+    pub(crate) fn submit(&mut self, body: &CommandBody, at: Nanos) -> Result<(), Full> {
+        if !self.in_flight.has_room() {
+            return Err(Full);
+        }
+        let ingress = at.max(*self.last_ingress);
+        let sequence = self.commands.try_submit(ingress, body)?;
+        *self.last_ingress = ingress;
+        self.in_flight.push(Command { sequence, ingress, body: *body });
+        Ok(())
+    }
+}

@@ -1,0 +1,366 @@
+//! One connection of the order port: its socket, the fixed buffer that bytes are read into and packets are cut from in
+//! place, and the place in its account's stream up to which it has been written.
+//!
+//! There is no output buffer: the stream is the queue. Only what is not in the stream (answers to a login, heartbeats)
+//! goes through a few bytes of its own, and only between two packets of the stream.
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+use protocol::limits::SOUP_PACKET_BYTES_MAX;
+use protocol::soupbin::{self, Cut};
+use protocol::{AccountId, Nanos};
+
+use crate::ports::StreamRead;
+
+/// Room for the longest packet and a little of what follows it.
+const INBOUND_BYTES: usize = SOUP_PACKET_BYTES_MAX + 2048;
+/// Room for a login accepted and a heartbeat behind it.
+const CONTROL_BYTES: usize = 64;
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Not logged in.
+    Fresh,
+    /// Logged in.
+    LoggedIn(AccountId),
+    /// We have sent our last byte; what still comes is read and dropped, so that closing does not destroy what we sent.
+    Lingering {
+        /// Since when.
+        since: Nanos,
+    },
+}
+
+/// What reading brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    /// This many bytes.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// The peer is gone.
+    Closed,
+}
+
+/// What writing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    /// This many bytes in this many calls; 0 = the socket takes none, or there are none.
+    Bytes(usize, u64),
+    /// The peer is gone.
+    Closed,
+}
+
+/// One connection.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "readiness flags and list memberships are independent of each other")]
+pub(crate) struct Connection {
+    socket: TcpStream,
+    pub(crate) inbound: Inbound,
+    pub(crate) state: State,
+    control: Control,
+    /// Everything of the stream before this byte has been written.
+    cursor: u64,
+    /// Where the stream ended at the login: what lies before is history, and not held against a slow reader.
+    joined_at: u64,
+    /// The socket may have bytes.
+    pub(crate) readable: bool,
+    /// The peer has sent its last byte: a short read does not mean that there are none left to see.
+    pub(crate) read_closed: bool,
+    /// The socket may take bytes.
+    pub(crate) writable: bool,
+    /// It is on the list of those to be read.
+    pub(crate) in_ready: bool,
+    /// It is on the list of those to be written.
+    pub(crate) in_outbox: bool,
+    pub(crate) connected_at: Nanos,
+    /// When bytes last came.
+    pub(crate) heard_at: Nanos,
+    /// When bytes last went out.
+    pub(crate) sent_at: Nanos,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: TcpStream, now: Nanos) -> Self {
+        Self {
+            socket,
+            inbound: Inbound::new(),
+            state: State::Fresh,
+            control: Control::default(),
+            cursor: 0,
+            joined_at: 0,
+            readable: true,
+            read_closed: false,
+            writable: true,
+            in_ready: false,
+            in_outbox: false,
+            connected_at: now,
+            heard_at: now,
+            sent_at: now,
+        }
+    }
+
+    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
+
+    /// The account that is logged in here.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        match self.state {
+            State::LoggedIn(account) => Some(account),
+            State::Fresh | State::Lingering { .. } => None,
+        }
+    }
+
+    /// One read of at most `limit` bytes. Notes when the socket has no more.
+    pub(crate) fn fill(&mut self, limit: usize) -> Fill {
+        let room = self.inbound.room(limit);
+        let wanted = room.len();
+        if wanted == 0 {
+            return Fill::Nothing;
+        }
+        match read_retrying(&mut self.socket, room) {
+            Ok(0) => Fill::Closed,
+            Ok(read) => {
+                self.inbound.grow(read);
+                self.readable = read == wanted || self.read_closed;
+                Fill::Bytes(read)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                Fill::Nothing
+            }
+            Err(_) => Fill::Closed,
+        }
+    }
+
+    /// Starts to write the stream of its account from byte `from` on, after `accepted`. The stream ends at `end` now.
+    pub(crate) fn join(&mut self, account: AccountId, accepted: &[u8], from: u64, end: u64) {
+        self.state = State::LoggedIn(account);
+        self.cursor = from;
+        self.joined_at = end;
+        self.control.push(accepted);
+    }
+
+    /// Queues a heartbeat unless something else is on its way. True when it did.
+    pub(crate) fn push_heartbeat(&mut self, end: u64) -> bool {
+        let idle = self.cursor == end && self.control.is_empty();
+        if idle {
+            self.control.push(&soupbin::SERVER_HEARTBEAT);
+        }
+        idle
+    }
+
+    /// Writes what is due: control bytes, then at most `limit` bytes of the stream in one call.
+    pub(crate) fn write(&mut self, stream: &impl StreamRead, limit: usize) -> Wrote {
+        let (mut bytes, mut calls) = (0, 0);
+        while self.writable && !self.control.is_empty() {
+            match self.write_some(Source::Control) {
+                Ok(written) => (bytes, calls) = (bytes + written, calls + 1),
+                Err(_) => return Wrote::Closed,
+            }
+        }
+        let to = stream.end().min(self.cursor.saturating_add(limit as u64));
+        if self.writable && self.control.is_empty() && self.cursor < to {
+            match self.write_some(Source::Stream(stream.bytes(self.cursor, to))) {
+                Ok(written) => (bytes, calls) = (bytes + written, calls + 1),
+                Err(_) => return Wrote::Closed,
+            }
+        }
+        Wrote::Bytes(bytes, calls)
+    }
+
+    fn write_some(&mut self, source: Source<'_>) -> io::Result<usize> {
+        let bytes = match source {
+            Source::Control => self.control.rest(),
+            Source::Stream(bytes) => bytes,
+        };
+        match write_retrying(&mut self.socket, bytes) {
+            Ok(written) => {
+                match source {
+                    Source::Control => self.control.advance(written),
+                    Source::Stream(_) => self.cursor += written as u64,
+                }
+                Ok(written)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.writable = false;
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// True when nothing waits to be written.
+    pub(crate) fn is_flushed(&self, end: u64) -> bool {
+        self.cursor == end && self.control.is_empty()
+    }
+
+    /// Bytes that were produced since the login and not written.
+    pub(crate) fn backlog(&self, end: u64) -> u64 {
+        end.saturating_sub(self.cursor.max(self.joined_at))
+    }
+
+    /// Sends last words, says that nothing follows, and drops from now on what comes.
+    pub(crate) fn linger(&mut self, last_words: &[u8], now: Nanos) {
+        // Best effort: the peer may be gone, or take no more; then the words are lost with the connection.
+        drop(write_retrying(&mut self.socket, last_words));
+        drop(self.socket.shutdown(Shutdown::Write));
+        self.state = State::Lingering { since: now };
+        self.inbound.clear();
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Control,
+    Stream(&'a [u8]),
+}
+
+fn read_retrying(socket: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.read(room) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn write_retrying(socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        match socket.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// What was read and not taken yet. Packets are cut in place; a partial one waits here for the rest.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Inbound {
+    fn new() -> Self {
+        Self { bytes: vec![0; INBOUND_BYTES].into_boxed_slice(), start: 0, end: 0 }
+    }
+
+    /// The first packet.
+    #[inline]
+    pub(crate) fn cut(&self) -> Cut<'_> {
+        soupbin::cut(self.bytes.get(self.start..self.end).unwrap_or_default())
+    }
+
+    /// Drops the first `count` bytes.
+    #[inline]
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        (self.start, self.end) = (0, 0);
+    }
+
+    /// Room behind what is here, at most `limit` bytes; moves what is here to the front for it.
+    fn room(&mut self, limit: usize) -> &mut [u8] {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let to = self.bytes.len().min(self.end + limit);
+        self.bytes.get_mut(self.end..to).unwrap_or_default()
+    }
+
+    fn grow(&mut self, count: usize) {
+        self.end = self.bytes.len().min(self.end + count);
+    }
+}
+
+/// The few bytes that are not in the stream.
+#[derive(Debug)]
+struct Control {
+    bytes: [u8; CONTROL_BYTES],
+    start: usize,
+    end: usize,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { bytes: [0; CONTROL_BYTES], start: 0, end: 0 }
+    }
+}
+
+impl Control {
+    fn push(&mut self, packet: &[u8]) {
+        let to = self.end + packet.len();
+        let slot = self.bytes.get_mut(self.end..to);
+        assert!(slot.is_some(), "only a login and one heartbeat are ever queued");
+        if let Some(slot) = slot {
+            slot.copy_from_slice(packet);
+            self.end = to;
+        }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.start += count;
+        if self.start >= self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_cut_whole_whatever_the_pieces() {
+        let packet = [0, 4, b'U', 1, 2, 3];
+        let mut inbound = Inbound::new();
+        for round in 0..100_000_usize {
+            let (head, tail) = packet.split_at(round % packet.len());
+            for piece in [head, tail] {
+                assert!(matches!(inbound.cut(), Cut::Need));
+                let room = inbound.room(piece.len());
+                room.copy_from_slice(piece);
+                inbound.grow(piece.len());
+            }
+            let Cut::Frame { frame, consumed } = inbound.cut() else { panic!("no packet in round {round}") };
+            assert_eq!((frame.packet_type, frame.payload), (b'U', &[1, 2, 3][..]));
+            inbound.consume(consumed);
+        }
+    }
+
+    #[test]
+    fn the_longest_packet_fits() {
+        let mut inbound = Inbound::new();
+        let mut packet = vec![b'+'; SOUP_PACKET_BYTES_MAX];
+        packet[..2].copy_from_slice(&u16::MAX.to_be_bytes());
+        let mut rest = &packet[..];
+        while !rest.is_empty() {
+            let room = inbound.room(1000);
+            let count = room.len().min(rest.len());
+            assert!(count > 0);
+            room[..count].copy_from_slice(&rest[..count]);
+            inbound.grow(count);
+            rest = &rest[count..];
+        }
+        assert!(matches!(inbound.cut(), Cut::Frame { consumed, .. } if consumed == packet.len()));
+    }
+}

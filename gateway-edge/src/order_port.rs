@@ -1,0 +1,182 @@
+//! The other half of the order port: logins are judged, events whose commands are durable become answers, and each
+//! connection is written to once per turn, straight from its account's stream.
+
+use protocol::soupbin::{LoginAccepted, LoginRejectReason, LoginRequest};
+use protocol::{AccountId, Nanos, Sequence};
+
+use crate::connection::Wrote;
+use crate::directory::canonical_name;
+use crate::edge::Edge;
+use crate::ports::{Credentials, DurableCursor, EdgeTypes, EventPort, StreamRead};
+use crate::reporter::{ReportError, ReportTimes};
+use crate::session::{self, Ending};
+
+/// A good login.
+struct Joined {
+    account: AccountId,
+    accepted: LoginAccepted,
+    /// Where in the stream it starts, and where the stream ends now.
+    from: u64,
+    end: u64,
+}
+
+impl<T: EdgeTypes> Edge<T> {
+    /// Second half of a turn: takes events, and of those that are durable makes answers and writes them out. Answers how
+    /// much was done; 0 = nothing.
+    pub fn send(&mut self) -> usize {
+        let applied = self.ports.events.applied();
+        let took_all = self.pending.fill(&mut self.ports.events, self.config.events_per_turn);
+        let (reported, last) = self.report_durable();
+        self.in_flight.release(match self.pending.first() {
+            Some(waiting) => Sequence(waiting.0.saturating_sub(1)),
+            None if took_all => applied,
+            None => Sequence(last.0.saturating_sub(1)),
+        });
+        reported + self.write_outbox()
+    }
+
+    /// Reports every event that may leave. Answers how many, and the command of the last.
+    fn report_durable(&mut self) -> (usize, Sequence) {
+        let durable = self.ports.durable.durable();
+        let (mut reported, mut last, mut now) = (0, Sequence::ZERO, None);
+        while let Some(event) = self.pending.pop(durable) {
+            let now = *now.get_or_insert_with(|| self.clock.read(&self.ports.clock));
+            last = event.sequence;
+            reported += 1;
+            let found = self.in_flight.get(event.sequence);
+            assert!(found.is_some(), "event of command {last} that is not in flight");
+            let Some((command, sequenced)) = found else { break };
+            let times = ReportTimes { sequenced, durable: now };
+            let Self { reporter, table, outbox, counters, .. } = self;
+            let outcome = reporter.report(command, &event, times, |account| {
+                counters.answers += 1;
+                let slot = table.slot_of_account(account);
+                let connection = slot.and_then(|slot| table.get_mut(slot));
+                if let Some((slot, connection)) = slot.zip(connection).filter(|(_, found)| !found.in_outbox) {
+                    connection.in_outbox = true;
+                    outbox.push(slot);
+                }
+            });
+            if let Err(error) = outcome {
+                self.lose_answer(&error);
+            }
+        }
+        self.counters.events += reported as u64;
+        (reported, last)
+    }
+
+    /// An answer could not be kept: its account is cut, and cannot come back in this run.
+    fn lose_answer(&mut self, error: &ReportError) {
+        self.counters.answers_lost += 1;
+        if self.counters.answers_lost.is_power_of_two() {
+            tracing::error!("{error} ({} answers lost so far)", self.counters.answers_lost);
+        }
+        let slot = match error {
+            ReportError::Full { account, .. } | ReportError::Open { account, .. } => {
+                self.table.slot_of_account(*account)
+            }
+            ReportError::AccountOutOfTurn { .. } => None,
+        };
+        if let Some(slot) = slot {
+            self.remove(slot);
+        }
+    }
+
+    /// Writes once to each connection that has something. Those with more, and room for it, stay listed.
+    fn write_outbox(&mut self) -> usize {
+        if self.outbox.is_empty() {
+            return 0;
+        }
+        let now = self.clock.read(&self.ports.clock);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let due = scratch.alloc_slice_copy(&self.outbox);
+        self.outbox.clear();
+        for &mut slot in due.iter_mut() {
+            self.write(slot, now);
+        }
+        let done = due.len();
+        scratch.reset();
+        self.scratch = scratch;
+        done
+    }
+
+    fn write(&mut self, slot: usize, now: Nanos) {
+        let Some(connection) = self.table.get_mut(slot) else { return };
+        connection.in_outbox = false;
+        let stream = connection.account().and_then(|account| self.reporter.stream(account));
+        let Some(stream) = stream else { return };
+        let Wrote::Bytes(bytes, calls) = connection.write(stream, self.config.write_bytes_per_turn) else {
+            self.remove(slot);
+            return;
+        };
+        if bytes > 0 {
+            connection.sent_at = now;
+        }
+        self.counters.bytes_out += bytes as u64;
+        self.counters.writes += calls;
+        let end = stream.end();
+        if connection.backlog(end) > self.config.backlog_bytes_max {
+            self.counters.slow_readers_cut += 1;
+            self.remove(slot);
+        } else if connection.writable && !connection.is_flushed(end) {
+            connection.in_outbox = true;
+            self.outbox.push(slot);
+        }
+    }
+
+    /// Judges a login; good: the connection gets its stream; bad: it is told and ended.
+    pub(crate) fn login(&mut self, slot: usize, request: &LoginRequest) {
+        match self.judge(request) {
+            Ok(Joined { account, accepted, from, end }) => {
+                if let Some(old) = self.table.slot_of_account(account) {
+                    self.counters.logins_displaced += 1;
+                    self.remove(old);
+                }
+                let Some(connection) = self.table.get_mut(slot) else { return };
+                connection.join(account, &accepted.to_packet(), from, end);
+                if !connection.in_outbox {
+                    connection.in_outbox = true;
+                    self.outbox.push(slot);
+                }
+                self.table.bind(account, slot);
+                self.counters.logins_accepted += 1;
+            }
+            Err(reason) => self.end(slot, Ending::Rejected(reason)),
+        }
+    }
+
+    fn judge(&self, request: &LoginRequest) -> Result<Joined, LoginRejectReason> {
+        let name = canonical_name(&request.username);
+        let account = self.reporter.account_named(name);
+        // The password is looked at for unknown names too: the time it takes does not tell which names exist.
+        let authorized = self.ports.credentials.check(&name, &request.password) && account.is_some();
+        let stream = account.and_then(|account| self.reporter.stream(account));
+        let session = self.reporter.session();
+        let messages = stream.map_or(0, StreamRead::messages);
+        let next_sequence = session::first_sequence(request, authorized, session, messages)?;
+        let account = account.ok_or(LoginRejectReason::NotAuthorized)?;
+        let stream = stream.ok_or(LoginRejectReason::SessionNotAvailable)?;
+        let from = stream.offset_of(next_sequence).ok_or(LoginRejectReason::SessionNotAvailable)?;
+        Ok(Joined { account, accepted: LoginAccepted { session, next_sequence }, from, end: stream.end() })
+    }
+
+    /// Ends a connection; the session lives on.
+    pub(crate) fn end(&mut self, slot: usize, ending: Ending) {
+        let last_words = match ending {
+            Ending::Logout => None,
+            Ending::Violation => {
+                self.counters.protocol_violations += 1;
+                None
+            }
+            Ending::Rejected(reason) => {
+                self.counters.logins_rejected += 1;
+                Some(reason.to_packet())
+            }
+        };
+        self.table.unbind(slot);
+        let now = self.clock.last();
+        if let Some(connection) = self.table.get_mut(slot) {
+            connection.linger(last_words.as_ref().map_or(&[], |packet| &packet[..]), now);
+        }
+    }
+}
