@@ -3,3 +3,5 @@
 pub mod core;
 pub mod event_hash;
 pub mod runtime;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -1,0 +1,10 @@
+//! What tests and benches share: a second, obvious model of the venue, an ordered-map yardstick, and order flow from a
+//! seed. Never part of a running venue (feature `testing`).
+
+pub mod differential;
+pub mod naive_book;
+mod naive_requests;
+mod naive_rules;
+mod naive_state;
+pub mod order_flow;
+pub mod random;

@@ -1,0 +1,165 @@
+//! The core against the naive model: at least two million commands of every kind, every event compared.
+
+use engine::testing::differential::{Failure, Pace, run, shrink};
+use engine::testing::naive_book::NaiveVenue;
+use engine::testing::order_flow::{OrderFlow, opening};
+use proptest::prelude::*;
+use protocol::types::{Nanos, Qty, Sequence};
+use protocol::{Command, CommandBody, EventBody, RejectReason};
+use std::collections::BTreeSet;
+
+fn play(seeds: std::ops::Range<u64>, steps: u64, pace: Pace) {
+    for seed in seeds {
+        if let Err(failure) = run(seed, steps, pace) {
+            let Failure { seed, steps, message, commands } = *failure;
+            panic!(
+                "seed {seed}, command {steps}: {message}\nfewest commands: {commands:#?}\nagain: cargo run --release -p engine \
+                 --example soak -- --seed {seed} --commands {steps}"
+            );
+        }
+    }
+}
+
+/// Many small venues, laws and state checked after each command.
+#[test]
+fn every_step_of_many_short_days() {
+    play(1..201, 1_000, Pace { state_every: 1, verify_every: 1 });
+}
+
+/// Longer days, state compared now and then. Two tests, so that they run side by side.
+#[test]
+fn long_days_of_odd_seeds() {
+    play(1_000..1_050, 20_000, Pace { state_every: 499, verify_every: 101 });
+}
+
+#[test]
+fn long_days_of_even_seeds() {
+    play(2_000..2_050, 20_000, Pace { state_every: 499, verify_every: 101 });
+}
+
+/// The order flow reaches every answer of the venue; otherwise the tests above would prove less than they seem to.
+#[test]
+fn the_flow_reaches_every_answer() {
+    let mut seen = BTreeSet::new();
+    for seed in 1..201 {
+        let mut naive = NaiveVenue::new();
+        let mut flow = OrderFlow::new(seed);
+        let mut sequence = 0;
+        let mut apply = |naive: &mut NaiveVenue, body| {
+            sequence += 1;
+            let command = Command { sequence: Sequence(sequence), ingress: Nanos(1_000_000_000 + sequence), body };
+            seen.extend(naive.apply(&command).iter().map(|event| name(&event.body)));
+        };
+        for body in opening(seed) {
+            apply(&mut naive, body);
+        }
+        for _ in 0..2_000 {
+            let body = flow.next(&naive);
+            apply(&mut naive, body);
+        }
+    }
+    let made_by_the_core = [
+        RejectReason::QuantityZero,
+        RejectReason::PriceOutOfRange,
+        RejectReason::HandleInstUnsupported,
+        RejectReason::StopPriceOutOfRange,
+        RejectReason::MinQtyAboveQuantity,
+        RejectReason::ExpiryInvalid,
+        RejectReason::SymbolUnknown,
+        RejectReason::FirmNotAuthorized,
+        RejectReason::TradingHalted,
+        RejectReason::QuantityAboveMax,
+        RejectReason::QuantityNotOnLot,
+        RejectReason::PriceNotOnTick,
+        RejectReason::StopPriceNotOnTick,
+        RejectReason::MinQtyOnDisplayed,
+        RejectReason::MaxFloorInvalid,
+        RejectReason::PostOnlyInvalid,
+        RejectReason::NotSupported,
+        RejectReason::PegNotSupported,
+        RejectReason::CrossNotSupported,
+        RejectReason::OrdersFull,
+        RejectReason::ChannelsFull,
+    ];
+    let rejects = made_by_the_core.iter().map(|reason| format!("Rejected {reason:?}"));
+    let answers = [
+        "Details",
+        "Accepted Live No",
+        "Accepted Live Anonymous",
+        "Accepted Live Attributed",
+        "Accepted Dead No",
+        "Replaced Live No true",
+        "Replaced Live No false",
+        "Replaced Live Anonymous true",
+        "Replaced Live Anonymous false",
+        "Replaced Dead No true",
+        "Rested",
+        "Traded true",
+        "Traded false",
+        "Canceled User 0",
+        "Canceled User more",
+        "Canceled PostOnly 0",
+        "Canceled Immediate 0",
+        "Canceled Collar 0",
+        "Modified",
+        "MassCancelTaken",
+        "EntryDisabled",
+        "EntryEnabled",
+        "NextUserRefNum",
+    ];
+    for answer in answers.iter().map(ToString::to_string).chain(rejects) {
+        assert!(seen.contains(&answer), "never seen: {answer}");
+    }
+}
+
+fn name(body: &EventBody) -> String {
+    match body {
+        EventBody::Details { .. } => "Details".to_owned(),
+        EventBody::Accepted { state, shown, .. } => format!("Accepted {state:?} {shown:?}"),
+        EventBody::Replaced { state, shown, old_shown, .. } => format!("Replaced {state:?} {shown:?} {old_shown}"),
+        EventBody::Rested { .. } => "Rested".to_owned(),
+        EventBody::Traded { maker_shown, .. } => format!("Traded {maker_shown}"),
+        EventBody::Canceled { reason, leaves, .. } => {
+            format!("Canceled {reason:?} {}", if *leaves == Qty::ZERO { "0" } else { "more" })
+        }
+        EventBody::Modified { .. } => "Modified".to_owned(),
+        EventBody::Rejected { reason, .. } => format!("Rejected {reason:?}"),
+        EventBody::MassCancelTaken { .. } => "MassCancelTaken".to_owned(),
+        EventBody::EntryDisabled { .. } => "EntryDisabled".to_owned(),
+        EventBody::EntryEnabled { .. } => "EntryEnabled".to_owned(),
+        EventBody::NextUserRefNum { .. } => "NextUserRefNum".to_owned(),
+        EventBody::VenueOpened { .. }
+        | EventBody::InstrumentListed { .. }
+        | EventBody::TradingStateChanged { .. }
+        | EventBody::ShortSaleTestChanged { .. }
+        | EventBody::AccountOpened { .. }
+        | EventBody::SystemEvent { .. } => "operator".to_owned(),
+    }
+}
+
+/// Shrinking finds the two commands that matter among many.
+#[test]
+fn a_failure_is_cut_down() {
+    let seed = 7;
+    let mut bodies = opening(seed);
+    let mut flow = OrderFlow::new(seed);
+    let naive = NaiveVenue::new();
+    bodies.extend((0..500).map(|_| flow.next(&naive)));
+    let enters = |bodies: &[CommandBody]| bodies.iter().filter(|body| matches!(body, CommandBody::Enter(_))).count();
+    let few = shrink(&bodies, |bodies| enters(bodies) >= 2);
+    assert_eq!(enters(&few), 2);
+    let openings = few.iter().filter(|body| matches!(body, CommandBody::OpenVenue(_))).count();
+    assert_eq!(openings, 1);
+    assert!(few.len() <= 12, "{} commands are left", few.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any seed, any number of steps.
+    #[test]
+    fn any_flow_agrees(seed in any::<u64>(), steps in 1_u64..3_000) {
+        let result = run(seed, steps, Pace { state_every: 97, verify_every: 13 });
+        prop_assert!(result.is_ok(), "{:#?}", result.err());
+    }
+}
