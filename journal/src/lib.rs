@@ -1,5 +1,6 @@
 //! Everything durable: the journal of commands ([`JournalWriter`], [`JournalReader`], [`verify`]), the streams of what was
-//! sent ([`StreamWriter`], [`StreamReader`]) and the data directory they live in ([`DataDir`]).
+//! sent ([`StreamWriter`], [`StreamReader`]), snapshots of the state ([`SnapshotStore`]) and the data directory they live in
+//! ([`DataDir`]).
 //!
 //! Knows records and sequences, not books. The files are drawn in docs/journal-format.md.
 
@@ -11,6 +12,7 @@ mod preparer;
 mod reader;
 mod recovery;
 mod segment;
+mod snapshot_store;
 mod stream;
 mod stream_index;
 mod verify;
@@ -26,6 +28,10 @@ pub use format::{
 };
 pub use preparer::{PreparerThread, SegmentPreparer};
 pub use reader::{JournalReader, Record};
+pub use snapshot_store::{
+    AccountRow, InstrumentRow, OrderRow, SessionRow, Snapshot, SnapshotCheck, SnapshotError, SnapshotMeta,
+    SnapshotReport, SnapshotRows, SnapshotStore,
+};
 pub use stream::{
     RebuildReport, STREAM_FIRST_STEP_BYTES, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader,
     StreamWriter,

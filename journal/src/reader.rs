@@ -156,7 +156,8 @@ impl JournalReader {
         self.segments
     }
 
-    /// Bytes of the torn tail that the last `None` ended at; 0 when it was a clean end.
+    /// Bytes of the torn tail that the last `None` ended at; 0 when it was a clean end. Behind a running venue, the record
+    /// that is just being copied counts as torn, too, until it is whole.
     pub fn torn_bytes(&self) -> u64 {
         self.torn_bytes
     }

@@ -1,0 +1,180 @@
+//! The snapshot database: what is written is loaded, the newest whole one wins, and only the newest few stay.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails, fails the test")]
+
+use std::fs;
+use std::path::Path;
+
+use journal::{
+    AccountRow, InstrumentRow, OrderRow, SessionRow, Snapshot, SnapshotError, SnapshotMeta, SnapshotRows, SnapshotStore,
+};
+use protocol::{
+    AccountId, AccountName, Channel, Firm, InstrumentId, Nanos, OrderRef, Price, Qty, Sequence, SessionName, Side,
+    Symbol, TimeInForce, TradingState, UserRefNum,
+};
+use rusqlite::Connection;
+
+fn meta(sequence: u64) -> SnapshotMeta {
+    SnapshotMeta {
+        sequence: Sequence(sequence),
+        ingress: Nanos(sequence * 7),
+        state_hash: [1; 32],
+        event_hash: [2; 32],
+        state_version: 3,
+        build: "test".into(),
+        created: Nanos(sequence * 7 + 1),
+    }
+}
+
+fn state(sequence: u64) -> Vec<u8> {
+    (0..10_000).flat_map(|word: u64| (word * sequence).to_le_bytes()).collect()
+}
+
+fn order(number: u64) -> OrderRow {
+    OrderRow {
+        order_ref: OrderRef(number),
+        instrument: InstrumentId(1),
+        account: AccountId(2),
+        channel: Channel(0),
+        user_ref_num: UserRefNum(7),
+        side: Side::SellShort,
+        price: Price(1_999_999_900),
+        leaves_qty: Qty(u32::MAX),
+        tif: TimeInForce::Gtc,
+    }
+}
+
+fn write(store: &mut SnapshotStore, sequence: u64) -> Result<(), SnapshotError> {
+    let instrument = InstrumentRow {
+        instrument: InstrumentId(1),
+        symbol: Symbol::from_text("AAPL").unwrap(),
+        price_decimals: 4,
+        qty_decimals: 0,
+        tick: Price(100),
+        lot: Qty(1),
+        max_qty: Qty(999_999),
+        state: TradingState::Trading,
+    };
+    let account = AccountRow {
+        account: AccountId(0),
+        name: AccountName::from_text("DEMO01").unwrap(),
+        firm: Firm::from_text("DEMA").unwrap(),
+        entry_enabled: true,
+    };
+    let session = SessionRow { name: "feed".into(), session: SessionName::BLANK, messages: 5, bytes: 99 };
+    store.write(SnapshotRows {
+        meta: meta(sequence),
+        state: &state(sequence),
+        instruments: &mut [instrument].into_iter(),
+        accounts: &mut [account].into_iter(),
+        orders: &mut (1..=sequence).map(order),
+        sessions: &mut [session].into_iter(),
+    })
+}
+
+fn sequences(store: &SnapshotStore) -> Vec<u64> {
+    store.list().unwrap().iter().map(|meta| meta.sequence.0).collect()
+}
+
+#[test]
+fn the_newest_is_loaded_after_reopening_and_only_the_newest_few_stay() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("snapshots.sqlite");
+    let mut store = SnapshotStore::open(&path, 3).unwrap();
+    assert_eq!(store.newest_valid().unwrap(), None);
+    for sequence in [10, 20, 30, 40, 50] {
+        write(&mut store, sequence).unwrap();
+    }
+    drop(store);
+    let store = SnapshotStore::open_read_only(&path).unwrap();
+    assert_eq!(sequences(&store), [50, 40, 30]);
+    assert_eq!(store.list().unwrap()[0], meta(50));
+    assert_eq!(store.newest_valid().unwrap(), Some(Snapshot { meta: meta(50), state: state(50) }));
+    let report = store.verify().unwrap();
+    assert!(report.integrity.is_empty() && report.snapshots.iter().all(|check| check.fault.is_none()), "{report:?}");
+    let connection = Connection::open(&path).unwrap();
+    let count = |table| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u32>(0));
+    assert_eq!(["instruments", "accounts", "orders", "sessions"].map(|table| count(table).unwrap()), [1, 1, 50, 1]);
+}
+
+#[test]
+fn a_snapshot_whose_content_changed_is_passed_over() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("snapshots.sqlite");
+    let mut store = SnapshotStore::open(&path, 8).unwrap();
+    for sequence in 1..=5 {
+        write(&mut store, sequence).unwrap();
+    }
+    let connection = Connection::open(&path).unwrap();
+    connection.execute("UPDATE snapshots SET state = zeroblob(80000) WHERE sequence = 5", []).unwrap();
+    connection.execute("UPDATE snapshots SET ingress_ns = 8 WHERE sequence = 4", []).unwrap();
+    connection.execute("UPDATE snapshots SET event_hash = zeroblob(31) WHERE sequence = 3", []).unwrap();
+    assert_eq!(store.newest_valid().unwrap().unwrap().meta.sequence, Sequence(2));
+    let report = store.verify().unwrap();
+    let faults: Vec<_> = report.snapshots.iter().map(|check| check.fault.is_some()).collect();
+    assert_eq!(faults, [true, true, true, false, false]);
+}
+
+#[test]
+fn a_failed_write_leaves_what_was_there() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut store = SnapshotStore::open(&temp.path().join("snapshots.sqlite"), 2).unwrap();
+    write(&mut store, 1).unwrap();
+    let refused = store.write(SnapshotRows {
+        meta: meta(2),
+        state: &[],
+        instruments: &mut std::iter::empty(),
+        accounts: &mut std::iter::empty(),
+        orders: &mut [1, u64::MAX].map(order).into_iter(),
+        sessions: &mut std::iter::empty(),
+    });
+    assert!(matches!(refused, Err(SnapshotError::TooLarge { .. })));
+    assert_eq!(sequences(&store), [1]);
+    write(&mut store, 2).unwrap();
+    assert_eq!(sequences(&store), [2, 1]);
+}
+
+#[test]
+fn each_flipped_page_is_found_or_leaves_the_content_right() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("snapshots.sqlite");
+    let mut store = SnapshotStore::open(&path, 8).unwrap();
+    for sequence in 1..=3 {
+        write(&mut store, sequence).unwrap();
+    }
+    drop(store);
+    let whole = fs::read(&path).unwrap();
+    let mut older = 0;
+    for page in 0..whole.len() / 4096 {
+        let mut bytes = whole.clone();
+        bytes[page * 4096..][..4096].iter_mut().for_each(|byte| *byte ^= 0x10);
+        older += u32::from(load(&path, &bytes) < 3);
+    }
+    assert!(older > 20, "the pages of the newest state lead to an older one: {older}");
+    for cut in (0..whole.len()).step_by(1000) {
+        load(&path, &whole[..cut]);
+    }
+}
+
+/// Opens this database and loads what it has: 0 for none, otherwise the sequence of a snapshot that must be right.
+fn load(path: &Path, bytes: &[u8]) -> u64 {
+    fs::write(path, bytes).unwrap();
+    let Ok(store) = SnapshotStore::open(path, 8) else { return 0 };
+    let Ok(Some(snapshot)) = store.newest_valid() else { return 0 };
+    let sequence = snapshot.meta.sequence.0;
+    assert_eq!(snapshot, Snapshot { meta: meta(sequence), state: state(sequence) });
+    sequence
+}
+
+#[test]
+fn another_programs_database_is_refused_and_left_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("snapshots.sqlite");
+    assert!(SnapshotStore::open_read_only(&path).is_err());
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1);").unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(matches!(SnapshotStore::open(&path, 2), Err(SnapshotError::OtherDatabase { .. })));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    fs::write(&path, [7; 5000]).unwrap();
+    assert!(matches!(SnapshotStore::open(&path, 2), Err(SnapshotError::Sqlite { .. })));
+}
