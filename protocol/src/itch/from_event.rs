@@ -13,8 +13,8 @@ use crate::wire::{Wire, put_at};
 /// The longest block: its length field and the longest message.
 pub const BLOCK_BYTES_MAX: usize = 2 + ITCH_MESSAGE_BYTES_MAX;
 
-/// Writes what the feed says of `event` to the front of `out`, as one message block (length, then the message); the bytes
-/// written, 0 when it says nothing. `symbol` names an instrument.
+/// Writes what the feed says of `event` to the front of `out`, as one message block (length, then the message); the
+/// bytes written, 0 when it says nothing. `symbol` names an instrument.
 #[inline]
 pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &mut [u8; BLOCK_BYTES_MAX]) -> usize {
     let header = |instrument| Header {

@@ -1,8 +1,8 @@
 //! The venue's answers on the hot path: from an event, and the command that caused it, to whole `SoupBinTCP` Sequenced
 //! Data packets in a buffer that is used again and again. Layouts are those of [`super::outbound`].
 //!
-//! Optional fields of an answer (ouch50.md §10 "Tags on Enter", venue-rules.md 6 and 19), ascending by tag: the tags the
-//! client sent that this answer allows; tag 28 when the channel is not 0; tags 220 to 224 when the order asked for
+//! Optional fields of an answer (ouch50.md §10 "Tags on Enter", venue-rules.md 6 and 19), ascending by tag: the tags
+//! the client sent that this answer allows; tag 28 when the channel is not 0; tags 220 to 224 when the order asked for
 //! details. Messages on which the appendage is optional leave it out when the channel is 0 and no details are due.
 
 use super::appendage::Element;
