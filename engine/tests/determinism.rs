@@ -1,0 +1,94 @@
+//! The same commands give the same events and the same state: in this build and in every other (the figures below are
+//! fixed), with any batch boundaries, with and without prefetch hints.
+
+use engine::core::{Core, EventBuffer, EventSink};
+use engine::event_hash::EventHasher;
+use engine::testing::naive_book::NaiveVenue;
+use engine::testing::order_flow::{OrderFlow, opening};
+use engine::testing::random::Random;
+use protocol::types::{Nanos, Sequence};
+use protocol::{Command, Event};
+
+fn commands(seed: u64, count: usize) -> Vec<Command> {
+    let (mut naive, mut flow) = (NaiveVenue::new(), OrderFlow::new(seed));
+    let mut commands: Vec<Command> = Vec::new();
+    let mut opening = opening(seed).into_iter();
+    while commands.len() < count {
+        let body = opening.next().unwrap_or_else(|| flow.next(&naive));
+        let sequence = commands.len() as u64 + 1;
+        let command = Command { sequence: Sequence(sequence), ingress: Nanos(sequence * 1_000), body };
+        naive.apply(&command);
+        commands.push(command);
+    }
+    commands
+}
+
+/// Keeps everything.
+#[derive(Default)]
+struct All(Vec<Event>);
+
+impl EventSink for All {
+    fn push(&mut self, event: Event) {
+        self.0.push(event);
+    }
+}
+
+#[test]
+fn batch_boundaries_and_hints_change_nothing() {
+    for seed in 100..110 {
+        let commands = commands(seed, 4_000);
+        let (mut core, mut all) = (Core::new(), All::default());
+        for command in &commands {
+            core.apply(command, &mut all);
+        }
+        for batch_seed in 0..4 {
+            let (mut again, mut batch, mut told) = (Core::new(), EventBuffer::new(40_000), Vec::new());
+            let mut random = Random::new(batch_seed);
+            let mut rest = &commands[..];
+            while !rest.is_empty() {
+                let size = random.between(1, 64).min(u32::try_from(rest.len()).unwrap()) as usize;
+                rest[..size].iter().for_each(|command| again.prefetch(command));
+                rest[..size].iter().for_each(|command| again.apply(command, &mut batch));
+                told.extend_from_slice(batch.as_slice());
+                batch.clear();
+                rest = &rest[size..];
+            }
+            assert!(told == all.0, "seed {seed}, batches {batch_seed}");
+            assert_eq!(again.state_hash(), core.state_hash());
+        }
+    }
+}
+
+/// A core that was taken down to its bytes and built again goes on as if nothing had happened.
+#[test]
+fn a_decoded_core_goes_on_alike() {
+    let commands = commands(9, 6_000);
+    let (mut core, mut all) = (Core::new(), All::default());
+    let (mut other, mut told) = (Core::new(), All::default());
+    for (at, command) in commands.iter().enumerate() {
+        core.apply(command, &mut all);
+        other.apply(command, &mut told);
+        if at % 500 == 499 {
+            let mut bytes = Vec::new();
+            other.encode_state(&mut bytes);
+            other = Core::decode_state(&bytes).unwrap();
+        }
+    }
+    assert!(told.0 == all.0);
+    assert_eq!(other.state_hash(), core.state_hash());
+}
+
+/// One figure for every build and machine: it changes only when a rule of the venue or the format of the state does.
+#[test]
+fn the_state_after_a_fixed_flow_is_known() {
+    let (mut core, mut all) = (Core::new(), All::default());
+    for command in &commands(42, 10_000) {
+        core.apply(command, &mut all);
+    }
+    let mut hasher = EventHasher::new();
+    all.0.iter().for_each(|event| hasher.push(event));
+    let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
+    assert_eq!(all.0.len(), 6_818);
+    assert_eq!(hex(hasher.finish()), "993b6775d49906a36084c6a4689b4e970aed0713e82f4165321029b853883f5c");
+    assert_eq!(hex(core.state_hash()), "c4c8015ee0591d11d63f710998dffc96523b74cc7aee176dfb382d10012b7771");
+}
