@@ -10,13 +10,14 @@ use std::collections::BTreeSet;
 
 fn play(seeds: std::ops::Range<u64>, steps: u64, pace: Pace) {
     for seed in seeds {
-        if let Err(failure) = run(seed, steps, pace) {
-            let Failure { seed, steps, message, commands } = *failure;
-            panic!(
+        let text = run(seed, steps, pace).err().map(|failure| {
+            let Failure { steps, message, commands, .. } = *failure;
+            format!(
                 "seed {seed}, command {steps}: {message}\nfewest commands: {commands:#?}\nagain: cargo run --release -p engine \
                  --example soak -- --seed {seed} --commands {steps}"
-            );
-        }
+            )
+        });
+        assert!(text.is_none(), "{}", text.unwrap_or_default());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The mistakes that matching engines most often make, and the rules of ouch50.md §6, each as a table of commands (`>`)
 //! and what the venue must say.
 
+#[cfg(test)]
 mod common;
 
 use common::{TICK, Venue};

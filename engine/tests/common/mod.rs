@@ -170,6 +170,30 @@ fn tags(line: &str) -> OrderTags {
     tags
 }
 
+fn has(line: &str, word: &str) -> bool {
+    line.split(' ').any(|found| found == word)
+}
+
+fn time_in_force(line: &str) -> TimeInForce {
+    if has(line, "ioc") {
+        TimeInForce::Ioc
+    } else if has(line, "fok") {
+        TimeInForce::Fok
+    } else {
+        TimeInForce::Day
+    }
+}
+
+fn display(line: &str) -> Display {
+    if has(line, "hidden") {
+        Display::Hidden
+    } else if has(line, "named") {
+        Display::Attributable
+    } else {
+        Display::Visible
+    }
+}
+
 /// A command in text.
 pub(crate) fn parse(line: &str) -> CommandBody {
     let words: Vec<&str> = line.split(' ').collect();
@@ -179,22 +203,8 @@ pub(crate) fn parse(line: &str) -> CommandBody {
         let price = if price == "market" { Price::MARKET } else { Price(price.parse::<u32>().unwrap() * TICK) };
         (Qty(quantity.parse().unwrap()), price)
     };
-    let has = |word| words.contains(&word);
-    let time_in_force = if has("ioc") {
-        TimeInForce::Ioc
-    } else if has("fok") {
-        TimeInForce::Fok
-    } else {
-        TimeInForce::Day
-    };
-    let display = if has("hidden") {
-        Display::Hidden
-    } else if has("named") {
-        Display::Attributable
-    } else {
-        Display::Visible
-    };
     let owner = owner(line);
+    let switch = || EntrySwitch { owner, user_ref_num: number(1), firm: Firm::BLANK };
     match words[0] {
         "enter" => CommandBody::Enter(EnterOrder {
             owner,
@@ -203,8 +213,8 @@ pub(crate) fn parse(line: &str) -> CommandBody {
             price: terms(3).1,
             instrument: AAPL,
             side: side(words[2]),
-            time_in_force,
-            display,
+            time_in_force: time_in_force(line),
+            display: display(line),
             capacity: Capacity::Principal,
             sweep: false,
             cross_type: CrossType::Continuous,
@@ -217,8 +227,8 @@ pub(crate) fn parse(line: &str) -> CommandBody {
             user_ref_num: number(2),
             quantity: terms(3).0,
             price: terms(3).1,
-            time_in_force,
-            display,
+            time_in_force: time_in_force(line),
+            display: display(line),
             sweep: false,
             cl_ord_id: ClOrdId::BLANK,
             tags: tags(line),
@@ -243,21 +253,17 @@ pub(crate) fn parse(line: &str) -> CommandBody {
             group_id: tags(line).group_id,
             present: tags(line).present,
         }),
-        "disable" => CommandBody::DisableEntry(EntrySwitch { owner, user_ref_num: number(1), firm: Firm::BLANK }),
-        "enable" => CommandBody::EnableEntry(EntrySwitch { owner, user_ref_num: number(1), firm: Firm::BLANK }),
+        "disable" => CommandBody::DisableEntry(switch()),
+        "enable" => CommandBody::EnableEntry(switch()),
         "query" => CommandBody::Query(AccountQuery { owner }),
-        "refuse" => CommandBody::Refuse(Refuse {
-            owner,
-            user_ref_num: number(1),
-            reason: RejectReason::Malformed,
-            cl_ord_id: ClOrdId::BLANK,
-        }),
-        "refuse-replace" => CommandBody::RefuseReplace(RefuseReplace {
-            owner,
-            orig_user_ref_num: number(1),
-            user_ref_num: number(2),
-            reason: RejectReason::Malformed,
-        }),
+        "refuse" => {
+            let (reason, cl_ord_id) = (RejectReason::Malformed, ClOrdId::BLANK);
+            CommandBody::Refuse(Refuse { owner, user_ref_num: number(1), reason, cl_ord_id })
+        }
+        "refuse-replace" => {
+            let (reason, orig_user_ref_num) = (RejectReason::Malformed, number(1));
+            CommandBody::RefuseReplace(RefuseReplace { owner, orig_user_ref_num, user_ref_num: number(2), reason })
+        }
         _ => panic!("no command {line}"),
     }
 }
