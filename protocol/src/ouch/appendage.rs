@@ -29,10 +29,10 @@ macro_rules! elements {
 
             /// Bytes of the value of `tag`; `None` for a tag that nobody knows.
             #[inline]
-            pub const fn value_bytes(tag: u8) -> Option<usize> {
-                match tag {
-                    $($tag => Some(<$kind as Wire>::BYTES),)+
-                    _ => None,
+            pub fn value_bytes(tag: u8) -> Option<usize> {
+                match VALUE_BYTES.get(usize::from(tag)) {
+                    Some(0) | None => None,
+                    Some(&bytes) => Some(usize::from(bytes)),
                 }
             }
 
@@ -69,6 +69,18 @@ macro_rules! elements {
         }
     };
 }
+
+/// Bytes of the value of each tag, 0 for a tag that nobody knows: a look-up where a search would cost on every order.
+#[cfg_attr(not(test), expect(clippy::indexing_slicing, reason = "done by the compiler, which would refuse"))]
+static VALUE_BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut tags = Element::TAGS;
+    while let [(tag, bytes), rest @ ..] = tags {
+        table[*tag as usize] = LENGTH_OF[*bytes];
+        tags = rest;
+    }
+    table
+};
 
 /// The length byte for each number of bytes after it.
 const LENGTH_OF: [u8; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];

@@ -33,6 +33,7 @@ fn require(holds: bool, otherwise: RejectReason) -> Result<(), RejectReason> {
 }
 
 /// Takes one element into `tags`, or says what is wrong with its value.
+#[inline]
 #[expect(clippy::too_many_lines, reason = "a flat list: one arm per tag")]
 pub(crate) fn apply(tags: &mut OrderTags, element: Element, terms: Terms) -> Result<(), RejectReason> {
     let taken = match element {
