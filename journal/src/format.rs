@@ -256,13 +256,13 @@ pub(crate) fn segment_name(first_sequence: u64) -> String {
     format!("{first_sequence:020}.seg")
 }
 
-/// The first sequence that a file name tells; `None` when it is not the name of a segment.
+/// The first sequence that a file name tells; `None` when it is not the name of a segment. Sequences stay below 2^63.
 pub(crate) fn parse_segment_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg")?;
     if digits.len() != 20 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse().ok()
+    digits.parse().ok().filter(|first| *first < 1 << 63)
 }
 
 #[cfg(test)]
@@ -328,7 +328,7 @@ mod tests {
     fn names() {
         assert_eq!(segment_name(7), "00000000000000000007.seg");
         assert_eq!(parse_segment_name("00000000000000000007.seg"), Some(7));
-        for bad in ["7.seg", "+0000000000000000007.seg", "00000000000000000007.tmp", "99999999999999999999.seg"] {
+        for bad in ["7.seg", "+0000000000000000007.seg", "00000000000000000007.tmp", "09999999999999999999.seg"] {
             assert_eq!(parse_segment_name(bad), None, "{bad}");
         }
     }

@@ -2,6 +2,7 @@
 //! full ones are unmapped, cut and sealed. The two sides meet in two small queues and never wait for each other.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -59,6 +60,8 @@ impl Retired {
 pub(crate) struct Handover {
     dir: PathBuf,
     segment_bytes: u64,
+    /// Prepared segments are flushed, so that a later flush writes records only.
+    is_durable: bool,
     ready: ArrayQueue<Prepared>,
     retired: ArrayQueue<Retired>,
     /// Numbers the prepared files, so that a name is used once per run.
@@ -71,10 +74,11 @@ pub(crate) struct Handover {
 }
 
 impl Handover {
-    pub(crate) fn new(dir: &Path, segment_bytes: u64) -> Self {
+    pub(crate) fn new(dir: &Path, segment_bytes: u64, is_durable: bool) -> Self {
         Self {
             dir: dir.to_owned(),
             segment_bytes,
+            is_durable,
             ready: ArrayQueue::new(1),
             retired: ArrayQueue::new(RETIRED_MAX),
             prepared: AtomicU64::new(0),
@@ -107,8 +111,7 @@ impl Handover {
         let path = self.dir.join(format!("prepare-{number}.tmp"));
         let created = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
         let file = created.map_err(FileError::at(&path, "create the segment"))?;
-        let mapped = allocate(&file, 0, self.segment_bytes).and_then(|()| SegmentMap::new(&file, self.segment_bytes));
-        match mapped {
+        match self.allocate_and_map(&file) {
             Ok(map) => Ok(Prepared { file, path, map }),
             Err(error) => {
                 discard(&path);
@@ -117,14 +120,42 @@ impl Handover {
         }
     }
 
+    fn allocate_and_map(&self, file: &File) -> io::Result<SegmentMap> {
+        allocate(file, 0, self.segment_bytes)?;
+        let map = SegmentMap::new(file, self.segment_bytes)?;
+        if self.is_durable {
+            file.sync_all()?;
+        }
+        Ok(map)
+    }
+
+    /// Seals the full segments that wait. True when there were any.
+    fn seal_retired(&self) -> Result<bool, FileError> {
+        let mut sealed = false;
+        while let Some(retired) = self.retired.pop() {
+            retired.close()?;
+            sealed = true;
+        }
+        Ok(sealed)
+    }
+
+    /// Allocates the next segment unless one is ready or none is wanted any more. True when it did.
+    fn prepare_next(&self) -> Result<bool, FileError> {
+        if self.ready.is_full() || self.closed.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        if let Err(surplus) = self.ready.push(self.prepare()?) {
+            discard(&surplus.path);
+        }
+        Ok(true)
+    }
+
     /// Ends the helper's work and does what it left: full segments are sealed, the unused one is deleted.
     pub(crate) fn close(&self) -> Result<(), FileError> {
         self.closed.store(true, Ordering::Release);
         self.wake();
         let _working = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(retired) = self.retired.pop() {
-            retired.close()?;
-        }
+        self.seal_retired()?;
         if let Some(unused) = self.ready.pop() {
             discard(&unused.path);
         }
@@ -160,18 +191,8 @@ impl SegmentPreparer {
     /// promised depends on it.
     pub fn turn(&self) -> Result<bool, FileError> {
         let _working = self.shared.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut worked = false;
-        while let Some(retired) = self.shared.retired.pop() {
-            retired.close()?;
-            worked = true;
-        }
-        if self.shared.ready.is_full() || self.shared.closed.load(Ordering::Acquire) {
-            return Ok(worked);
-        }
-        if let Err(surplus) = self.shared.ready.push(self.shared.prepare()?) {
-            discard(&surplus.path);
-        }
-        Ok(true)
+        let sealed = self.shared.seal_retired()?;
+        Ok(self.shared.prepare_next()? || sealed)
     }
 
     /// True when the next segment is allocated.
@@ -180,11 +201,11 @@ impl SegmentPreparer {
     }
 
     /// Runs turns on a thread of its own, which inherits the caller's cpu mask and scheduling policy, until the writer
-    /// ends. The first error is logged, stays readable, and ends the thread.
+    /// ends. A segment that cannot be allocated is logged and tried again; one that cannot be sealed ends the thread.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn spawn(self) -> std::io::Result<PreparerThread> {
+    pub fn spawn(self) -> io::Result<PreparerThread> {
         let failed = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&failed);
         let shared = Arc::clone(&self.shared);
@@ -197,14 +218,22 @@ impl SegmentPreparer {
             tracing::debug!("two threads prepare segments of one journal");
         }
         while !self.shared.closed.load(Ordering::Acquire) {
-            match self.turn() {
-                Ok(true) => {}
-                Ok(false) => thread::park_timeout(NAP),
-                Err(error) => {
-                    tracing::error!(%error, "the next journal segment cannot be made");
-                    failed.store(true, Ordering::Release);
-                    return;
-                }
+            let working = self.shared.work.lock().unwrap_or_else(PoisonError::into_inner);
+            let sealed = self.shared.seal_retired();
+            let prepared = self.shared.prepare_next();
+            drop(working);
+            if let Err(error) = sealed {
+                failed.store(true, Ordering::Release);
+                tracing::error!(%error, "a full journal segment cannot be sealed");
+                return;
+            }
+            let has_failed = prepared.is_err();
+            if let (Err(error), false) = (&prepared, failed.load(Ordering::Relaxed)) {
+                tracing::error!(%error, "the next journal segment cannot be allocated");
+            }
+            failed.store(has_failed, Ordering::Release);
+            if !prepared.unwrap_or(false) {
+                thread::park_timeout(NAP);
             }
         }
     }
@@ -219,7 +248,8 @@ pub struct PreparerThread {
 }
 
 impl PreparerThread {
-    /// True once the thread met an error and ended.
+    /// True while the next segment cannot be allocated, most often because the disk is full, and for good once a segment
+    /// could not be sealed.
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }

@@ -76,7 +76,7 @@ pub struct InstrumentRow {
     /// Decimals of a price in wire units.
     pub price_decimals: u8,
     /// Decimals of a quantity in wire units.
-    pub qty_decimals: u8,
+    pub qty_decimals: i8,
     /// Least price step.
     pub tick: Price,
     /// Least quantity step.

@@ -34,8 +34,8 @@ pub struct JournalConfig {
     pub build_id: [u8; 32],
     /// The venue's time at start. Later segments are stamped with the time of their first record.
     pub created: Nanos,
-    /// True where `flush` is what an acknowledgement waits for: a full segment is then flushed before the next one is
-    /// begun, so that a power cut cannot keep the second without the end of the first.
+    /// True where `flush` is what an acknowledgement waits for: a full segment, and the header of the next one, are then
+    /// flushed before a record goes into that, so that a power cut cannot keep the later without the earlier.
     pub flush_on_roll: bool,
 }
 
@@ -85,8 +85,11 @@ impl JournalWriter {
             configuration_hash: config.configuration_hash,
             build_id: config.build_id,
         };
-        let handover = Arc::new(Handover::new(dir, config.segment_bytes));
+        let handover = Arc::new(Handover::new(dir, config.segment_bytes, config.flush_on_roll));
         let (map, file) = begin(dir, &handover, &header)?;
+        if config.flush_on_roll {
+            sync(&file)?;
+        }
         sync_dir(dir)?;
         Ok(Self {
             map,
@@ -219,6 +222,9 @@ impl JournalWriter {
             self.inline_segments += 1;
             begin(&self.dir, &self.handover, &header)?
         };
+        if self.flush_on_roll {
+            sync(&file)?;
+        }
         let full = std::mem::replace(&mut self.file, file);
         let full_map = std::mem::replace(&mut self.map, map);
         if !self.flush_on_roll {

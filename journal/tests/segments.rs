@@ -386,6 +386,44 @@ fn a_prepared_segment_is_used_and_full_ones_are_sealed_in_turns() {
     assert_eq!(checked(temp.path()).records, last);
 }
 
+#[test]
+fn with_flushes_each_segment_is_on_its_way_before_the_next() {
+    let temp = tempfile::tempdir().unwrap();
+    let durable = JournalConfig { flush_on_roll: true, ..config() };
+    let mut writer = JournalWriter::open(temp.path(), &durable, Sequence(0)).unwrap();
+    let preparer = writer.preparer();
+    for last in (10..=300).step_by(10) {
+        append(&mut writer, last - 9, last);
+        assert_eq!(writer.flush().unwrap(), Sequence(last));
+        preparer.turn().unwrap();
+    }
+    writer.seal().unwrap();
+    let report = checked(temp.path());
+    assert_eq!((report.ok, report.records, report.sealed), (true, 300, true));
+}
+
+#[test]
+fn a_writer_that_failed_takes_no_more() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("journal");
+    fs::create_dir(&dir).unwrap();
+    let mut writer = JournalWriter::open(&dir, &config(), Sequence(0)).unwrap();
+    fs::rename(&dir, temp.path().join("moved")).unwrap();
+    assert!(writer.preparer().turn().is_err());
+    let mut last = 0;
+    let failed = loop {
+        match writer.append(Sequence(last + 1), Nanos((last + 1) * 10), &body(last + 1)) {
+            Ok(()) => last += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(failed, AppendError::File(_)), "{failed}");
+    fs::rename(temp.path().join("moved"), &dir).unwrap();
+    assert!(matches!(writer.append(Sequence(last + 1), Nanos(0), &body(1)), Err(AppendError::Failed)));
+    assert!(writer.flush().is_err() && writer.seal().is_err());
+    assert_eq!((checked(&dir).ok, checked(&dir).records), (true, last));
+}
+
 proptest::proptest! {
     #[test]
     fn any_bytes_in_place_of_a_segment_are_judged_without_panic(
