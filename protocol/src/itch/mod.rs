@@ -1,4 +1,4 @@
-//! ITCH 5.0 (itch50.md): the market data feed. [`messages`] has the layouts, [`from_event`] writes the feed.
+//! ITCH 5.0 (itch50.md): the market data feed. its layouts, and [`from_event()`], which writes it.
 
 mod from_event;
 mod messages;

@@ -68,7 +68,7 @@ impl AnswerBuffer {
         Self { slots: [EMPTY; 2], count: 0 }
     }
 
-    /// The answers of the last [`write`], in the order in which they are sent.
+    /// The answers of the last [`write()`], in the order in which they are sent.
     pub fn answers(&self) -> impl Iterator<Item = Answer<'_>> {
         self.slots
             .iter()

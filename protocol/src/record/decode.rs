@@ -16,8 +16,8 @@ use crate::types::{
 };
 use crate::wire::array_at;
 
-/// Reads a body of exactly the bytes that were written. Every value that comes out is one that [`encode`] can have been
-/// given: letters are known, ranges hold, and what must be zero is.
+/// Reads a body of exactly the bytes that were written. Every value that comes out is one that [`super::encode()`] can have
+/// been given: letters are known, ranges hold, and what must be zero is.
 ///
 /// # Errors
 /// Unknown kind, wrong length, a value out of its range, with its offset in the body.
