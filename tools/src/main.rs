@@ -2,4 +2,84 @@
 //!
 //! This file only parses the command line and turns errors into one line and an exit code: 0 done, 1 failed, 2 bad usage.
 
-fn main() {}
+#![expect(unreachable_pub, reason = "in a binary nothing is reachable; `pub` marks what a module offers its siblings")]
+
+mod check_config;
+mod clock;
+mod config;
+mod journal_cmd;
+mod output;
+mod replay;
+mod serve;
+mod venue;
+// Client-side subcommands and what they stand on.
+// (mod lines of client, drive, order, watch, units)
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A trading venue in one process: order entry over SoupBinTCP and OUCH 5.0, market data as ITCH 5.0 on WebSockets, and
+/// a journal that replays to the same state.
+#[derive(Debug, Parser)]
+#[command(name = "hft", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:\n  hft serve\n  hft order buy AAPL 100 @ 150.34\n  hft watch AAPL")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the venue
+    Serve(serve::Args),
+    /// Replay the journal and print its hashes
+    Replay(replay::Args),
+    /// Check and print the journal
+    Journal(journal_cmd::Args),
+    /// Print the configuration as the venue would use it
+    CheckConfig(check_config::Args),
+}
+
+/// Which venue is meant: every subcommand that names one takes these.
+#[derive(Clone, Debug, clap::Args)]
+pub struct VenueArgs {
+    /// Configuration file
+    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
+    pub config: PathBuf,
+    /// Data directory, instead of the one in the configuration
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Added to every port of the configuration
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub port_offset: u16,
+}
+
+impl VenueArgs {
+    /// Reads the configuration with these overrides.
+    ///
+    /// # Errors
+    /// [`config::LoadConfigError`], ready to be shown.
+    pub fn load(&self) -> Result<config::Config, config::LoadConfigError> {
+        config::Config::load(&self.config, &self.overrides())
+    }
+
+    /// The overrides alone.
+    pub fn overrides(&self) -> config::Overrides {
+        config::Overrides { data_dir: self.data_dir.clone(), port_offset: self.port_offset, durability: None }
+    }
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Journal(args) => journal_cmd::run(&args),
+        Command::CheckConfig(args) => check_config::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("hft: {error:#}");
+        ExitCode::FAILURE
+    })
+}

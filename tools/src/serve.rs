@@ -1,0 +1,206 @@
+//! `hft serve`: the venue. Says what it is going to do, recovers, runs until a signal or a fault, stops orderly.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use engine::runtime::topology::{Plan, Shape, Topology};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::VenueArgs;
+use crate::clock;
+use crate::config::{Config, DurabilityMode};
+use crate::output::print_line;
+use crate::replay::summary_of;
+use crate::venue::recovery::Replayed;
+use crate::venue::threads::{Fault, Running, describe_wait};
+use crate::venue::{assembly, follower};
+
+/// How long an orderly stop waits for those who are connected to read what they are owed.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How often the main thread looks for signals and faults.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Start the venue.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hft serve\n  hft serve --data-dir /tmp/day1 --port-offset 100 --durability fdatasync"
+)]
+pub struct Args {
+    #[command(flatten)]
+    venue: VenueArgs,
+    /// How durable a command is before anything that it caused leaves, instead of the configuration's mode
+    #[arg(long, value_name = "MODE")]
+    durability: Option<DurabilityMode>,
+}
+
+/// Serves until SIGINT or SIGTERM; exit code 0 after an orderly stop.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut overrides = args.venue.overrides();
+    overrides.durability = args.durability;
+    let config = Config::load(&args.venue.config, &overrides)?;
+    let topology = Topology::of_this_host();
+    let plan = planned(&topology, &config)?;
+    banner(&config, &topology, &plan);
+    let asked_to_stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&asked_to_stop)).context("cannot watch for signals")?;
+    }
+    free_port("order_entry.address", config.order_entry_address)?;
+    free_port("feed.address", config.feed_address)?;
+
+    let fault = Arc::new(Fault::default());
+    let (agents, venue) = assembly::assemble(&config, &fault)?;
+    let hasher = Arc::clone(&venue.hasher);
+    let started = clock::monotonic();
+    let running = crate::venue::threads::start(agents, &plan, &topology, &fault, hasher)?;
+    let follower = follower::start(&config, &venue.paths, &topology.housekeeping(&plan))?;
+    print_line("ready");
+    wait(&asked_to_stop, &running, &venue);
+    print_line("stopping");
+    stop(running, follower, venue, started)
+}
+
+/// The plan of the topology, overruled by cpus named in the configuration.
+fn planned(topology: &Topology, config: &Config) -> anyhow::Result<Plan> {
+    let flushes = config.durability == DurabilityMode::Fdatasync;
+    let mut plan = topology.plan(flushes);
+    let wishes = [
+        ("core_cpu", config.threads().core_cpu),
+        ("edge_cpu", config.threads().edge_cpu),
+        ("journal_cpu", config.threads().journal_cpu),
+    ];
+    if wishes.iter().all(|(_, cpu)| cpu.is_none()) {
+        return Ok(plan);
+    }
+    for (key, cpu) in wishes {
+        if let Some(cpu) = cpu
+            && !topology.allowed.contains(&cpu)
+            && !topology.isolated.contains(&cpu)
+        {
+            bail!("threads.{key} = {cpu}: this process may use cpus {:?} only; choose one of these", topology.allowed);
+        }
+    }
+    let own = |cpu: Option<usize>| cpu.is_some_and(|cpu| topology.isolated.contains(&cpu));
+    let place = |cpu: Option<usize>, planned: engine::runtime::topology::Placement| match cpu {
+        Some(_) => engine::runtime::topology::Placement { cpu, spins_always: own(cpu) },
+        None => planned,
+    };
+    plan.core = place(config.threads().core_cpu, plan.core);
+    plan.edge = place(config.threads().edge_cpu, plan.edge);
+    plan.journal = place(config.threads().journal_cpu, plan.journal);
+    match (plan.core.cpu, plan.edge.cpu) {
+        (Some(core), Some(edge)) if core != edge => plan.shape = Shape::Spread,
+        _ => {
+            plan.shape = Shape::Shared;
+            plan.edge = plan.core;
+            if !flushes {
+                plan.journal = plan.core;
+            }
+        }
+    }
+    if plan.shape == Shape::Spread
+        && plan.journal.cpu.is_some_and(|cpu| [plan.core.cpu, plan.edge.cpu].contains(&Some(cpu)))
+    {
+        bail!(
+            "threads.journal_cpu = {}: two spinning threads never share a cpu; choose another one",
+            plan.journal.cpu.unwrap_or_default()
+        );
+    }
+    Ok(plan)
+}
+
+fn banner(config: &Config, topology: &Topology, plan: &Plan) {
+    print_line(&format!("TradSys hft {}", env!("CARGO_PKG_VERSION")));
+    print_line(&format!("  order entry   {} (SoupBinTCP 3.0, OUCH 5.0)", config.order_entry_address));
+    print_line(&format!(
+        "  feed          ws://{0}/itch  ws://{0}/glimpse (ITCH 5.0 in MoldUDP64)",
+        config.feed_address
+    ));
+    print_line(&format!("  data          {}", config.data_dir.display()));
+    print_line(&format!("  durability    {}", config.durability.promise()));
+    match plan.shape {
+        Shape::Shared if plan.journal == plan.core => {
+            print_line(&format!(
+                "  threads       edge, journal, core: one thread on {}, {}",
+                plan.core,
+                describe_wait(plan.core)
+            ));
+        }
+        Shape::Shared => {
+            print_line(&format!(
+                "  threads       edge, core: one thread on {}, {}",
+                plan.core,
+                describe_wait(plan.core)
+            ));
+            print_line(&format!("                journal: {}, {}", plan.journal, describe_wait(plan.journal)));
+        }
+        Shape::Spread => {
+            for (label, name, placement) in
+                [("threads", "core", plan.core), ("", "edge", plan.edge), ("", "journal", plan.journal)]
+            {
+                print_line(&format!("  {label:<13} {name}: {placement}, {}", describe_wait(placement)));
+            }
+        }
+    }
+    print_line(&format!(
+        "                feed, projections, snapshots, follower: cpus {:?}, yield, then sleep up to 2 ms",
+        topology.housekeeping(plan)
+    ));
+    for line in &topology.untuned {
+        print_line(&format!("  not tuned     {line}"));
+    }
+    print_line(&format!("recovering from {}", config.data_dir.join("journal").display()));
+}
+
+/// A busy port is told before anything is recovered.
+fn free_port(key: &str, address: SocketAddr) -> anyhow::Result<()> {
+    TcpListener::bind(address).map(drop).with_context(|| {
+        format!(
+            "{key} = {address} cannot be listened on; stop whoever uses it, or shift the ports with --port-offset N"
+        )
+    })
+}
+
+fn wait(asked_to_stop: &AtomicBool, running: &Running, venue: &assembly::Venue) {
+    while !asked_to_stop.load(Ordering::Relaxed) && running.fault().is_none() && !venue.preparer_failed() {
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+fn stop(
+    running: Running,
+    follower: Option<follower::Follower>,
+    venue: assembly::Venue,
+    started: Instant,
+) -> anyhow::Result<ExitCode> {
+    let preparer_failed = venue.preparer_failed();
+    let stopped = running.stop(DRAIN_MAX);
+    if let Some(message) = stopped.fault {
+        bail!("{message}; the venue has stopped: what it acknowledged is in the journal");
+    }
+    if preparer_failed {
+        bail!(
+            "the next journal segment cannot be allocated (is the disk full?); the venue has stopped: what it acknowledged is in the journal"
+        );
+    }
+    let core =
+        stopped.core.context("the matching core ended without its state; start again: recovery reads the journal")?;
+    if let Some(writer) = stopped.journal {
+        writer.seal().context("the journal could not be sealed; the next start recovers it")?;
+    }
+    if let Some(follower) = follower {
+        follower.finish(core.last_sequence());
+    }
+    let last = core.last_sequence();
+    let live = Replayed { records: last.0.saturating_sub(venue.ready_at.0), elapsed: started.elapsed() };
+    let mut summary = summary_of(live, last, &stopped.event_hash, &core.state_hash());
+    if let Some(records) = summary.get_mut("records") {
+        *records = last.0.into();
+    }
+    print_line(&summary.to_string());
+    Ok(ExitCode::SUCCESS)
+}

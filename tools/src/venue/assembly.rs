@@ -1,0 +1,336 @@
+//! Builds a venue from its configuration and its data directory: recovers, adds what the configuration adds, makes the
+//! rings and the agents. Nothing runs yet when this is done.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use crossbeam_queue::ArrayQueue;
+use engine::event_hash::EventHasher;
+use engine::runtime::core_agent::CoreAgent;
+use engine::runtime::cursor::Cursor;
+use engine::runtime::pipeline::{CommandPublisher, input_ring, output_ring};
+use gateway_edge::clock::SystemClock;
+use gateway_edge::{Edge, EdgeConfig, EdgePorts, Feed, FeedConfig, FeedPorts, Publisher, Reporter};
+use journal::{
+    DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread, SnapshotMeta, SnapshotStore,
+    StreamConfig,
+};
+use protocol::{Command, CommandBody, Event, Sequence, SessionName, record};
+
+use crate::clock::utc_now;
+use crate::config::{Config, DurabilityMode};
+use crate::output::print_line;
+use crate::venue::bootstrap;
+use crate::venue::journal_agent::JournalAgent;
+use crate::venue::ports::{
+    ConfiguredAccounts, JournalCursor, RingCommands, RingEvents, StreamFile, StreamFiles, StreamPreparers,
+};
+use crate::venue::projection::ProjectionAgent;
+use crate::venue::recovery::{Replayed, Replica};
+use crate::venue::threads::{Agents, Fault};
+
+/// Operator commands that may wait for the edge.
+const OPERATOR_QUEUE: usize = 1_024;
+/// A feed is one file for all instruments: it may grow by this much at a time.
+const MIB: u64 = 1 << 20;
+
+/// What outlives the agents: helpers, locks, and what recovery found.
+#[derive(Debug)]
+pub struct Venue {
+    /// Hash over the events, also after recovery.
+    pub hasher: Arc<Mutex<EventHasher>>,
+    /// Last sequence when the venue was ready.
+    pub ready_at: Sequence,
+    /// Where everything is.
+    pub paths: DataPaths,
+    preparer: Option<PreparerThread>,
+    _data_dir: DataDir,
+}
+
+impl Venue {
+    /// True once no further journal segment can be allocated.
+    pub fn preparer_failed(&self) -> bool {
+        self.preparer.as_ref().is_some_and(PreparerThread::has_failed)
+    }
+}
+
+/// Who this venue is: fixed when it is first opened.
+struct Identity {
+    venue_id: [u8; 16],
+    session: SessionName,
+}
+
+/// A venue between recovery and its first turn.
+struct Recovering {
+    replica: Replica,
+    reporter: Reporter<StreamFiles>,
+    publisher: Publisher<StreamFile>,
+}
+
+impl Recovering {
+    fn told(
+        reporter: &mut Reporter<StreamFiles>,
+        publisher: &mut Publisher<StreamFile>,
+        command: &Command,
+        event: &Event,
+    ) -> anyhow::Result<()> {
+        reporter.replay(command, event)?;
+        publisher.publish(event)?;
+        Ok(())
+    }
+
+    /// Replays the whole journal. On the way it must come to what the newest snapshot, made by another core, says.
+    fn recover(&mut self, paths: &DataPaths) -> anyhow::Result<Replayed> {
+        let mut first = Replayed { records: 0, elapsed: Duration::ZERO };
+        if let Some(snapshot) = newest_snapshot(paths)? {
+            first = self.replay(&paths.journal_dir(), Some(snapshot.sequence))?;
+            let Replica { core, hasher, .. } = &self.replica;
+            if core.last_sequence() < snapshot.sequence {
+                print_line(&format!(
+                    "the newest snapshot is of sequence {}, beyond the journal's end: not used",
+                    snapshot.sequence
+                ));
+            } else {
+                ensure!(
+                    core.state_hash() == snapshot.state_hash && hasher.finish() == snapshot.event_hash,
+                    "the journal replays to another state at sequence {} than the snapshot in {} says (made by {}, this is \
+                     hft {}); start the build that wrote it, or move the snapshot away to accept the replay",
+                    snapshot.sequence,
+                    paths.snapshots().display(),
+                    snapshot.build,
+                    env!("CARGO_PKG_VERSION")
+                );
+            }
+        }
+        let rest = self.replay(&paths.journal_dir(), None)?;
+        Ok(Replayed { records: first.records + rest.records, elapsed: first.elapsed + rest.elapsed })
+    }
+
+    fn replay(&mut self, journal_dir: &Path, to: Option<Sequence>) -> anyhow::Result<Replayed> {
+        let Self { replica, reporter, publisher } = self;
+        replica.replay(journal_dir, to, |command, event| Self::told(reporter, publisher, command, event))
+    }
+
+    fn apply(&mut self, command: &Command) -> anyhow::Result<()> {
+        let Self { replica, reporter, publisher } = self;
+        replica.apply(command, |command, event| Self::told(reporter, publisher, command, event))
+    }
+
+    fn end_rebuild(&mut self) -> anyhow::Result<()> {
+        for (_, stream) in self.reporter.streams_mut() {
+            stream.end_rebuild()?;
+        }
+        self.publisher.stream_mut().end_rebuild()?;
+        Ok(())
+    }
+}
+
+/// Does all of it.
+///
+/// # Errors
+/// Each says what was expected, what was found and what to do.
+pub fn assemble(config: &Config, fault: &Arc<Fault>) -> anyhow::Result<(Agents, Venue)> {
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let paths = data_dir.paths().clone();
+    let identity = identity(&paths.journal_dir())?;
+    let stream_preparers = StreamPreparers::default();
+    let is_live = Arc::new(AtomicBool::new(false));
+    let store = StreamFiles {
+        dir: paths.streams_dir(),
+        venue_id: identity.venue_id,
+        capacity_bytes: config.streams().account_mib_max * MIB,
+        preparers: Arc::clone(&stream_preparers),
+        is_live: Arc::clone(&is_live),
+    };
+    let mut feed_stream = StreamConfig::feed(identity.venue_id, identity.session);
+    feed_stream.capacity_bytes = config.streams().feed_mib_max * MIB;
+    let feed_file = StreamFile::open(&paths.streams_dir().join("feed.stream"), &feed_stream, |_, _| false)?;
+    if let Ok(mut preparers) = stream_preparers.lock() {
+        preparers.push(feed_file.preparer());
+    }
+    let mut recovering =
+        Recovering { replica: Replica::new(), reporter: Reporter::new(store), publisher: Publisher::new(feed_file) };
+
+    let replayed = recovering.recover(&paths)?;
+    let recovered_to = recovering.replica.core.last_sequence();
+    print_line(&format!(
+        "recovered {} commands, {} per second, last sequence {recovered_to}",
+        replayed.records,
+        replayed.commands_per_second()
+    ));
+    let memory = config.durability == DurabilityMode::Memory;
+    ensure!(
+        !memory || recovered_to == Sequence::ZERO,
+        "{} holds a journal, and durability memory would not continue it; name an empty --data-dir",
+        config.data_dir.display()
+    );
+    let mut writer = if memory { None } else { Some(open_writer(config, &paths, &identity, recovered_to)?) };
+    let preparer = writer.as_ref().map(|writer| writer.preparer().spawn()).transpose();
+    let preparer = preparer.context("cannot start the thread that allocates journal segments")?;
+    open_venue(config, &identity, &mut recovering, writer.as_mut())?;
+    recovering.end_rebuild()?;
+    is_live.store(true, Ordering::Release);
+
+    let hasher = Arc::new(Mutex::new(recovering.replica.hasher.clone()));
+    let ready_at = recovering.replica.core.last_sequence();
+    let agents = agents(config, recovering, writer, Shared { hasher: &hasher, fault, stream_preparers })?;
+    Ok((agents, Venue { hasher, ready_at, paths, preparer, _data_dir: data_dir }))
+}
+
+fn newest_snapshot(paths: &DataPaths) -> anyhow::Result<Option<SnapshotMeta>> {
+    if !paths.snapshots().exists() {
+        return Ok(None);
+    }
+    let store = SnapshotStore::open_read_only(&paths.snapshots())?;
+    Ok(store.newest_valid()?.map(|snapshot| snapshot.meta))
+}
+
+/// From the first record and the newest segment; made up for an empty journal.
+fn identity(journal_dir: &Path) -> anyhow::Result<Identity> {
+    let mut reader = JournalReader::open(journal_dir)?;
+    let first = reader.next()?.map(|first| record::decode(first.body)).transpose();
+    let first = first.context("the first record of the journal is whole but no command")?;
+    match (first, reader.newest_header()) {
+        (Some(CommandBody::OpenVenue(open)), Some(header)) => {
+            Ok(Identity { venue_id: header.venue_id, session: open.session })
+        }
+        (None, _) => {
+            let now = utc_now();
+            let seed = blake3::hash(format!("{} {} {journal_dir:?}", now.0, std::process::id()).as_bytes());
+            let mut venue_id = [0; 16];
+            venue_id.iter_mut().zip(seed.as_bytes()).for_each(|(place, byte)| *place = *byte);
+            Ok(Identity { venue_id, session: bootstrap::session_name(now) })
+        }
+        (Some(other), _) => anyhow::bail!(
+            "the journal in {} begins with {other:?}: expected the opening of a venue; it is no journal of this program",
+            journal_dir.display()
+        ),
+    }
+}
+
+fn open_writer(
+    config: &Config,
+    paths: &DataPaths,
+    identity: &Identity,
+    after: Sequence,
+) -> anyhow::Result<JournalWriter> {
+    let mut build_id = [0; 32];
+    build_id.iter_mut().zip(concat!("hft ", env!("CARGO_PKG_VERSION")).bytes()).for_each(|(place, byte)| *place = byte);
+    let journal = JournalConfig {
+        segment_bytes: config.journal().segment_mib * MIB,
+        venue_id: identity.venue_id,
+        configuration_hash: config.hash(),
+        build_id,
+        created: utc_now(),
+        flush_on_roll: config.durability == DurabilityMode::Fdatasync,
+    };
+    let writer = JournalWriter::open(&paths.journal_dir(), &journal, after)?;
+    if writer.torn_bytes() > 0 {
+        print_line(&format!("cut a torn tail of {} bytes: nothing of it was acknowledged", writer.torn_bytes()));
+    }
+    Ok(writer)
+}
+
+/// Journals and applies what the configuration adds.
+fn open_venue(
+    config: &Config,
+    identity: &Identity,
+    recovering: &mut Recovering,
+    mut writer: Option<&mut JournalWriter>,
+) -> anyhow::Result<()> {
+    let ingress = utc_now().max(recovering.replica.core.last_ingress());
+    for body in bootstrap::commands(&recovering.replica.core, config, identity.session)? {
+        let command = Command { sequence: recovering.replica.core.last_sequence().next(), ingress, body };
+        if let Some(writer) = writer.as_deref_mut() {
+            let mut bytes = [0; record::BODY_BYTES_MAX];
+            let length = record::encode(&body, &mut bytes);
+            writer.append(command.sequence, ingress, bytes.get(..length).unwrap_or_default())?;
+        }
+        recovering.apply(&command)?;
+    }
+    if let Some(writer) = writer {
+        writer.flush()?;
+    }
+    Ok(())
+}
+
+/// What several agents hold.
+struct Shared<'a> {
+    hasher: &'a Arc<Mutex<EventHasher>>,
+    fault: &'a Arc<Fault>,
+    stream_preparers: StreamPreparers,
+}
+
+fn agents(
+    config: &Config,
+    recovering: Recovering,
+    writer: Option<JournalWriter>,
+    shared: Shared<'_>,
+) -> anyhow::Result<Agents> {
+    let Recovering { replica, reporter, mut publisher } = recovering;
+    let last = replica.core.last_sequence();
+    let (commands, journal_poller, core_poller) =
+        input_ring(config.rings().commands as usize, last, replica.core.last_ingress());
+    let (events, [edge_events, feed_events, projection_events]) = output_ring(config.rings().events as usize);
+    let applied = Arc::new(Cursor::new(last));
+    let durable = Arc::new(Cursor::new(last));
+    let ring_events = |poller| RingEvents { poller, applied: Arc::clone(&applied) };
+    let journal =
+        JournalAgent::new(journal_poller, writer, config.durability, Arc::clone(&durable), Arc::clone(shared.fault));
+    let snapshot_reader = publisher.stream_mut().reader();
+    let feed = Feed::new(
+        feed_config(config),
+        FeedPorts {
+            events: ring_events(feed_events),
+            durable: JournalCursor(Arc::clone(&durable)),
+            clock: SystemClock::new(),
+        },
+        publisher,
+    )?;
+    let snapshots = feed.snapshot_agent(snapshot_reader);
+    let edge = edge(config, commands, ring_events(edge_events), &durable, reporter)?;
+    let core = CoreAgent::new(replica.core, core_poller, events, applied, utc_now);
+    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher));
+    let stream_preparers = shared.stream_preparers;
+    Ok(Agents { edge, core, journal, feed, projections, snapshots, stream_preparers })
+}
+
+fn edge(
+    config: &Config,
+    commands: CommandPublisher,
+    events: RingEvents,
+    durable: &Arc<Cursor>,
+    reporter: Reporter<StreamFiles>,
+) -> anyhow::Result<Edge<crate::venue::ports::VenueEdge>> {
+    let section = config.order_entry();
+    let edge_config = EdgeConfig {
+        listen: config.order_entry_address,
+        connections_max: section.connections_max as usize,
+        login_ms: section.login_ms,
+        silence_ms: section.silence_ms,
+        backlog_bytes_max: section.unsent_mib_max * MIB,
+        in_flight_max: config.rings().commands as usize * 2,
+        ..EdgeConfig::default()
+    };
+    let ports = EdgePorts {
+        commands: RingCommands(commands),
+        events,
+        durable: JournalCursor(Arc::clone(durable)),
+        clock: SystemClock::new(),
+        credentials: ConfiguredAccounts::new(&config.accounts),
+        operator: Arc::new(ArrayQueue::new(OPERATOR_QUEUE)),
+    };
+    Ok(Edge::new(edge_config, ports, reporter)?)
+}
+
+fn feed_config(config: &Config) -> FeedConfig {
+    FeedConfig {
+        listen: config.feed_address,
+        connections_max: config.feed().subscribers_max as usize,
+        backlog_bytes_max: config.feed().unsent_mib_max * MIB,
+        ..FeedConfig::default()
+    }
+}

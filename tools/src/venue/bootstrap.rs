@@ -1,0 +1,175 @@
+//! What of the configuration becomes commands: everything when the venue is first opened, the additions later. So a replay
+//! needs only the data directory.
+
+use std::collections::BTreeMap;
+
+use engine::core::Core;
+use protocol::command::{ListInstrument, OpenAccount, OpenVenue, SetShortSaleTest, SetTradingState};
+use protocol::{
+    AccountId, CommandBody, Firm, InstrumentId, Nanos, Sequence, SessionName, SystemEventCode, TradingState,
+};
+
+use crate::config::{Config, InstrumentConfig};
+
+/// The configuration contradicts what the venue was opened with.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// A listed instrument cannot change.
+    #[error(
+        "instrument {symbol}: {field} is {configured} in the configuration but {listed} in the journal; an instrument is fixed once listed: restore the value or list it under a new symbol"
+    )]
+    InstrumentChanged { symbol: String, field: &'static str, configured: String, listed: String },
+    /// An account cannot change its firm.
+    #[error(
+        "account {name}: firm is {configured} in the configuration but {opened} in the journal; restore the value or open another account"
+    )]
+    FirmChanged { name: String, configured: String, opened: String },
+    /// More accounts or instruments than the venue was opened for.
+    #[error(
+        "{what}: the venue was opened for at most {max}; remove entries from the configuration or open a new data directory"
+    )]
+    TooMany { what: &'static str, max: usize },
+}
+
+/// The commands that bring `core` to what the configuration says; empty when nothing differs.
+///
+/// # Errors
+/// [`BootstrapError`] names the first contradiction.
+pub fn commands(core: &Core, config: &Config, session: SessionName) -> Result<Vec<CommandBody>, BootstrapError> {
+    let mut commands = Vec::new();
+    let first = core.last_sequence() == Sequence::ZERO;
+    if first {
+        let limits = config.limits();
+        commands.push(CommandBody::OpenVenue(OpenVenue {
+            session,
+            orders_max: limits.orders_max,
+            accounts_max: limits.accounts_max,
+            channels_max: limits.channels_max,
+            instruments_max: limits.instruments_max,
+            orders_per_command_max: limits.orders_per_command_max,
+        }));
+        commands.push(CommandBody::SystemEvent(SystemEventCode::StartOfMessages));
+    }
+    list_instruments(core, config, &mut commands)?;
+    if first {
+        commands.push(CommandBody::SystemEvent(SystemEventCode::StartOfSystemHours));
+        commands.push(CommandBody::SystemEvent(SystemEventCode::StartOfMarketHours));
+    }
+    open_accounts(core, config, &mut commands)?;
+    Ok(commands)
+}
+
+fn list_instruments(core: &Core, config: &Config, commands: &mut Vec<CommandBody>) -> Result<(), BootstrapError> {
+    let listed: BTreeMap<_, _> = core.instruments().map(|view| (view.listed.symbol, view.listed)).collect();
+    let mut next = listed.len();
+    let mut new = Vec::new();
+    for wanted in &config.instruments {
+        match listed.get(&wanted.symbol) {
+            Some(listed) => unchanged(wanted, listed)?,
+            None => {
+                next += 1;
+                let instrument = InstrumentId(u16::try_from(next).unwrap_or(u16::MAX));
+                new.push(ListInstrument {
+                    instrument,
+                    symbol: wanted.symbol,
+                    price_decimals: wanted.price_decimals,
+                    qty_decimals: wanted.qty_decimals,
+                    tick: wanted.tick,
+                    lot: wanted.lot,
+                    max_qty: wanted.max_qty,
+                    reference_price: wanted.reference_price,
+                });
+            }
+        }
+    }
+    let max = core.venue().map_or(usize::from(config.limits().instruments_max), |venue| venue.instruments_max.into());
+    if next > max {
+        return Err(BootstrapError::TooMany { what: "instruments", max });
+    }
+    commands.extend(new.iter().map(|list| CommandBody::ListInstrument(*list)));
+    commands.extend(new.iter().map(|list| {
+        CommandBody::SetTradingState(SetTradingState {
+            instrument: list.instrument,
+            state: TradingState::Trading,
+            reason: Firm::BLANK,
+        })
+    }));
+    commands.extend(
+        new.iter()
+            .map(|list| CommandBody::SetShortSaleTest(SetShortSaleTest { instrument: list.instrument, action: b'0' })),
+    );
+    Ok(())
+}
+
+fn unchanged(wanted: &InstrumentConfig, listed: &ListInstrument) -> Result<(), BootstrapError> {
+    let fields = [
+        ("price_decimals", i64::from(wanted.price_decimals), i64::from(listed.price_decimals)),
+        ("qty_decimals", i64::from(wanted.qty_decimals), i64::from(listed.qty_decimals)),
+        ("tick", i64::from(wanted.tick.0), i64::from(listed.tick.0)),
+        ("lot", i64::from(wanted.lot.0), i64::from(listed.lot.0)),
+        ("max_qty", i64::from(wanted.max_qty.0), i64::from(listed.max_qty.0)),
+        ("reference_price", i64::from(wanted.reference_price.0), i64::from(listed.reference_price.0)),
+    ];
+    for (field, configured, listed_value) in fields {
+        if configured != listed_value {
+            return Err(BootstrapError::InstrumentChanged {
+                symbol: wanted.symbol.to_string(),
+                field,
+                configured: format!("{configured} wire units"),
+                listed: format!("{listed_value} wire units"),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn open_accounts(core: &Core, config: &Config, commands: &mut Vec<CommandBody>) -> Result<(), BootstrapError> {
+    let opened: BTreeMap<_, _> = core.accounts().map(|account| (account.name, account.firm)).collect();
+    let mut next = opened.len();
+    for wanted in &config.accounts {
+        match opened.get(&wanted.name) {
+            Some(firm) if *firm == wanted.firm => {}
+            Some(firm) => {
+                return Err(BootstrapError::FirmChanged {
+                    name: wanted.name.to_string(),
+                    configured: wanted.firm.to_string(),
+                    opened: firm.to_string(),
+                });
+            }
+            None => {
+                let account = AccountId(u32::try_from(next).unwrap_or(u32::MAX));
+                commands.push(CommandBody::OpenAccount(OpenAccount { account, name: wanted.name, firm: wanted.firm }));
+                next += 1;
+            }
+        }
+    }
+    let max = core.venue().map_or(config.limits().accounts_max, |venue| venue.accounts_max) as usize;
+    if next > max { Err(BootstrapError::TooMany { what: "accounts", max }) } else { Ok(()) }
+}
+
+/// Name of the first session: the opening time in milliseconds, so that no name comes twice.
+pub fn session_name(now: Nanos) -> SessionName {
+    const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut name = SessionName(*b"S000000000");
+    let mut rest = now.0 / 1_000_000;
+    for place in name.0.iter_mut().skip(1).rev() {
+        if let Some(digit) = usize::try_from(rest % 36).ok().and_then(|digit| DIGITS.get(digit)) {
+            *place = *digit;
+        }
+        rest /= 36;
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_names_are_ten_characters_and_differ_by_the_millisecond() {
+        let name = session_name(Nanos(1_795_219_200_000_000_000));
+        assert!(name.0.iter().all(u8::is_ascii_alphanumeric), "{name}");
+        assert_ne!(name, session_name(Nanos(1_795_219_200_001_000_000)));
+        assert_eq!(name, session_name(Nanos(1_795_219_200_000_999_999)));
+    }
+}

@@ -1,0 +1,14 @@
+//! The composition root: wires journal, core, edge and feed into one running venue.
+//!
+//! [`assembly`] builds it, [`recovery`] brings the state back, [`bootstrap`] says what the configuration adds to it, [`threads`] runs the agents,
+//! [`ports`] gives the edge its rings and files, [`follower`] reads behind and writes snapshots.
+
+pub mod assembly;
+pub mod bootstrap;
+pub mod follower;
+pub mod journal_agent;
+pub mod ports;
+pub mod projection;
+pub mod recovery;
+pub mod snapshot_rows;
+pub mod threads;

@@ -1,0 +1,286 @@
+//! The edge's ports over the real things: rings, cursors, stream files and the configured accounts.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use engine::runtime::cursor::Cursor;
+use engine::runtime::pipeline::{CommandPublisher, EventRingPoller};
+use gateway_edge::clock::SystemClock;
+use gateway_edge::{
+    CommandPort, Credentials, DurableCursor, EdgeTypes, EventPort, FeedTypes, Full, StreamFull, StreamRead,
+    StreamStore, StreamWrite,
+};
+use journal::{RebuildReport, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader, StreamWriter};
+use protocol::{AccountId, AccountName, CommandBody, Event, Nanos, Sequence, SessionName};
+
+use crate::config::AccountConfig;
+
+/// The types of this venue's order port.
+#[derive(Debug)]
+pub struct VenueEdge;
+
+impl EdgeTypes for VenueEdge {
+    type Commands = RingCommands;
+    type Events = RingEvents;
+    type Durable = JournalCursor;
+    type Clock = SystemClock;
+    type Credentials = ConfiguredAccounts;
+    type Store = StreamFiles;
+}
+
+/// The types of this venue's feed.
+#[derive(Debug)]
+pub struct VenueFeed;
+
+impl FeedTypes for VenueFeed {
+    type Events = RingEvents;
+    type Durable = JournalCursor;
+    type Clock = SystemClock;
+    type Stream = StreamFile;
+}
+
+/// The input ring.
+#[derive(Debug)]
+pub struct RingCommands(pub CommandPublisher);
+
+impl CommandPort for RingCommands {
+    fn try_submit(&mut self, ingress: Nanos, body: &CommandBody) -> Result<Sequence, Full> {
+        self.0.try_submit(ingress, body).map_err(|_| Full)
+    }
+}
+
+/// The output ring, and how far the core is.
+#[derive(Debug)]
+pub struct RingEvents {
+    /// A reader of its own.
+    pub poller: EventRingPoller,
+    /// Moved by the core's agent.
+    pub applied: Arc<Cursor>,
+}
+
+impl EventPort for RingEvents {
+    fn poll(&mut self, limit: usize, each: impl FnMut(&Event)) -> usize {
+        self.poller.poll(limit as u64, each)
+    }
+
+    fn applied(&self) -> Sequence {
+        self.applied.load()
+    }
+}
+
+/// How far the journal is durable.
+#[derive(Clone, Debug)]
+pub struct JournalCursor(pub Arc<Cursor>);
+
+impl DurableCursor for JournalCursor {
+    fn durable(&self) -> Sequence {
+        self.0.load()
+    }
+}
+
+/// A stream file with its one writer.
+#[derive(Debug)]
+pub struct StreamFile {
+    writer: StreamWriter,
+    reader: StreamReader,
+}
+
+impl StreamFile {
+    /// Opens or creates the file and begins its rebuild: recovery makes every message again.
+    ///
+    /// # Errors
+    /// What [`StreamWriter::open`] says.
+    pub fn open(path: &Path, config: &StreamConfig, same: SameMessage) -> Result<Self, StreamError> {
+        let mut writer = StreamWriter::open(path, config)?;
+        writer.begin_rebuild(0, same)?;
+        let reader = writer.reader();
+        Ok(Self { writer, reader })
+    }
+
+    /// Ends the rebuild.
+    ///
+    /// # Errors
+    /// What [`StreamWriter::end_rebuild`] says.
+    pub fn end_rebuild(&mut self) -> Result<RebuildReport, StreamError> {
+        self.writer.end_rebuild()
+    }
+
+    /// A reader for another thread.
+    pub fn reader(&self) -> StreamFileReader {
+        StreamFileReader(self.reader.clone())
+    }
+
+    /// Keeps room ahead, for a housekeeping thread.
+    pub fn preparer(&self) -> StreamPreparer {
+        self.writer.preparer()
+    }
+}
+
+/// A reader of a stream file.
+#[derive(Clone, Debug)]
+pub struct StreamFileReader(StreamReader);
+
+macro_rules! stream_read {
+    ($name:ty, $reader:tt) => {
+        impl StreamRead for $name {
+            fn messages(&self) -> u64 {
+                self.$reader.messages()
+            }
+            fn end(&self) -> u64 {
+                self.$reader.end()
+            }
+            fn offset_of(&self, number: u64) -> Option<u64> {
+                self.$reader.offset_of(number)
+            }
+            fn bytes(&self, from: u64, to: u64) -> &[u8] {
+                self.$reader.bytes(from, to)
+            }
+        }
+    };
+}
+stream_read!(StreamFile, reader);
+stream_read!(StreamFileReader, 0);
+
+impl StreamWrite for StreamFile {
+    fn append(&mut self, framed: &[u8]) -> Result<(), StreamFull> {
+        self.writer.append(framed).map_err(|error| {
+            tracing::error!(%error, "a stream takes no more messages");
+            StreamFull
+        })
+    }
+}
+
+/// The handles with which a housekeeping thread keeps room in every stream.
+pub type StreamPreparers = Arc<Mutex<Vec<StreamPreparer>>>;
+
+/// The stream files of the accounts, one per login name.
+#[derive(Debug)]
+pub struct StreamFiles {
+    /// Folder of the streams.
+    pub dir: PathBuf,
+    /// The venue, as in the journal.
+    pub venue_id: [u8; 16],
+    /// The most bytes a file may come to.
+    pub capacity_bytes: u64,
+    /// Where each new file is entered.
+    pub preparers: StreamPreparers,
+    /// Recovery is done: what is opened now is new.
+    pub is_live: Arc<AtomicBool>,
+}
+
+impl StreamStore for StreamFiles {
+    type Stream = StreamFile;
+
+    fn open_account(&mut self, _: AccountId, name: &AccountName, session: &SessionName) -> io::Result<StreamFile> {
+        let mut config = StreamConfig::account(self.venue_id, *session);
+        config.capacity_bytes = self.capacity_bytes;
+        let path = self.dir.join(format!("account-{}.stream", name.as_text()));
+        let mut file = StreamFile::open(&path, &config, same_but_for_live_times).map_err(io::Error::other)?;
+        if self.is_live.load(Ordering::Acquire) {
+            file.end_rebuild().map_err(io::Error::other)?;
+        }
+        if let Ok(mut preparers) = self.preparers.lock() {
+            preparers.push(file.preparer());
+        }
+        Ok(file)
+    }
+}
+
+/// Two answers are the same when they differ at most in readings of the live clock (tags 221 to 223), which a replay
+/// cannot make again.
+pub fn same_but_for_live_times(existing: &[u8], rebuilt: &[u8]) -> bool {
+    const LIVE_TIMES: std::ops::RangeInclusive<u8> = 221..=223;
+    if existing == rebuilt {
+        return true;
+    }
+    if existing.len() != rebuilt.len() {
+        return false;
+    }
+    // An element is its length (9), its tag, and eight bytes: what differs must lie in such a value on both sides.
+    let is_live_value = |at: usize| {
+        (2..=9).any(|back| {
+            at.checked_sub(back).is_some_and(|start| {
+                [existing, rebuilt].iter().all(|bytes| {
+                    bytes.get(start) == Some(&9) && bytes.get(start + 1).is_some_and(|tag| LIVE_TIMES.contains(tag))
+                })
+            })
+        })
+    };
+    existing.iter().zip(rebuilt).enumerate().all(|(at, (old, new))| old == new || is_live_value(at))
+}
+
+/// The accounts of the configuration and their passwords, as logins compare them.
+pub struct ConfiguredAccounts(BTreeMap<AccountName, [u8; 10]>);
+
+impl std::fmt::Debug for ConfiguredAccounts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ConfiguredAccounts").field(&self.0.len()).finish()
+    }
+}
+
+impl ConfiguredAccounts {
+    /// Of a checked configuration.
+    pub fn new(accounts: &[AccountConfig]) -> Self {
+        let password = |text: &str| {
+            let mut bytes = [b' '; 10];
+            bytes.iter_mut().zip(text.bytes()).for_each(|(place, byte)| *place = byte);
+            normal(&bytes)
+        };
+        Self(accounts.iter().map(|account| (account.name, password(&account.password))).collect())
+    }
+}
+
+/// Trimmed on both sides, lower case, padded on the right: two passwords are equal when these are.
+fn normal(password: &[u8; 10]) -> [u8; 10] {
+    let mut normal = [b' '; 10];
+    let trimmed = password.trim_ascii();
+    normal.iter_mut().zip(trimmed).for_each(|(place, byte)| *place = byte.to_ascii_lowercase());
+    normal
+}
+
+impl Credentials for ConfiguredAccounts {
+    fn check(&self, name: &AccountName, password: &[u8; 10]) -> bool {
+        // An unknown name costs the same as a wrong password; all-zero bytes are no password.
+        let expected = self.0.get(name).unwrap_or(&[0; 10]);
+        let given = normal(password);
+        expected.iter().zip(given).fold(0, |differing, (expected, given)| differing | (expected ^ given)) == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Firm;
+
+    #[test]
+    fn passwords_compare_trimmed_and_without_case() {
+        let name = AccountName::from_text("DEMO01").unwrap();
+        let accounts = ConfiguredAccounts::new(&[AccountConfig {
+            name,
+            firm: Firm::from_text("DEMA").unwrap(),
+            password: "demo-pass".into(),
+        }]);
+        assert!(accounts.check(&name, b"demo-pass "));
+        assert!(accounts.check(&name, b" DEMO-Pass"));
+        assert!(!accounts.check(&name, b"demo-pas  "));
+        assert!(!accounts.check(&name, b"          "));
+        assert!(!accounts.check(&AccountName::from_text("OTHER").unwrap(), b"demo-pass "));
+        assert!(!accounts.check(&AccountName::from_text("OTHER").unwrap(), &[0; 10]));
+    }
+
+    #[test]
+    fn only_live_times_may_differ() {
+        let message = |time: u8, rest: u8| [0, 14, b'S', b'C', rest, 9, 221, 0, 0, 0, 0, 0, 0, 0, time, 2, 28, 5];
+        assert!(same_but_for_live_times(&message(0, 1), &message(7, 1)));
+        assert!(!same_but_for_live_times(&message(0, 1), &message(7, 2)));
+        assert!(!same_but_for_live_times(&message(0, 1), &message(0, 1)[..17]));
+        let mut other_tag = message(0, 1);
+        other_tag[6] = 220;
+        let mut later = other_tag;
+        later[14] = 9;
+        assert!(!same_but_for_live_times(&other_tag, &later));
+    }
+}

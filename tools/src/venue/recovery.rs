@@ -1,0 +1,114 @@
+//! Brings a venue back from its journal: the same commands through the same `apply()`, the same answers into the same
+//! streams. `serve` uses all of it; `replay` uses the core and the hash alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use engine::core::{Core, EventBuffer};
+use engine::event_hash::EventHasher;
+use indicatif::{ProgressBar, ProgressStyle};
+use journal::JournalReader;
+use protocol::{Command, CommandBody, Event, Sequence, record};
+
+use crate::clock;
+
+/// What a replay found.
+#[derive(Clone, Copy, Debug)]
+pub struct Replayed {
+    /// Commands applied.
+    pub records: u64,
+    /// Time it took.
+    pub elapsed: Duration,
+}
+
+impl Replayed {
+    /// Commands applied per second; 0 when there were none.
+    pub fn commands_per_second(&self) -> u64 {
+        let nanos = self.elapsed.as_nanos().max(1);
+        u64::try_from(u128::from(self.records) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+    }
+}
+
+/// A core that is fed commands, with the hash over what it tells.
+#[derive(Debug)]
+pub struct Replica {
+    /// The core.
+    pub core: Core,
+    /// The hash.
+    pub hasher: EventHasher,
+    events: EventBuffer,
+}
+
+impl Replica {
+    /// Of an empty venue.
+    pub fn new() -> Self {
+        Self { core: Core::new(), hasher: EventHasher::new(), events: EventBuffer::new(0) }
+    }
+
+    /// Applies one command and hands its events to `told`, in order.
+    ///
+    /// # Errors
+    /// What `told` answers.
+    pub fn apply(
+        &mut self,
+        command: &Command,
+        mut told: impl FnMut(&Command, &Event) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.core.apply(command, &mut self.events);
+        for event in self.events.as_slice() {
+            self.hasher.push(event);
+            told(command, event)?;
+        }
+        self.events.clear();
+        if let CommandBody::OpenVenue(limits) = &command.body {
+            self.events = EventBuffer::new(limits.orders_per_command_max as usize);
+        }
+        Ok(())
+    }
+
+    /// Replays the journal in `journal_dir` from where this core is, up to and including `to` (to its end when `None`).
+    ///
+    /// # Errors
+    /// Damage, named with file, offset and sequence; a record that is no command; what `told` answers.
+    pub fn replay(
+        &mut self,
+        journal_dir: &Path,
+        to: Option<Sequence>,
+        mut told: impl FnMut(&Command, &Event) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Replayed> {
+        let started = clock::monotonic();
+        let mut reader = JournalReader::open_after(journal_dir, self.core.last_sequence())?;
+        let progress = progress_bar(to);
+        let mut records = 0_u64;
+        while to.is_none_or(|to| self.core.last_sequence() < to) {
+            let Some(found) = reader.next()? else { break };
+            let body = record::decode(found.body).map_err(|error| {
+                anyhow::anyhow!("the record of sequence {} is whole but no command: {error}", found.sequence)
+            })?;
+            let command = Command { sequence: found.sequence, ingress: found.ingress, body };
+            self.apply(&command, &mut told)?;
+            records += 1;
+            if records.is_multiple_of(65_536) {
+                progress.set_position(records);
+            }
+        }
+        progress.finish_and_clear();
+        Ok(Replayed { records, elapsed: started.elapsed() })
+    }
+}
+
+impl Default for Replica {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A bar on standard error, drawn only on a terminal and only when it takes a while.
+fn progress_bar(to: Option<Sequence>) -> ProgressBar {
+    let bar = to.map_or_else(ProgressBar::new_spinner, |to| ProgressBar::new(to.0));
+    let style = ProgressStyle::with_template("replaying {wide_bar} {human_pos} commands  {per_sec}  {eta} left");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,380 @@
+//! The running venue: which agent is on which thread, how it starts and how it stops.
+//!
+//! Start order: rings, then threads, then `ready`. Stop order: no more input, drain, then the threads end and give back
+//! core and journal. A fault (journal, stream or feed cannot go on) stops it the same way without promising the rest.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use engine::core::Core;
+use engine::event_hash::EventHasher;
+use engine::runtime::agent::{Agent, Idle, run};
+use engine::runtime::core_agent::CoreAgent;
+use engine::runtime::topology::{self, Placement, Plan, Shape, Topology};
+use gateway_edge::{Edge, Feed, SnapshotAgent, WakeHandle};
+use journal::JournalWriter;
+
+use crate::venue::journal_agent::JournalAgent;
+use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
+use crate::venue::projection::ProjectionAgent;
+
+/// The first thing that went wrong for good. Raised once; whoever runs the venue looks at it and stops.
+#[derive(Debug, Default)]
+pub struct Fault {
+    raised: AtomicBool,
+    message: Mutex<Option<String>>,
+}
+
+impl Fault {
+    /// Keeps the first message.
+    pub fn raise(&self, message: String) {
+        if let Ok(mut slot) = self.message.lock() {
+            slot.get_or_insert(message);
+        }
+        self.raised.store(true, Ordering::Release);
+    }
+
+    /// True after the first `raise`.
+    pub fn is_raised(&self) -> bool {
+        self.raised.load(Ordering::Acquire)
+    }
+
+    /// What was raised.
+    pub fn message(&self) -> Option<String> {
+        self.message.lock().ok().and_then(|message| message.clone())
+    }
+}
+
+/// What the threads have to be told, and what they tell.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// Edge and feed take nothing new.
+    pub stopping: AtomicBool,
+    /// The order port has written what it had.
+    pub edge_drained: AtomicBool,
+    /// The feed has written what it had.
+    pub feed_drained: AtomicBool,
+    /// Threads end that write commands and events.
+    pub stop: AtomicBool,
+    /// Threads end that read events.
+    pub stop_readers: AtomicBool,
+}
+
+/// The order port as an agent: its two halves with the rest of the thread's agents between two turns.
+struct EdgeAgent {
+    edge: Edge<VenueEdge>,
+    signals: Arc<Signals>,
+    stopped: bool,
+}
+
+impl Agent for EdgeAgent {
+    fn name(&self) -> &'static str {
+        "edge"
+    }
+
+    fn turn(&mut self) -> usize {
+        if self.signals.stopping.load(Ordering::Relaxed) {
+            if !self.stopped {
+                self.edge.stop();
+                self.stopped = true;
+            }
+            self.signals.edge_drained.store(self.edge.is_drained(), Ordering::Release);
+        }
+        self.edge.send() + self.edge.receive(Duration::ZERO)
+    }
+
+    fn wait(&mut self, limit: Duration) {
+        if !self.edge.is_busy() {
+            self.edge.receive(limit);
+        }
+    }
+}
+
+/// The feed as an agent.
+struct FeedAgent {
+    feed: Feed<VenueFeed>,
+    signals: Arc<Signals>,
+    fault: Arc<Fault>,
+    stopped: bool,
+}
+
+impl Agent for FeedAgent {
+    fn name(&self) -> &'static str {
+        "feed"
+    }
+
+    fn turn(&mut self) -> usize {
+        if self.signals.stopping.load(Ordering::Relaxed) {
+            if !self.stopped {
+                self.feed.stop();
+                self.stopped = true;
+            }
+            self.signals.feed_drained.store(self.feed.is_drained(), Ordering::Release);
+        }
+        if self.feed.is_failed() {
+            self.fault
+                .raise("the feed's stream takes no more messages; see streams.feed_mib_max and the free space".into());
+        }
+        self.feed.turn(Duration::ZERO)
+    }
+
+    fn wait(&mut self, limit: Duration) {
+        if !self.feed.is_busy() {
+            self.feed.turn(limit);
+        }
+    }
+}
+
+/// Snapshots of the displayed book, made off the feed's thread.
+struct SnapshotBookAgent(SnapshotAgent<StreamFileReader>);
+
+impl Agent for SnapshotBookAgent {
+    fn name(&self) -> &'static str {
+        "snapshot book"
+    }
+
+    fn turn(&mut self) -> usize {
+        self.0.turn()
+    }
+}
+
+/// Keeps room on the disk ahead of every stream, so that no hot thread asks for it.
+struct StreamRoomAgent(StreamPreparers);
+
+impl Agent for StreamRoomAgent {
+    fn name(&self) -> &'static str {
+        "stream room"
+    }
+
+    fn turn(&mut self) -> usize {
+        let Ok(preparers) = self.0.lock() else { return 0 };
+        preparers
+            .iter()
+            .filter(|preparer| {
+                preparer.prepare_ahead().unwrap_or_else(|error| {
+                    tracing::error!(%error, "no room can be made in a stream");
+                    false
+                })
+            })
+            .count()
+    }
+}
+
+/// Everything that runs, before it runs.
+#[derive(Debug)]
+pub struct Agents {
+    /// The order port.
+    pub edge: Edge<VenueEdge>,
+    /// The matching core.
+    pub core: CoreAgent,
+    /// The journal.
+    pub journal: JournalAgent,
+    /// The feed.
+    pub feed: Feed<VenueFeed>,
+    /// The event hash.
+    pub projections: ProjectionAgent,
+    /// The displayed book for snapshots.
+    pub snapshots: SnapshotAgent<StreamFileReader>,
+    /// Handles that keep room in every stream.
+    pub stream_preparers: StreamPreparers,
+}
+
+/// A venue whose threads run.
+#[derive(Debug)]
+pub struct Running {
+    signals: Arc<Signals>,
+    fault: Arc<Fault>,
+    hot: Vec<JoinHandle<HotEnd>>,
+    others: Vec<JoinHandle<()>>,
+    wakers: [WakeHandle; 2],
+    hasher: Arc<Mutex<EventHasher>>,
+}
+
+/// What a hot thread gives back.
+#[derive(Debug, Default)]
+struct HotEnd {
+    core: Option<Core>,
+    journal: Option<JournalWriter>,
+}
+
+/// What a stopped venue leaves.
+#[derive(Debug)]
+pub struct Stopped {
+    /// The core, to hash its state.
+    pub core: Option<Core>,
+    /// The journal, to seal it.
+    pub journal: Option<JournalWriter>,
+    /// Hash over everything told.
+    pub event_hash: [u8; 32],
+    /// What went wrong, if anything.
+    pub fault: Option<String>,
+}
+
+/// How a hot thread waits: always spinning on a cpu of its own; else it spins through the gaps of a busy day, gives way for
+/// a moment, and sleeps when nothing comes.
+fn hot_idle(placement: Placement) -> Idle {
+    if placement.spins_always {
+        return Idle::SPIN;
+    }
+    Idle { spin_turns: 20_000, yield_turns: 200, sleep_max: Duration::from_millis(1) }
+}
+
+/// How every other thread waits.
+const HOUSEKEEPING_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 50, sleep_max: Duration::from_millis(1) };
+
+/// How the thread of a plan waits, for people.
+pub fn describe_wait(placement: Placement) -> &'static str {
+    if placement.spins_always { "spins" } else { "spins, then yields, then sleeps up to 1 ms" }
+}
+
+/// Starts the threads of `plan`.
+///
+/// # Errors
+/// When a thread cannot be started or not be put on its cpu.
+pub fn start(
+    agents: Agents,
+    plan: &Plan,
+    topology: &Topology,
+    fault: &Arc<Fault>,
+    hasher: Arc<Mutex<EventHasher>>,
+) -> anyhow::Result<Running> {
+    let signals = Arc::new(Signals::default());
+    let wakers = [agents.edge.waker(), agents.feed.waker()];
+    let housekeeping = topology.housekeeping(plan);
+    let mut starter = Starter { signals: &signals, fault, housekeeping, hot: Vec::new(), others: Vec::new() };
+    let mut edge = EdgeAgent { edge: agents.edge, signals: Arc::clone(&signals), stopped: false };
+    let (mut core, mut journal) = (agents.core, agents.journal);
+    match plan.shape {
+        Shape::Shared if plan.journal == plan.core => starter.hot("hot", plan.core, move |idle, stop| {
+            run(&mut [&mut edge, &mut journal, &mut core], idle, stop);
+            HotEnd { core: Some(core.into_core()), journal: journal.into_writer() }
+        })?,
+        Shape::Shared => {
+            starter.hot("journal", plan.journal, move |idle, stop| journal_thread(journal, idle, stop))?;
+            starter.hot("hot", plan.core, move |idle, stop| {
+                run(&mut [&mut edge, &mut core], idle, stop);
+                HotEnd { core: Some(core.into_core()), journal: None }
+            })?;
+        }
+        Shape::Spread => {
+            starter.hot("journal", plan.journal, move |idle, stop| journal_thread(journal, idle, stop))?;
+            starter.hot("core", plan.core, move |idle, stop| {
+                run(&mut [&mut core], idle, stop);
+                HotEnd { core: Some(core.into_core()), journal: None }
+            })?;
+            starter.hot("edge", plan.edge, move |idle, stop| {
+                run(&mut [&mut edge], idle, stop);
+                HotEnd::default()
+            })?;
+        }
+    }
+    let mut feed =
+        FeedAgent { feed: agents.feed, signals: Arc::clone(&signals), fault: Arc::clone(fault), stopped: false };
+    starter.other("feed", move |stop| run(&mut [&mut feed], HOUSEKEEPING_IDLE, stop))?;
+    let mut projections = agents.projections;
+    starter.other("projections", move |stop| {
+        run(&mut [&mut projections], BACKGROUND_IDLE, stop);
+        // Whoever writes events has ended before this thread is waited for: what is there now is all.
+        while projections.turn() > 0 {}
+    })?;
+    let mut snapshots = SnapshotBookAgent(agents.snapshots);
+    starter.other("snapshot-book", move |stop| run(&mut [&mut snapshots], BACKGROUND_IDLE, stop))?;
+    let mut room = StreamRoomAgent(agents.stream_preparers);
+    starter.other("stream-room", move |stop| run(&mut [&mut room], ROOM_IDLE, stop))?;
+    let Starter { hot, others, .. } = starter;
+    Ok(Running { fault: Arc::clone(fault), hot, others, wakers, hasher, signals })
+}
+
+/// How a thread waits that nobody waits for.
+const BACKGROUND_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 0, sleep_max: Duration::from_millis(2) };
+
+/// Room is made half a step ahead of its use: a look now and then is enough.
+const ROOM_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 0, sleep_max: Duration::from_millis(10) };
+
+fn journal_thread(mut journal: JournalAgent, idle: Idle, stop: &AtomicBool) -> HotEnd {
+    run(&mut [&mut journal], idle, stop);
+    // The stop may have been seen before the last commands: nobody submits any more, so one look is enough.
+    while journal.turn() > 0 {}
+    HotEnd { core: None, journal: journal.into_writer() }
+}
+
+struct Starter<'a> {
+    signals: &'a Arc<Signals>,
+    fault: &'a Arc<Fault>,
+    housekeeping: Vec<usize>,
+    hot: Vec<JoinHandle<HotEnd>>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Starter<'_> {
+    fn hot(
+        &mut self,
+        name: &str,
+        placement: Placement,
+        body: impl FnOnce(Idle, &AtomicBool) -> HotEnd + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let signals = Arc::clone(self.signals);
+        let fault = Arc::clone(self.fault);
+        let cpus = placement.cpu.map_or_else(|| self.housekeeping.clone(), |cpu| vec![cpu]);
+        let thread = std::thread::Builder::new().name(format!("hft-{name}")).spawn(move || {
+            if let Err(error) = topology::run_on(&cpus) {
+                fault.raise(error.to_string());
+            }
+            body(hot_idle(placement), &signals.stop)
+        })?;
+        self.hot.push(thread);
+        Ok(())
+    }
+
+    fn other(&mut self, name: &str, body: impl FnOnce(&AtomicBool) + Send + 'static) -> anyhow::Result<()> {
+        let signals = Arc::clone(self.signals);
+        let cpus = self.housekeeping.clone();
+        let thread = std::thread::Builder::new().name(format!("hft-{name}")).spawn(move || {
+            if let Err(error) = topology::run_on(&cpus) {
+                tracing::warn!(%error, "a housekeeping thread runs anywhere");
+            }
+            body(&signals.stop_readers);
+        })?;
+        self.others.push(thread);
+        Ok(())
+    }
+}
+
+impl Running {
+    /// The first fault, if any.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.is_raised().then(|| self.fault.message()).flatten()
+    }
+
+    /// Stops orderly: what was taken is answered and published, for at most `limit`; then the threads end.
+    pub fn stop(self, limit: Duration) -> Stopped {
+        self.signals.stopping.store(true, Ordering::Relaxed);
+        let end = crate::clock::monotonic() + limit;
+        let drained =
+            || self.signals.edge_drained.load(Ordering::Acquire) && self.signals.feed_drained.load(Ordering::Acquire);
+        while !drained() && !self.fault.is_raised() && crate::clock::monotonic() < end {
+            self.wakers.iter().for_each(WakeHandle::wake);
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        self.signals.stop.store(true, Ordering::Relaxed);
+        let mut stopped = Stopped { core: None, journal: None, event_hash: [0; 32], fault: None };
+        for thread in self.hot {
+            thread.thread().unpark();
+            self.wakers.iter().for_each(WakeHandle::wake);
+            if let Ok(end) = thread.join() {
+                stopped.core = stopped.core.or(end.core);
+                stopped.journal = stopped.journal.or(end.journal);
+            }
+        }
+        self.signals.stop_readers.store(true, Ordering::Relaxed);
+        for thread in self.others {
+            thread.thread().unpark();
+            drop(thread.join());
+        }
+        stopped.event_hash = self.hasher.lock().map(|hasher| hasher.finish()).unwrap_or_default();
+        stopped.fault = self.fault.message();
+        stopped
+    }
+}
