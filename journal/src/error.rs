@@ -131,7 +131,7 @@ pub enum OpenJournalError {
     File(#[from] FileError),
 }
 
-/// Why no further record can be read. Every later call says the same.
+/// Why no further record can be read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The journal is damaged here.

@@ -107,7 +107,7 @@ impl JournalReader {
     /// venue, ask again later.
     ///
     /// # Errors
-    /// Damage, with file, offset and sequence; or a file that cannot be read. Every later call fails too.
+    /// Damage, with file, offset and sequence, and every later call answers the same; or a file that cannot be read.
     #[expect(clippy::should_implement_trait, reason = "the record borrows from the reader, which Iterator cannot say")]
     pub fn next(&mut self) -> Result<Option<Record<'_>>, JournalError> {
         if let Some(damage) = &self.damage {
