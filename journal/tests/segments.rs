@@ -210,11 +210,16 @@ fn a_sealed_segment_cut_or_lengthened_anywhere_is_damaged() {
 
 #[test]
 fn every_flipped_bit_of_a_sealed_journal_is_damage() {
+    flip_each(10, 1);
+    flip_each(200, 101); // bits of several segments, all eight of a byte in turn
+}
+
+fn flip_each(records: u64, step: usize) {
     let temp = tempfile::tempdir().unwrap();
-    journal(temp.path(), 60, true);
+    journal(temp.path(), records, true);
     for path in segments(temp.path()) {
         let mut bytes = fs::read(&path).unwrap();
-        for bit in 0..bytes.len() * 8 {
+        for bit in (0..bytes.len() * 8).step_by(step) {
             flip(&path, &mut bytes, bit);
             let found = damage(temp.path());
             assert!(found.file == path && found.offset <= bit as u64 / 8, "bit {bit}: {found}");
