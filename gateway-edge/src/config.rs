@@ -72,8 +72,8 @@ pub struct FeedConfig {
     pub heartbeat_ms: u64,
     /// How long a connection that we ended may still drain, ms.
     pub linger_ms: u64,
-    /// Unsent bytes that were produced after joining at which a slow subscriber is closed with 1008. At most half of
-    /// `frame_log_bytes`.
+    /// Unsent bytes that were produced after joining at which a slow subscriber is closed with 1008. `frame_log_bytes`
+    /// must exceed this by what one turn can add.
     pub backlog_bytes_max: u64,
     /// Bytes of live frames that are kept for subscribers which lag; a power of two.
     pub frame_log_bytes: usize,
@@ -87,6 +87,8 @@ pub struct FeedConfig {
     pub events_per_turn: usize,
     /// Snapshot requests that wait or are being sent, at the most; the next one is answered 503.
     pub snapshots_max: usize,
+    /// How long a snapshot may stand still before its connection is closed, ms.
+    pub snapshot_stall_ms: u64,
 }
 
 impl Default for FeedConfig {
@@ -101,10 +103,11 @@ impl Default for FeedConfig {
             backlog_bytes_max: 4 << 20,
             frame_log_bytes: 16 << 20,
             packet_bytes_max: 60_000,
-            write_bytes_per_turn: 1 << 20,
+            write_bytes_per_turn: 256 << 10,
             pending_events_max: 1 << 16,
             events_per_turn: 1 << 12,
-            snapshots_max: 64,
+            snapshots_max: 16,
+            snapshot_stall_ms: 30_000,
         }
     }
 }

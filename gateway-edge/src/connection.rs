@@ -13,6 +13,7 @@ use protocol::soupbin::{self, Cut};
 use protocol::{AccountId, Nanos};
 
 use crate::ports::StreamRead;
+use crate::reactor::Readiness;
 
 /// Room for the longest packet and a little of what follows it.
 const INBOUND_BYTES: usize = SOUP_PACKET_BYTES_MAX + 2048;
@@ -55,7 +56,6 @@ pub(crate) enum Wrote {
 
 /// One connection.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "readiness flags and list memberships are independent of each other")]
 pub(crate) struct Connection {
     socket: TcpStream,
     pub(crate) inbound: Inbound,
@@ -65,12 +65,7 @@ pub(crate) struct Connection {
     cursor: u64,
     /// Where the stream ended at the login: what lies before is history, and not held against a slow reader.
     joined_at: u64,
-    /// The socket may have bytes.
-    pub(crate) readable: bool,
-    /// The peer has sent its last byte: a short read does not mean that there are none left to see.
-    pub(crate) read_closed: bool,
-    /// The socket may take bytes.
-    pub(crate) writable: bool,
+    pub(crate) readiness: Readiness,
     /// It is on the list of those to be read.
     pub(crate) in_ready: bool,
     /// It is on the list of those to be written.
@@ -91,9 +86,7 @@ impl Connection {
             control: Control::default(),
             cursor: 0,
             joined_at: 0,
-            readable: true,
-            read_closed: false,
-            writable: true,
+            readiness: Readiness::NEW,
             in_ready: false,
             in_outbox: false,
             connected_at: now,
@@ -125,11 +118,11 @@ impl Connection {
             Ok(0) => Fill::Closed,
             Ok(read) => {
                 self.inbound.grow(read);
-                self.readable = read == wanted || self.read_closed;
+                self.readiness.after_read(read, wanted);
                 Fill::Bytes(read)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.readable = false;
+                self.readiness.readable = false;
                 Fill::Nothing
             }
             Err(_) => Fill::Closed,
@@ -156,14 +149,14 @@ impl Connection {
     /// Writes what is due: control bytes, then at most `limit` bytes of the stream in one call.
     pub(crate) fn write(&mut self, stream: &impl StreamRead, limit: usize) -> Wrote {
         let (mut bytes, mut calls) = (0, 0);
-        while self.writable && !self.control.is_empty() {
+        while self.readiness.writable && !self.control.is_empty() {
             match self.write_some(Source::Control) {
                 Ok(written) => (bytes, calls) = (bytes + written, calls + 1),
                 Err(_) => return Wrote::Closed,
             }
         }
         let to = stream.end().min(self.cursor.saturating_add(limit as u64));
-        if self.writable && self.control.is_empty() && self.cursor < to {
+        if self.readiness.writable && self.control.is_empty() && self.cursor < to {
             match self.write_some(Source::Stream(stream.bytes(self.cursor, to))) {
                 Ok(written) => (bytes, calls) = (bytes + written, calls + 1),
                 Err(_) => return Wrote::Closed,
@@ -186,7 +179,7 @@ impl Connection {
                 Ok(written)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.writable = false;
+                self.readiness.writable = false;
                 Ok(0)
             }
             Err(error) => Err(error),

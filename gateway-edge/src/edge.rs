@@ -7,27 +7,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bumpalo::Bump;
-use mio::event::Event as Readiness;
-use mio::{Events, Interest, Poll, Token};
 use protocol::{CommandBody, Nanos, Sequence};
 
 use crate::admission::{Intake, Taken};
 use crate::clock::{Ratchet, millis, passed};
 use crate::config::EdgeConfig;
-use crate::connection::{Fill, State};
+use crate::connection::{Connection, Fill, State};
 use crate::counters::EdgeCounters;
-use crate::listener::{Accepted, Listener, OpenError, WakeHandle};
 use crate::pending::{InFlight, PendingEvents};
 use crate::ports::{EdgePorts, EdgeTypes, EventPort, StreamRead};
+use crate::reactor::{OpenError, Reactor, WakeHandle, register};
 use crate::reporter::Reporter;
 use crate::table::Table;
 
-const WAKER: Token = Token(0);
-const LISTENER: Token = Token(1);
-/// Connections accepted per turn, at the most.
-const ACCEPTS_PER_TURN: usize = 16;
-/// Readiness events taken per turn, at the most; the rest is there in the next one.
-const READINESS_PER_TURN: usize = 1024;
 /// The lists of one turn.
 const SCRATCH_BYTES: usize = 32 << 10;
 
@@ -40,6 +32,8 @@ pub struct Edge<T: EdgeTypes> {
     pub(crate) clock: Ratchet,
     pub(crate) in_flight: InFlight,
     pub(crate) pending: PendingEvents,
+    /// The last half turn left events with the core.
+    pub(crate) has_more_events: bool,
     pub(crate) table: Table,
     /// Connections that may have more to read or to take, in the order in which they get their turn.
     ready: VecDeque<usize>,
@@ -51,15 +45,7 @@ pub struct Edge<T: EdgeTypes> {
     /// A command of the operator for which the input ring had no room.
     held_operator: Option<CommandBody>,
     next_scan: Nanos,
-    poll: Poll,
-    events: Events,
-    listener: Option<Listener>,
-    address: SocketAddr,
-    /// Connections may wait to be accepted.
-    accept_due: bool,
-    /// They do, and the last accept went well: the next turn does not wait.
-    accept_busy: bool,
-    waker: WakeHandle,
+    reactor: Reactor,
 }
 
 impl<T: EdgeTypes> Edge<T> {
@@ -68,15 +54,12 @@ impl<T: EdgeTypes> Edge<T> {
     /// # Errors
     /// [`OpenError`] naming the address.
     pub fn new(config: EdgeConfig, ports: EdgePorts<T>, reporter: Reporter<T::Store>) -> Result<Self, OpenError> {
-        let poll = Poll::new().map_err(OpenError::Poll)?;
-        let waker = WakeHandle::new(poll.registry(), WAKER)?;
-        let listener = Listener::bind(config.listen, poll.registry(), LISTENER)?;
+        let reactor = Reactor::open(config.listen)?;
         let clock = Ratchet::new(&ports.clock);
         Ok(Self {
-            address: listener.address(),
-            listener: Some(listener),
             in_flight: InFlight::new(config.in_flight_max, ports.events.applied()),
             pending: PendingEvents::new(config.pending_events_max),
+            has_more_events: false,
             table: Table::new(config.connections_max),
             ready: VecDeque::with_capacity(2 * config.connections_max),
             outbox: Vec::with_capacity(2 * config.connections_max),
@@ -84,16 +67,12 @@ impl<T: EdgeTypes> Edge<T> {
             last_ingress: Nanos(0),
             held_operator: None,
             next_scan: clock.last(),
-            events: Events::with_capacity(READINESS_PER_TURN),
             counters: EdgeCounters::default(),
-            accept_due: false,
-            accept_busy: false,
             config,
             ports,
             reporter,
             clock,
-            poll,
-            waker,
+            reactor,
         })
     }
 
@@ -101,13 +80,9 @@ impl<T: EdgeTypes> Edge<T> {
     /// Answers how much was done; 0 = nothing.
     pub fn receive(&mut self, wait: Duration) -> usize {
         let wait = if self.is_busy() { Duration::ZERO } else { wait.min(Duration::from_nanos(self.scan_ns())) };
-        if self.poll.poll(&mut self.events, Some(wait)).is_err() {
-            // Interrupted by a signal: as if nothing were ready.
-            self.events.clear();
-        }
-        let mut done = self.note_readiness();
+        let mut done = self.note_readiness(wait);
         let now = self.clock.read(&self.ports.clock);
-        if self.listener.is_some() {
+        if self.reactor.is_listening() {
             done += self.submit_operator(now);
             done += self.accept(now);
         }
@@ -121,9 +96,12 @@ impl<T: EdgeTypes> Edge<T> {
 
     /// True when there is work that no readiness event will announce: the next `receive` does not wait.
     pub fn is_busy(&self) -> bool {
-        let taking = self.listener.is_some();
+        let taking = self.reactor.is_listening();
         let operator = self.held_operator.is_some() || !self.ports.operator.is_empty();
-        !self.outbox.is_empty() || taking && (self.accept_busy || operator || !self.ready.is_empty())
+        !self.outbox.is_empty()
+            || self.has_more_events
+            || self.reactor.is_busy()
+            || taking && (operator || !self.ready.is_empty())
     }
 
     /// True while commands or events are between the edge and its clients: the core, or the journal, will have more for
@@ -135,7 +113,7 @@ impl<T: EdgeTypes> Edge<T> {
     /// Begins an orderly stop: no more connections, no more commands; go on with `receive` and `send` until
     /// [`Edge::is_drained`], then drop the edge. No session ends by this.
     pub fn stop(&mut self) {
-        self.listener = None;
+        self.reactor.stop_listening();
         self.ready.clear();
     }
 
@@ -143,7 +121,7 @@ impl<T: EdgeTypes> Edge<T> {
     /// read keeps this from coming true.
     pub fn is_drained(&self) -> bool {
         !self.is_expecting()
-            && self.table.alive().all(|connection| {
+            && self.table.slots.iter().all(|connection| {
                 let stream = connection.account().and_then(|account| self.reporter.stream(account));
                 stream.is_none_or(|stream| connection.is_flushed(stream.end()))
             })
@@ -151,12 +129,12 @@ impl<T: EdgeTypes> Edge<T> {
 
     /// The bound address.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.reactor.address()
     }
 
     /// Ends a blocking [`Edge::receive`] from another thread.
     pub fn waker(&self) -> WakeHandle {
-        self.waker.clone()
+        self.reactor.waker()
     }
 
     /// What happened so far.
@@ -180,62 +158,40 @@ impl<T: EdgeTypes> Edge<T> {
         millis(heartbeat_ms.min(silence_ms).min(login_ms).min(linger_ms)) / 20
     }
 
-    /// Turns readiness into flags and places on the lists.
-    fn note_readiness(&mut self) -> usize {
-        let mut noted = 0;
-        for readiness in &self.events {
-            if readiness.token() == LISTENER {
-                self.accept_due = true;
-            } else if let Some(slot) = Table::slot_of(readiness.token()) {
-                let Some(connection) = self.table.get_mut(slot) else { continue };
-                note_flags(connection, readiness);
-                if connection.readable && !connection.in_ready {
-                    connection.in_ready = true;
-                    self.ready.push_back(slot);
-                }
-                if readiness.is_writable() && !connection.in_outbox {
-                    connection.in_outbox = true;
-                    self.outbox.push(slot);
-                }
+    /// Waits, and turns readiness into flags and places on the lists.
+    fn note_readiness(&mut self, wait: Duration) -> usize {
+        let Self { reactor, table, ready, outbox, .. } = self;
+        reactor.wait(wait, |slot, event| {
+            let Some(connection) = table.get_mut(slot) else { return };
+            connection.readiness.note(event);
+            if connection.readiness.readable && !connection.in_ready {
+                connection.in_ready = true;
+                ready.push_back(slot);
             }
-            noted += 1;
-        }
-        noted
+            if event.is_writable() && !connection.in_outbox {
+                connection.in_outbox = true;
+                outbox.push(slot);
+            }
+        })
     }
 
     fn accept(&mut self, now: Nanos) -> usize {
-        let mut accepted = 0;
-        self.accept_busy = false;
-        while self.accept_due && accepted < ACCEPTS_PER_TURN {
-            let Some(listener) = &mut self.listener else { break };
-            match listener.accept() {
-                Accepted::Connection(socket) => self.admit_connection(socket, now),
-                Accepted::Nothing => self.accept_due = false,
-                Accepted::Failed => {
-                    // Others may wait behind the one that failed; they are looked at in the next turn.
-                    self.counters.accept_errors += 1;
-                    return accepted;
-                }
+        let Self { reactor, table, counters, .. } = self;
+        let (accepted, failed) = reactor.accept(|socket, registry| {
+            let Some((slot, connection)) = table.slots.insert(Connection::new(socket, now)) else {
+                counters.connections_refused += 1;
+                return;
+            };
+            if register(connection.socket_mut(), slot, registry) {
+                counters.connections_accepted += 1;
+            } else {
+                counters.accept_errors += 1;
+                table.remove(slot);
             }
-            accepted += 1;
-        }
-        self.accept_busy = self.accept_due;
+        });
+        self.counters.accept_errors += failed;
+        self.counters.connections_open = self.table.slots.taken() as u64;
         accepted
-    }
-
-    fn admit_connection(&mut self, socket: mio::net::TcpStream, now: Nanos) {
-        let Some((slot, connection)) = self.table.insert(socket, now) else {
-            self.counters.connections_refused += 1;
-            return;
-        };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if self.poll.registry().register(connection.socket_mut(), Table::token(slot), interest).is_err() {
-            self.counters.accept_errors += 1;
-            self.remove(slot);
-            return;
-        }
-        self.counters.connections_accepted += 1;
-        self.counters.connections_open = self.table.open() as u64;
     }
 
     fn submit_operator(&mut self, now: Nanos) -> usize {
@@ -254,7 +210,7 @@ impl<T: EdgeTypes> Edge<T> {
     }
 
     fn serve_ready(&mut self) -> usize {
-        if self.listener.is_none() {
+        if !self.reactor.is_listening() {
             return 0;
         }
         let before = self.in_flight.last();
@@ -316,7 +272,7 @@ impl<T: EdgeTypes> Edge<T> {
 
     fn fill(&mut self, slot: usize, limit: usize) -> Fill {
         let Some(connection) = self.table.get_mut(slot) else { return Fill::Closed };
-        if !connection.readable {
+        if !connection.readiness.readable {
             return Fill::Nothing;
         }
         let filled = connection.fill(limit);
@@ -332,7 +288,7 @@ impl<T: EdgeTypes> Edge<T> {
         let Some(connection) = self.table.get_mut(slot) else { return false };
         let filled = connection.fill(limit);
         connection.inbound.clear();
-        let again = connection.readable;
+        let again = connection.readiness.readable;
         if filled == Fill::Closed {
             self.remove(slot);
         }
@@ -342,13 +298,13 @@ impl<T: EdgeTypes> Edge<T> {
     /// Closes a connection at once.
     pub(crate) fn remove(&mut self, slot: usize) {
         self.table.remove(slot);
-        self.counters.connections_open = self.table.open() as u64;
+        self.counters.connections_open = self.table.slots.taken() as u64;
     }
 
     /// Looks at the times of all connections.
     fn scan(&mut self, now: Nanos) -> usize {
         let mut done = 0;
-        for slot in 0..self.table.slots() {
+        for slot in 0..self.table.slots.len() {
             let Some(connection) = self.table.get_mut(slot) else { continue };
             let cut = match connection.state {
                 State::Fresh if passed(connection.connected_at, now, self.config.login_ms) => {
@@ -381,12 +337,6 @@ impl<T: EdgeTypes> Edge<T> {
         }
         done
     }
-}
-
-fn note_flags(connection: &mut crate::connection::Connection, readiness: &Readiness) {
-    connection.readable |= readiness.is_readable() || readiness.is_read_closed() || readiness.is_error();
-    connection.read_closed |= readiness.is_read_closed() || readiness.is_error();
-    connection.writable |= readiness.is_writable();
 }
 
 impl<T: EdgeTypes> fmt::Debug for Edge<T> {

@@ -15,12 +15,13 @@ pub mod credentials;
 mod directory;
 pub mod edge;
 pub mod feed;
-pub mod listener;
 mod order_port;
 mod pending;
 pub mod ports;
+mod reactor;
 pub mod reporter;
 mod session;
+mod slots;
 mod table;
 
 pub use config::{EdgeConfig, FeedConfig};
@@ -28,9 +29,9 @@ pub use counters::{EdgeCounters, FeedCounters};
 pub use credentials::PasswordTable;
 pub use edge::Edge;
 pub use feed::{Feed, Publisher, SnapshotAgent};
-pub use listener::{OpenError, WakeHandle};
 pub use ports::{
     Clock, CommandPort, Credentials, DurableCursor, EdgePorts, EdgeTypes, EventPort, FeedPorts, FeedTypes, Full,
     StreamFull, StreamRead, StreamStore, StreamWrite,
 };
+pub use reactor::{OpenError, WakeHandle};
 pub use reporter::{ReportError, ReportTimes, Reporter};

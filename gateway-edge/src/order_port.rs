@@ -7,6 +7,7 @@ use protocol::{AccountId, Nanos, Sequence};
 use crate::connection::Wrote;
 use crate::directory::canonical_name;
 use crate::edge::Edge;
+use crate::pending::Filled;
 use crate::ports::{Credentials, DurableCursor, EdgeTypes, EventPort, StreamRead};
 use crate::reporter::{ReportError, ReportTimes};
 use crate::session::{self, Ending};
@@ -25,11 +26,12 @@ impl<T: EdgeTypes> Edge<T> {
     /// much was done; 0 = nothing.
     pub fn send(&mut self) -> usize {
         let applied = self.ports.events.applied();
-        let took_all = self.pending.fill(&mut self.ports.events, self.config.events_per_turn);
+        let filled = self.pending.fill(&mut self.ports.events, self.config.events_per_turn);
+        self.has_more_events = filled == Filled::Share;
         let (reported, last) = self.report_durable();
         self.in_flight.release(match self.pending.first() {
             Some(waiting) => Sequence(waiting.0.saturating_sub(1)),
-            None if took_all => applied,
+            None if filled == Filled::All => applied,
             None => Sequence(last.0.saturating_sub(1)),
         });
         reported + self.write_outbox()
@@ -118,7 +120,7 @@ impl<T: EdgeTypes> Edge<T> {
         if connection.backlog(end) > self.config.backlog_bytes_max {
             self.counters.slow_readers_cut += 1;
             self.remove(slot);
-        } else if connection.writable && !connection.is_flushed(end) {
+        } else if connection.readiness.writable && !connection.is_flushed(end) {
             connection.in_outbox = true;
             self.outbox.push(slot);
         }

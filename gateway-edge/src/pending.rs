@@ -95,6 +95,17 @@ impl InFlight {
     }
 }
 
+/// Why taking events ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// There were no more.
+    All,
+    /// The share of the turn was taken; there may be more.
+    Share,
+    /// There is no room before the journal moves on.
+    NoRoom,
+}
+
 /// Events that were taken from the core and wait until their commands are durable. Bounded: when it is full, no more are
 /// taken, and the core waits.
 #[derive(Debug)]
@@ -108,11 +119,14 @@ impl PendingEvents {
         Self { queue: VecDeque::with_capacity(max), max }
     }
 
-    /// Takes at most `limit` events, and no more than there is room for. True when the port has no more.
-    pub(crate) fn fill(&mut self, port: &mut impl EventPort, limit: usize) -> bool {
+    /// Takes at most `limit` events, and no more than there is room for.
+    pub(crate) fn fill(&mut self, port: &mut impl EventPort, limit: usize) -> Filled {
         let limit = limit.min(self.max - self.queue.len());
+        if limit == 0 {
+            return Filled::NoRoom;
+        }
         let queue = &mut self.queue;
-        limit > 0 && port.poll(limit, |event| queue.push_back(*event)) < limit
+        if port.poll(limit, |event| queue.push_back(*event)) < limit { Filled::All } else { Filled::Share }
     }
 
     /// The next event whose command is durable.
@@ -185,9 +199,9 @@ mod tests {
     fn events_wait_for_the_journal_and_for_room() {
         let mut source = Source(0);
         let mut pending = PendingEvents::new(6);
-        assert!(!pending.fill(&mut source, 4));
-        assert!(!pending.fill(&mut source, 4));
-        assert!(!pending.fill(&mut source, 4));
+        assert_eq!(pending.fill(&mut source, 4), Filled::Share);
+        assert_eq!(pending.fill(&mut source, 4), Filled::Share);
+        assert_eq!(pending.fill(&mut source, 4), Filled::NoRoom);
         assert_eq!(source.0, 6);
         assert_eq!(pending.pop(Sequence(0)), None);
         for sequence in 1..=3 {
@@ -195,8 +209,8 @@ mod tests {
         }
         assert_eq!(pending.pop(Sequence(3)), None);
         assert_eq!(pending.first(), Some(Sequence(4)));
-        assert!(!pending.fill(&mut source, 3));
+        assert_eq!(pending.fill(&mut source, 3), Filled::Share);
         while pending.pop(Sequence(100)).is_some() {}
-        assert!(pending.fill(&mut source, 4));
+        assert_eq!(pending.fill(&mut source, 4), Filled::All);
     }
 }

@@ -1,8 +1,15 @@
 //! The WebSocket feed: ITCH messages of all instruments in `MoldUDP64` packets, one per binary frame, and snapshots.
 
+mod book;
+mod frame_log;
+mod outlet;
 mod publisher;
+mod reception;
+mod request;
 mod server;
 mod snapshot;
+mod subscriber;
+mod websocket;
 
 pub use publisher::Publisher;
 pub use server::Feed;

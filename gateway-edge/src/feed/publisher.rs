@@ -1,37 +1,79 @@
-//! From events to the feed's stream: makes the ITCH messages and appends them. Live and in recovery alike.
+//! From events to the feed's stream: makes the ITCH messages and appends them. Live and in recovery alike, so that a replay
+//! of the journal gives the same feed.
 
-use protocol::{Event, InstrumentId, SessionName, Symbol};
+use std::fmt;
 
+use protocol::itch::{self, BLOCK_BYTES_MAX};
+use protocol::{Event, EventBody, InstrumentId, SessionName, Symbol};
+
+use crate::directory::Instruments;
 use crate::ports::{StreamFull, StreamWrite};
 
 /// The feed's stream with its one writer.
-#[derive(Debug)]
 pub struct Publisher<S: StreamWrite> {
     stream: S,
+    session: SessionName,
+    instruments: Instruments,
+    block: [u8; BLOCK_BYTES_MAX],
 }
 
 impl<S: StreamWrite> Publisher<S> {
     /// Over the feed's stream, of an empty venue.
     pub fn new(stream: S) -> Self {
-        Self { stream }
+        Self { stream, session: SessionName::BLANK, instruments: Instruments::default(), block: [0; BLOCK_BYTES_MAX] }
     }
 
     /// Appends what this event shows on the feed, if anything. Events come in their order.
     ///
     /// # Errors
     /// [`StreamFull`]: the feed cannot go on.
-    pub fn publish(&mut self, _event: &Event) -> Result<(), StreamFull> {
-        Ok(())
+    #[inline]
+    pub fn publish(&mut self, event: &Event) -> Result<(), StreamFull> {
+        if let EventBody::VenueOpened { session } = event.body {
+            self.restore_session(session);
+        }
+        if let EventBody::InstrumentListed { instrument, symbol, .. } = event.body {
+            self.restore_instrument(instrument, symbol);
+        }
+        let instruments = &self.instruments;
+        let len = itch::from_event(event, |id| instruments.symbol(id), &mut self.block);
+        match self.block.get(..len) {
+            Some(block) if len > 0 => self.stream.append(block),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Makes the session known without an event: for a start from a snapshot.
-    pub fn restore_session(&mut self, _session: SessionName) {}
+    pub fn restore_session(&mut self, session: SessionName) {
+        self.session = session;
+    }
 
     /// Makes an instrument known without an event: for a start from a snapshot.
-    pub fn restore_instrument(&mut self, _instrument: InstrumentId, _symbol: Symbol) {}
+    pub fn restore_instrument(&mut self, instrument: InstrumentId, symbol: Symbol) {
+        self.instruments.insert(instrument, symbol);
+    }
 
-    /// The stream, to end a rebuild or to make a reader.
+    /// The session of the feed; blank before the venue is opened.
+    pub fn session(&self) -> SessionName {
+        self.session
+    }
+
+    /// The stream, to read it.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream, to end a rebuild.
     pub fn stream_mut(&mut self) -> &mut S {
         &mut self.stream
+    }
+}
+
+impl<S: StreamWrite> fmt::Debug for Publisher<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("session", &self.session)
+            .field("messages", &self.stream.messages())
+            .finish_non_exhaustive()
     }
 }

@@ -5,6 +5,12 @@
 
 mod back_pressure;
 mod client;
+mod feed_client;
+mod feed_glimpse;
+mod feed_http;
+mod feed_rig;
+mod feed_rules;
+mod feed_slow;
 mod replay;
 mod rig;
 mod session_rules;

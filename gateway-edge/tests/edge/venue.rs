@@ -1,7 +1,7 @@
 //! A venue of vectors: a core that accepts every order, cancels what it is asked to, and trades equal and opposite prices.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,9 @@ use protocol::{
 pub(crate) const SESSION: SessionName = SessionName(*b"S000000001");
 pub(crate) const MIDNIGHT: u64 = 1_700_006_400_000_000_000;
 
+/// Instrument, is a bid, price.
+type Level = (u16, bool, u32);
+
 /// Everything that the ports share with the test.
 pub(crate) struct Venue {
     /// Commands that wait for the core.
@@ -34,7 +37,7 @@ pub(crate) struct Venue {
     /// Durable up to here at the most.
     pub(crate) durable_limit: Cell<u64>,
     pub(crate) now: Cell<u64>,
-    resting: RefCell<Vec<(OrderRef, EnterOrder)>>,
+    resting: RefCell<BTreeMap<Level, VecDeque<(OrderRef, EnterOrder)>>>,
     matches: Cell<u64>,
 }
 
@@ -127,10 +130,13 @@ impl Venue {
             CommandBody::Enter(enter) => self.enter(command, &enter),
             CommandBody::Cancel(cancel) => {
                 let mut resting = self.resting.borrow_mut();
-                let found = resting
-                    .iter()
-                    .position(|(_, order)| order.owner == cancel.owner && order.user_ref_num == cancel.user_ref_num);
-                if let Some((order_ref, order)) = found.map(|index| resting.remove(index)) {
+                let taken = resting.values_mut().find_map(|queue| {
+                    let wanted = |(_, order): &(OrderRef, EnterOrder)| {
+                        order.owner == cancel.owner && order.user_ref_num == cancel.user_ref_num
+                    };
+                    queue.iter().position(wanted).and_then(|index| queue.remove(index))
+                });
+                if let Some((order_ref, order)) = taken {
                     let body = EventBody::Canceled {
                         owner: order.owner,
                         user_ref_num: order.user_ref_num,
@@ -165,10 +171,8 @@ impl Venue {
     fn enter(&self, command: &Command, enter: &EnterOrder) {
         let order_ref = OrderRef(command.sequence.0);
         let mut resting = self.resting.borrow_mut();
-        let maker = resting.iter().position(|(_, order)| {
-            let opposite = order.side.is_buy() != enter.side.is_buy();
-            opposite && (order.instrument, order.price) == (enter.instrument, enter.price)
-        });
+        let level = |is_bid| (enter.instrument.0, is_bid, enter.price.0);
+        let maker = resting.get_mut(&level(!enter.side.is_buy())).and_then(VecDeque::pop_front);
         if enter.tags.report_details {
             let body = EventBody::Details {
                 matched: Nanos(self.now.get()),
@@ -193,8 +197,8 @@ impl Venue {
                 firm: Firm::BLANK,
             },
         );
-        let Some((maker_ref, maker)) = maker.map(|index| resting.remove(index)) else {
-            resting.push((order_ref, *enter));
+        let Some((maker_ref, maker)) = maker else {
+            resting.entry(level(enter.side.is_buy())).or_default().push_back((order_ref, *enter));
             return;
         };
         self.matches.set(self.matches.get() + 1);
