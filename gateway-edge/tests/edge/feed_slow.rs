@@ -56,7 +56,7 @@ fn a_slow_subscriber_that_never_reads_is_dropped_in_the_end() {
     assert_eq!(rig.feed.counters().connections_open, 2);
     rig.venue.advance_ms(2_100);
     rig.until(|rig| (rig.feed.counters().connections_open == 1).then_some(()));
-    let mut room = [0; 65_536];
+    let mut room = [0; 4_096];
     rig.until(|_| match slow.read_raw(&mut room) {
         Ok(0) => Some(()),
         Ok(_) => None,

@@ -5,12 +5,14 @@
 
 mod back_pressure;
 mod client;
+mod descriptors;
 mod feed_client;
 mod feed_glimpse;
 mod feed_http;
 mod feed_rig;
 mod feed_rules;
 mod feed_slow;
+mod no_alloc;
 mod replay;
 mod rig;
 mod session_rules;

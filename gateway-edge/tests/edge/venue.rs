@@ -56,6 +56,14 @@ impl Venue {
         })
     }
 
+    /// Makes room for this many more commands, so that none of them needs memory of the venue.
+    pub(crate) fn reserve(&self, commands: usize) {
+        self.input.borrow_mut().reserve(commands);
+        self.journal.borrow_mut().reserve(commands);
+        self.events.borrow_mut().reserve(2 * commands);
+        self.resting.borrow_mut().entry((1, true, 1_000_000)).or_default().reserve(commands);
+    }
+
     pub(crate) fn advance_ms(&self, ms: u64) {
         self.now.set(self.now.get() + ms * 1_000_000);
     }
@@ -312,7 +320,9 @@ pub(crate) struct MemStream {
 
 impl MemStream {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { bytes: Vec::new(), starts: Vec::new(), bytes_max, shared: Arc::default() }
+        let room = bytes_max.min(1 << 20);
+        let shared = Arc::new(Mutex::new((Vec::with_capacity(room), Vec::with_capacity(room / 16))));
+        Self { bytes: Vec::with_capacity(room), starts: Vec::with_capacity(room / 16), bytes_max, shared }
     }
 
     pub(crate) fn reader(&self) -> MemReader {
