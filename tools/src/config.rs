@@ -135,7 +135,7 @@ section!(
 section!(
     /// What memory is sized by and results depend on.
     Limits {
-        orders_max: u32 = 1 << 20,
+        orders_max: u32 = 1 << 18,
         accounts_max: u32 = 1_024,
         channels_max: u32 = 4_096,
         instruments_max: u16 = 1_024,
