@@ -130,6 +130,25 @@ fn a_slow_reader_is_cut_and_the_others_are_not() {
 }
 
 #[test]
+fn no_heartbeat_goes_into_the_middle_of_a_packet() {
+    let mut rig = Rig::with(EdgeConfig { backlog_bytes_max: 64 << 20, ..config() }, 1 << 27);
+    let mut client = rig.log_in("DEMO01", 0);
+    let mut sent = 0;
+    // Until the sockets between are full: then a packet has gone out in part.
+    rig.until(|rig| {
+        let before = rig.edge.counters().bytes_out;
+        client.send(&(sent + 1..=sent + 1000).flat_map(order).collect::<Vec<u8>>());
+        sent += 1000;
+        rig.until(|rig| (rig.edge.counters().answers == u64::from(sent)).then_some(()));
+        rig.turns(2);
+        (rig.edge.counters().bytes_out == before).then_some(())
+    });
+    rig.venue.advance_ms(1_100);
+    rig.turns(5);
+    assert!(numbers(&mut rig, &mut client, sent).into_iter().eq(1..=sent));
+}
+
+#[test]
 fn history_is_not_held_against_a_reader() {
     let mut rig = Rig::with(EdgeConfig { backlog_bytes_max: 1_000, write_bytes_per_turn: 200, ..config() }, 1 << 22);
     let mut client = rig.log_in("DEMO01", 0);

@@ -121,6 +121,21 @@ fn a_long_snapshot_takes_many_packets() {
 }
 
 #[test]
+fn a_snapshot_holds_all_that_its_requester_can_have_seen() {
+    let mut rig = FeedRig::new();
+    // More than the helper takes in one turn.
+    rig.agent_stands_still = true;
+    for _ in 0..40 {
+        rig.rest(1_000);
+        rig.turn();
+    }
+    let _live = FeedClient::connect(&mut rig, "/itch");
+    let joined_at = rig.stream.messages() + 1;
+    let (snapshot, next) = glimpse(&mut rig);
+    assert_eq!((snapshot.len() as u64 + 1, next), (joined_at, joined_at));
+}
+
+#[test]
 fn too_many_snapshots_at_once_are_refused() {
     let mut rig = FeedRig::with(FeedConfig { snapshots_max: 2, ..feed_config() });
     rig.agent_stands_still = true;

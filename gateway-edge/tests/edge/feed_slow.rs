@@ -82,6 +82,38 @@ fn one_who_catches_up_slowly_is_not_cut_for_history() {
 }
 
 #[test]
+fn what_is_said_besides_waits_for_the_end_of_a_frame() {
+    let mut rig = FeedRig::with(FeedConfig { backlog_bytes_max: 8 << 20, frame_log_bytes: 16 << 20, ..slow_config() });
+    let mut client = FeedClient::connect(&mut rig, "/itch");
+    let from = rig.stream.messages() + 1;
+    // Until the sockets between are full: then a frame has gone out in part.
+    rig.until(|rig| {
+        let before = rig.feed.counters().bytes_out;
+        rig.rest(1_000);
+        rig.turns(2);
+        (rig.feed.counters().bytes_out == before).then_some(())
+    });
+    let until = rig.stream.messages() + 1;
+    client.send(tungstenite::Message::Ping(vec![7; 10].into()));
+    client.ask_again(b"S000000001", from, 3);
+    rig.until(|rig| (rig.feed.counters().rerequests == 1).then_some(()));
+    let (mut next, mut repaired) = (from, 0);
+    rig.until(|_| {
+        while let Some(packet) = client.next() {
+            if packet.header.count == 3 {
+                assert_eq!(packet.header.sequence, from);
+                repaired += 1;
+            } else {
+                assert_eq!(packet.header.sequence, next);
+                next += u64::from(packet.header.count);
+            }
+        }
+        (next == until).then_some(())
+    });
+    assert_eq!((client.pongs, repaired), (1, 1));
+}
+
+#[test]
 fn a_ping_flood_from_one_who_does_not_read_stays_bounded() {
     let mut rig = FeedRig::with(slow_config());
     let mut good = FeedClient::connect(&mut rig, "/itch");

@@ -117,3 +117,19 @@ fn time_that_goes_back_reaches_no_command() {
     let times: Vec<u64> = journal.iter().rev().take(2).map(|command| command.ingress.0).collect();
     assert_eq!(times[0], times[1]);
 }
+
+#[test]
+fn an_order_that_waited_for_room_is_not_older_than_the_command_before_it() {
+    let mut rig = Rig::new();
+    let mut client = rig.log_in("DEMO01", 0);
+    rig.venue.input_max.set(0);
+    client.send_packet(b'U', &enter(1, b'B', 100, 1_000_000));
+    rig.until(|rig| (rig.edge.counters().ring_full_stalls > 0).then_some(()));
+    rig.venue.advance_ms(10);
+    rig.operator.push(crate::venue::OPERATOR).unwrap();
+    rig.venue.input_max.set(2);
+    rig.until(|rig| (rig.edge.counters().commands == 1).then_some(()));
+    let journal = rig.venue.journal.borrow();
+    assert!(journal.is_sorted_by_key(|command| command.ingress));
+    assert_eq!(rig.edge.counters().operator_commands, 1);
+}
