@@ -1,5 +1,5 @@
 //! The order port: one thread's work, in two halves so that edge and core can take turns on one thread. This file accepts,
-//! reads and times connections out; [`crate::order_port`] judges logins and sends answers.
+//! reads and times connections out; `order_port.rs` judges logins and sends answers.
 
 use std::collections::VecDeque;
 use std::fmt;
