@@ -13,7 +13,11 @@ mod replay;
 mod serve;
 mod venue;
 // Client-side subcommands and what they stand on.
-// (mod lines of client, drive, order, watch, units)
+mod client;
+mod drive;
+mod order;
+mod units;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +42,12 @@ enum Command {
     Replay(replay::Args),
     /// Check and print the journal
     Journal(journal_cmd::Args),
+    /// Play a recorded day into the running venue and compare its feed with the record
+    Drive(drive::Args),
+    /// Trade by hand: one request, or a prompt
+    Order(order::Args),
+    /// Show the book of one instrument and its trades
+    Watch(watch::Args),
     /// Print the configuration as the venue would use it
     CheckConfig(check_config::Args),
 }
@@ -76,6 +86,9 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Journal(args) => journal_cmd::run(&args),
+        Command::Drive(args) => drive::run(&args),
+        Command::Order(args) => order::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
     };
     done.unwrap_or_else(|error| {

@@ -1,0 +1,176 @@
+//! Compares the recorded book with the one that the venue's feed describes. It runs on a thread of its own, and of the
+//! player it learns only how many feed messages precede each comparison.
+
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use protocol::InstrumentId;
+use protocol::itch::Message;
+
+use super::lobster::{Level, Window};
+use super::player::{Check, Foreseen};
+use super::report::{FirstDifference, RowDifference, RowTally};
+use crate::client::{ClientError, FeedBook, FeedClient, Progress};
+use crate::clock::monotonic;
+
+/// How long the feed may owe a message.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// Why comparing ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckError {
+    /// The feed broke, or contradicts itself.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A message that the player's requests call for does not come.
+    #[error("the feed owes a message: {applied} of {due} came, and none for {} s", SILENCE_MAX.as_secs())]
+    Owing {
+        /// Messages applied.
+        applied: u64,
+        /// Messages that should have come.
+        due: u64,
+    },
+}
+
+/// The comparing side.
+pub(crate) struct Checker {
+    book: FeedBook,
+    locate: InstrumentId,
+    checks: Receiver<Check>,
+    pending: Option<Check>,
+    tally: RowTally,
+}
+
+impl Checker {
+    /// Compares what `checks` brings with the book of `locate`.
+    pub(crate) fn new(book: FeedBook, locate: InstrumentId, checks: Receiver<Check>) -> Self {
+        Self { book, locate, checks, pending: None, tally: RowTally::default() }
+    }
+
+    /// Runs until the other end of `checks` is gone and everything that came through it was compared.
+    ///
+    /// # Errors
+    /// The feed breaks, contradicts itself, or owes a message.
+    pub(crate) fn run(mut self, mut feed: FeedClient) -> Result<RowTally, CheckError> {
+        let mut heard_at = monotonic();
+        self.compare_due();
+        while let Some(due) = self.pending.as_ref().map(|check| check.feed_messages) {
+            let mut failed = None;
+            let progress = feed.receive(Duration::from_millis(200), |sequence, message| {
+                if let Err(violation) = self.apply(message) {
+                    failed.get_or_insert(ClientError::Feed { sequence, violation });
+                }
+            })?;
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            match progress {
+                Progress::Messages => heard_at = monotonic(),
+                Progress::Finished => return Err(ClientError::Closed { port: "feed" }.into()),
+                Progress::Nothing | Progress::Alive if monotonic().duration_since(heard_at) >= SILENCE_MAX => {
+                    return Err(CheckError::Owing { applied: self.tally.feed_messages, due });
+                }
+                Progress::Nothing | Progress::Alive => {}
+            }
+        }
+        Ok(self.tally)
+    }
+
+    fn apply(&mut self, message: &Message) -> Result<(), crate::client::Violation> {
+        self.book.apply(message)?;
+        if locate_of(message) == Some(self.locate) {
+            self.tally.feed_messages += 1;
+            self.compare_due();
+        }
+        Ok(())
+    }
+
+    /// Compares everything that is due after the messages applied so far, and waits until it is known what comes next.
+    fn compare_due(&mut self) {
+        loop {
+            if self.pending.is_none() {
+                self.pending = self.checks.recv().ok();
+            }
+            match self.pending.take() {
+                Some(check) if check.feed_messages <= self.tally.feed_messages => self.compare(&check),
+                later => {
+                    self.pending = later;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn compare(&mut self, check: &Check) {
+        if let Foreseen::Excluded(why) = check.foreseen {
+            *self.tally.rows_excluded.entry(why).or_default() += 1;
+            return;
+        }
+        self.tally.rows_compared += 1;
+        if self.shows(&check.window) {
+            self.tally.rows_equal += 1;
+            return;
+        }
+        let as_told = check.told.as_ref().is_some_and(|told| self.shows(told));
+        let category = match check.foreseen {
+            Foreseen::Differs(why) if as_told => why,
+            Foreseen::Differs(_) | Foreseen::Equal | Foreseen::Excluded(_) => RowDifference::Venue,
+        };
+        *self.tally.rows_different.entry(category).or_default() += 1;
+        if self.tally.first_difference.is_none() {
+            let depth = check.window.depth;
+            let side = |is_buy| self.levels(is_buy).take(depth).collect::<Vec<_>>();
+            let seen = Window { depth, bids: side(true), asks: side(false) };
+            self.tally.first_difference =
+                Some(FirstDifference { line: check.line, category, recorded: text(&check.window), seen: text(&seen) });
+        }
+    }
+
+    fn levels(&self, is_buy: bool) -> impl Iterator<Item = Level> + '_ {
+        self.book.levels(self.locate, is_buy).map(|level| Level { price: level.price, quantity: level.quantity })
+    }
+
+    fn shows(&self, window: &Window) -> bool {
+        [true, false]
+            .into_iter()
+            .all(|is_buy| self.levels(is_buy).take(window.depth).eq(window.side(is_buy).iter().copied()))
+    }
+}
+
+/// The instrument whose book or trades a message is about; nothing for the messages about its state.
+fn locate_of(message: &Message) -> Option<InstrumentId> {
+    match message {
+        Message::AddOrder(message) => Some(message.header.stock_locate),
+        Message::AddOrderAttributed(message) => Some(message.header.stock_locate),
+        Message::OrderExecuted(message) => Some(message.header.stock_locate),
+        Message::OrderExecutedWithPrice(message) => Some(message.header.stock_locate),
+        Message::OrderCancel(message) => Some(message.header.stock_locate),
+        Message::OrderDelete(message) => Some(message.header.stock_locate),
+        Message::OrderReplace(message) => Some(message.header.stock_locate),
+        Message::Trade(_)
+        | Message::CrossTrade(_)
+        | Message::BrokenTrade(_)
+        | Message::StockDirectory(_)
+        | Message::StockTradingAction(_)
+        | Message::SystemEvent(_)
+        | Message::ShortSaleTest(_)
+        | Message::ParticipantPosition(_)
+        | Message::MwcbDeclineLevel(_)
+        | Message::MwcbStatus(_)
+        | Message::IpoQuotingPeriod(_)
+        | Message::LuldAuctionCollar(_)
+        | Message::OperationalHalt(_)
+        | Message::NetOrderImbalance(_)
+        | Message::RetailInterest(_)
+        | Message::DirectListing(_)
+        | Message::EndOfSnapshot(_) => None,
+    }
+}
+
+fn text(window: &Window) -> String {
+    let side = |is_buy| {
+        let levels = window.side(is_buy).iter().map(|level| format!("{} x {}", level.price, level.quantity));
+        levels.collect::<Vec<_>>().join(", ")
+    };
+    format!("bids {} | asks {}", side(true), side(false))
+}

@@ -1,0 +1,147 @@
+//! `hft order`: trades by hand. One request and its answers, or a prompt.
+//!
+//! [`command`] is what can be said, [`desk`] says it to the venue, [`words`] says what came back.
+
+mod command;
+mod desk;
+mod words;
+
+use std::io::{BufRead, IsTerminal};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::Duration;
+
+use clap::Parser;
+
+use self::command::{Line, OrderCommand};
+use self::desk::{Desk, Outcome};
+use self::words::Words;
+use crate::VenueArgs;
+use crate::client::Credentials;
+use crate::config::DEMO_PASSWORD;
+
+/// Lines typed ahead.
+const LINES_MAX: usize = 64;
+/// How long the prompt listens to the venue before it looks at the keyboard.
+const LISTEN: Duration = Duration::from_millis(20);
+
+/// Trade by hand: one request, or a prompt when none is given.
+#[derive(Debug, clap::Args)]
+#[command(
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  hft order buy AAPL 100 @ 150.34\n  hft order sell BTC-USD 0.5 @ market\n  \
+                  hft order replace 1 --price 150.35\n  hft order cancel 1\n  hft order query\n  hft order --account DEMO02\n\n\
+                  The exit code is 0 when the venue took the request and 1 when it refused or ignored it."
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<OrderCommand>,
+    /// Account to trade as
+    #[arg(long, value_name = "NAME", default_value = "DEMO01", global = true)]
+    account: String,
+    /// Its password
+    #[arg(long, default_value = DEMO_PASSWORD, hide_default_value = true, global = true)]
+    password: String,
+    /// Address of the venue, instead of the one in the configuration
+    #[arg(long, value_name = "ADDRESS", global = true)]
+    host: Option<IpAddr>,
+    /// Configuration file
+    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml", global = true)]
+    config: PathBuf,
+    /// Data directory, instead of the one in the configuration
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// Added to every port of the configuration
+    #[arg(long, value_name = "N", default_value_t = 0, global = true)]
+    port_offset: u16,
+    /// One JSON object per line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// Sends the request, or reads requests from standard input, and prints everything that arrives.
+///
+/// # Errors
+/// No venue, no login, a broken connection, a bad configuration.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // The same as everywhere, but valid behind the request as well as before it.
+    let venue =
+        VenueArgs { config: args.config.clone(), data_dir: args.data_dir.clone(), port_offset: args.port_offset };
+    let config = venue.load()?;
+    let address =
+        SocketAddr::new(args.host.unwrap_or(config.order_entry_address.ip()), config.order_entry_address.port());
+    let words = Words::new(&config.instruments, args.json);
+    let who = Credentials { account: args.account.clone(), password: args.password.clone() };
+    let mut desk = Desk::open(address, &who, words, needs_history(args.command.as_ref()))?;
+    match &args.command {
+        Some(command) => Ok(match desk.run(command)? {
+            Outcome::Taken => ExitCode::SUCCESS,
+            Outcome::Refused => ExitCode::FAILURE,
+            Outcome::BadUsage => ExitCode::from(2),
+        }),
+        None => prompt(&mut desk),
+    }
+}
+
+/// A request that names an order needs to know it; so does the prompt.
+fn needs_history(command: Option<&OrderCommand>) -> bool {
+    match command {
+        Some(OrderCommand::Buy(_) | OrderCommand::Sell(_)) => false,
+        Some(OrderCommand::Replace(_) | OrderCommand::Cancel(_) | OrderCommand::Query) | None => true,
+    }
+}
+
+/// Reads a request per line until the end of the input, and prints what arrives meanwhile. The exit code is 1 when the last
+/// request was not taken.
+fn prompt(desk: &mut Desk) -> anyhow::Result<ExitCode> {
+    let lines = keyboard()?;
+    let shows = std::io::stdin().is_terminal();
+    if shows {
+        eprintln!("{} orders are open. `help` lists the requests, `quit` ends.", desk.open_orders());
+    }
+    let mut last = ExitCode::SUCCESS;
+    loop {
+        desk.listen(LISTEN)?;
+        let line = match lines.try_recv() {
+            Ok(line) => line,
+            Err(TryRecvError::Empty) => continue,
+            Err(TryRecvError::Disconnected) => return Ok(last),
+        };
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.is_empty() {
+            continue;
+        }
+        match Line::try_parse_from(words) {
+            Ok(Line::Quit) => return Ok(last),
+            Ok(Line::Order(command)) => {
+                last = match desk.run(&command)? {
+                    Outcome::Taken => ExitCode::SUCCESS,
+                    Outcome::Refused => ExitCode::FAILURE,
+                    Outcome::BadUsage => ExitCode::from(2),
+                };
+            }
+            Err(error) => {
+                if error.use_stderr() {
+                    last = ExitCode::from(2);
+                }
+                eprint!("{error}");
+            }
+        }
+    }
+}
+
+/// Standard input, line by line, on a thread of its own: reading it blocks.
+fn keyboard() -> std::io::Result<Receiver<String>> {
+    let (sender, receiver) = sync_channel(LINES_MAX);
+    std::thread::Builder::new().name("keyboard".to_owned()).spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { break };
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    })?;
+    Ok(receiver)
+}
