@@ -57,6 +57,12 @@ pub enum DamageKind {
         /// Count according to the seal.
         records: u64,
     },
+    /// The bytes of a sealed segment are not those that were sealed.
+    #[error("the hash chain does not match: the segment is not what was sealed")]
+    Chain,
+    /// A sealed segment was sealed on top of another one than the one before it.
+    #[error("the hash chain does not follow from the segment before")]
+    ChainBefore,
     /// A record fails its checksum although later ones are good, or in a sealed segment.
     #[error("the record fails its checksum and is not the torn end of the journal")]
     Record,

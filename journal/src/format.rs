@@ -92,6 +92,10 @@ pub(crate) struct Seal {
     pub(crate) end: u64,
     pub(crate) last_sequence: u64,
     pub(crate) records: u64,
+    /// The chain before this segment.
+    pub(crate) chain_before: [u8; 32],
+    /// The chain over this segment, too.
+    pub(crate) chain: [u8; 32],
 }
 
 /// Why a header page is refused.
@@ -170,6 +174,8 @@ impl Seal {
         put(&mut block, 8, &self.end.to_le_bytes());
         put(&mut block, 16, &self.last_sequence.to_le_bytes());
         put(&mut block, 24, &self.records.to_le_bytes());
+        put(&mut block, 32, &self.chain);
+        put(&mut block, 64, &self.chain_before);
         let sum = crc(&block[..SEAL_CRC_AT]);
         put(&mut block, SEAL_CRC_AT, &sum.to_le_bytes());
         block
@@ -181,10 +187,16 @@ impl Seal {
             return Ok(None);
         }
         let whole = crc(&block[..SEAL_CRC_AT]) == u32_at(block, SEAL_CRC_AT);
-        if !whole || block[..8] != SEAL_MAGIC || !is_zero(&block[32..SEAL_CRC_AT]) {
+        if !whole || block[..8] != SEAL_MAGIC || !is_zero(&block[96..SEAL_CRC_AT]) {
             return Err(PageFault::Seal);
         }
-        Ok(Some(Self { end: u64_at(block, 8), last_sequence: u64_at(block, 16), records: u64_at(block, 24) }))
+        Ok(Some(Self {
+            end: u64_at(block, 8),
+            last_sequence: u64_at(block, 16),
+            records: u64_at(block, 24),
+            chain: array(block, 32),
+            chain_before: array(block, 64),
+        }))
     }
 }
 
@@ -283,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_page_decodes_to_what_was_encoded_and_any_flipped_bit_of_it_is_refused() {
-        let seal = Seal { end: 8192, last_sequence: 99, records: 58 };
+        let seal = Seal { end: 8192, last_sequence: 99, records: 58, chain_before: [3; 32], chain: [4; 32] };
         let mut page = [0; HEADER_PAGE_BYTES];
         header().encode(&mut page);
         assert_eq!(decode_page(&page), Ok((header(), None)));

@@ -4,6 +4,7 @@
 //!
 //! Knows records and sequences, not books. The files are drawn in docs/journal-format.md.
 
+mod chain;
 mod data_dir;
 mod error;
 mod format;
@@ -18,6 +19,7 @@ mod stream_index;
 mod verify;
 mod writer;
 
+pub use chain::{ChainError, ChainHash, ChainReport, check_chain};
 pub use data_dir::{DataDir, DataDirError, DataPaths};
 pub use error::{
     AppendError, Damage, DamageKind, FileError, FlushError, JournalError, OpenJournalError, OpenWriterError,
@@ -36,5 +38,5 @@ pub use stream::{
     RebuildReport, STREAM_FIRST_STEP_BYTES, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader,
     StreamWriter,
 };
-pub use verify::{VerifyError, VerifyReport, verify};
+pub use verify::{VerifyError, VerifyReport, verify, verify_records};
 pub use writer::{JournalConfig, JournalWriter};

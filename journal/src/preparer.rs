@@ -5,16 +5,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
+use crate::chain::ChainHash;
 use crate::error::FileError;
-use crate::format::Seal;
 use crate::mmap::{SegmentMap, allocate};
-use crate::recovery::seal_file;
+use crate::recovery::{Content, seal_file};
 
 /// Full segments that may wait to be sealed; when as many wait, the writer seals the next one itself.
 const RETIRED_MAX: usize = 4;
@@ -42,14 +42,14 @@ pub(crate) struct Written {
 pub(crate) struct Retired {
     pub(crate) written: Arc<Written>,
     pub(crate) map: SegmentMap,
-    pub(crate) seal: Seal,
+    pub(crate) content: Content,
 }
 
 impl Retired {
-    /// Unmaps, cuts and seals it; afterwards it is on disk.
-    pub(crate) fn close(self) -> Result<(), FileError> {
+    /// Unmaps, cuts and seals it; afterwards it is on disk, and `chain` is the chain over it.
+    fn close(self, chain: &mut ChainHash) -> Result<(), FileError> {
         drop(self.map);
-        seal_file(&self.written.file, &self.written.path, &self.seal)?;
+        *chain = seal_file(&self.written.file, &self.written.path, &self.content, chain)?;
         self.written.is_synced.store(true, Ordering::Release);
         Ok(())
     }
@@ -68,13 +68,13 @@ pub(crate) struct Handover {
     prepared: AtomicU64,
     /// Set by the writer when it ends; the helper then prepares no more.
     closed: AtomicBool,
-    /// Held by whoever prepares or seals, never by the appending path.
-    work: Mutex<()>,
+    /// The chain over the segments that are sealed. Held by whoever prepares or seals, never by the appending path.
+    work: Mutex<ChainHash>,
     helper: OnceLock<Thread>,
 }
 
 impl Handover {
-    pub(crate) fn new(dir: &Path, segment_bytes: u64, is_durable: bool) -> Self {
+    pub(crate) fn new(dir: &Path, segment_bytes: u64, is_durable: bool, chain: ChainHash) -> Self {
         Self {
             dir: dir.to_owned(),
             segment_bytes,
@@ -83,7 +83,7 @@ impl Handover {
             retired: ArrayQueue::new(RETIRED_MAX),
             prepared: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-            work: Mutex::new(()),
+            work: Mutex::new(chain),
             helper: OnceLock::new(),
         }
     }
@@ -93,9 +93,12 @@ impl Handover {
         self.ready.pop()
     }
 
-    /// Gives a full segment away; back when too many wait.
-    pub(crate) fn retire(&self, retired: Retired) -> Result<(), Retired> {
-        self.retired.push(retired)
+    /// Gives a full segment away; when too many wait, all of them are closed here and now.
+    pub(crate) fn retire(&self, retired: Retired) -> Result<(), FileError> {
+        let Err(retired) = self.retired.push(retired) else { return Ok(()) };
+        let mut chain = lock(&self.work);
+        self.seal_retired(&mut chain)?;
+        retired.close(&mut chain)
     }
 
     /// Tells the helper thread, if there is one, that there is work.
@@ -130,10 +133,10 @@ impl Handover {
     }
 
     /// Seals the full segments that wait. True when there were any.
-    fn seal_retired(&self) -> Result<bool, FileError> {
+    fn seal_retired(&self, chain: &mut ChainHash) -> Result<bool, FileError> {
         let mut sealed = false;
         while let Some(retired) = self.retired.pop() {
-            retired.close()?;
+            retired.close(chain)?;
             sealed = true;
         }
         Ok(sealed)
@@ -150,17 +153,23 @@ impl Handover {
         Ok(true)
     }
 
-    /// Ends the helper's work and does what it left: full segments are sealed, the unused one is deleted.
-    pub(crate) fn close(&self) -> Result<(), FileError> {
+    /// Ends the helper's work and does what it left: full segments are sealed, the unused one is deleted. The chain over
+    /// all sealed segments.
+    pub(crate) fn close(&self) -> Result<ChainHash, FileError> {
         self.closed.store(true, Ordering::Release);
         self.wake();
-        let _working = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        self.seal_retired()?;
+        let mut chain = lock(&self.work);
+        self.seal_retired(&mut chain)?;
         if let Some(unused) = self.ready.pop() {
             discard(&unused.path);
         }
-        Ok(())
+        Ok(*chain)
     }
+}
+
+/// A poisoned lock only means that another thread died between two file calls; the chain is set after the last of them.
+fn lock(work: &Mutex<ChainHash>) -> MutexGuard<'_, ChainHash> {
+    work.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Deletes a prepared file. When that fails the next start does it.
@@ -190,8 +199,8 @@ impl SegmentPreparer {
     /// work before [`crate::JournalWriter::room_bytes`] runs out; a failed turn may be repeated, as nothing that was
     /// promised depends on it.
     pub fn turn(&self) -> Result<bool, FileError> {
-        let _working = self.shared.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let sealed = self.shared.seal_retired()?;
+        let mut chain = lock(&self.shared.work);
+        let sealed = self.shared.seal_retired(&mut chain)?;
         Ok(self.shared.prepare_next()? || sealed)
     }
 
@@ -218,10 +227,10 @@ impl SegmentPreparer {
             tracing::debug!("two threads prepare segments of one journal");
         }
         while !self.shared.closed.load(Ordering::Acquire) {
-            let working = self.shared.work.lock().unwrap_or_else(PoisonError::into_inner);
-            let sealed = self.shared.seal_retired();
+            let mut chain = lock(&self.shared.work);
+            let sealed = self.shared.seal_retired(&mut chain);
             let prepared = self.shared.prepare_next();
-            drop(working);
+            drop(chain);
             if let Err(error) = sealed {
                 failed.store(true, Ordering::Release);
                 tracing::error!(%error, "a full journal segment cannot be sealed");

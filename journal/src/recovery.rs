@@ -7,6 +7,7 @@ use std::path::Path;
 
 use protocol::Sequence;
 
+use crate::chain::{self, ChainHash};
 use crate::error::{FileError, OpenJournalError, OpenWriterError};
 use crate::format::{HEADER_PAGE_BYTES, SEAL_AT, Seal, SegmentHeader};
 use crate::reader::JournalReader;
@@ -20,12 +21,17 @@ pub(crate) struct JournalEnd {
     pub(crate) header: Option<SegmentHeader>,
     /// Bytes that were cut off.
     pub(crate) torn_bytes: u64,
+    /// The chain over all segments.
+    pub(crate) chain: ChainHash,
 }
 
-struct OpenTail {
-    first: u64,
-    last: u64,
-    end: u64,
+/// What a segment holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Content {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// Offset behind the last record.
+    pub(crate) end: u64,
 }
 
 /// Closes whatever is open and tells where the journal ends.
@@ -33,20 +39,21 @@ pub(crate) fn close_open_segments(dir: &Path) -> Result<JournalEnd, OpenWriterEr
     remove_prepared(dir)?;
     let segments = segment::list(dir)?;
     let Some(start) = first_open(dir, &segments)? else {
-        return Ok(JournalEnd { last: Sequence::ZERO, header: None, torn_bytes: 0 });
+        return Ok(JournalEnd { last: Sequence::ZERO, header: None, torn_bytes: 0, chain: [0; 32] });
     };
     let mut reader = JournalReader::open_after(dir, Sequence(start.saturating_sub(1)))?;
-    let mut tails: Vec<OpenTail> = Vec::new();
+    let mut tails: Vec<Content> = Vec::new();
     while let Some(record) = reader.next()? {
         let last = record.sequence.0;
         let Some((first, end)) = reader.position() else { continue };
         match tails.last_mut() {
             Some(tail) if tail.first == first => (tail.last, tail.end) = (last, end),
-            Some(_) | None => tails.push(OpenTail { first, last, end }),
+            Some(_) | None => tails.push(Content { first, last, end }),
         }
     }
+    let mut chain = [0; 32];
     for tail in &tails {
-        close(dir, tail)?;
+        chain = close(dir, tail, &chain)?;
     }
     let last = reader.last_sequence();
     for empty in segments.iter().filter(|first| **first > last.0) {
@@ -55,7 +62,7 @@ pub(crate) fn close_open_segments(dir: &Path) -> Result<JournalEnd, OpenWriterEr
     }
     sync_dir(dir)?;
     let header = reader.newest_header().copied();
-    Ok(JournalEnd { last, header, torn_bytes: reader.torn_bytes() })
+    Ok(JournalEnd { last, header, torn_bytes: reader.torn_bytes(), chain })
 }
 
 /// First sequence of the earliest segment to look at: the first of the run of open ones at the end, or the last sealed one.
@@ -73,26 +80,35 @@ fn first_open(dir: &Path, segments: &[u64]) -> Result<Option<u64>, OpenWriterErr
     Ok(start)
 }
 
-fn close(dir: &Path, tail: &OpenTail) -> Result<(), OpenWriterError> {
+/// Seals it unless it is; the chain over it.
+fn close(dir: &Path, tail: &Content, before: &ChainHash) -> Result<ChainHash, OpenWriterError> {
     let path = segment::path(dir, tail.first);
     let open = OpenOptions::new().read(true).write(true).open(&path);
     let file = open.map_err(FileError::at(&path, "open the segment for writing"))?;
     let page = segment::read_page(&file).map_err(FileError::at(&path, "read the header"))?;
-    if matches!(page, Page::Good(_, Some(_))) {
-        return Ok(());
+    if let Page::Good(_, Some(seal)) = page {
+        return Ok(seal.chain);
     }
-    let seal = Seal { end: tail.end, last_sequence: tail.last, records: tail.last + 1 - tail.first };
-    Ok(seal_file(&file, &path, &seal)?)
+    Ok(seal_file(&file, &path, tail, before)?)
 }
 
 /// Cuts the file to its content and seals it: content on disk first, then the seal. A stop in between leaves an open
 /// segment without a rest, which is good.
-pub(crate) fn seal_file(file: &File, path: &Path, seal: &Seal) -> Result<(), FileError> {
-    assert!(seal.end > HEADER_PAGE_BYTES as u64 && seal.records > 0);
-    file.set_len(seal.end).map_err(FileError::at(path, "cut the segment"))?;
+pub(crate) fn seal_file(
+    file: &File,
+    path: &Path,
+    content: &Content,
+    before: &ChainHash,
+) -> Result<ChainHash, FileError> {
+    let Content { first, last, end } = *content;
+    assert!(end > HEADER_PAGE_BYTES as u64 && first <= last);
+    let chain = chain::of_segment(file, before, end).map_err(FileError::at(path, "hash the segment"))?;
+    let seal = Seal { end, last_sequence: last, records: last + 1 - first, chain_before: *before, chain };
+    file.set_len(end).map_err(FileError::at(path, "cut the segment"))?;
     file.sync_data().map_err(FileError::at(path, "flush the segment"))?;
     file.write_all_at(&seal.encode(), SEAL_AT as u64).map_err(FileError::at(path, "seal the segment"))?;
-    file.sync_all().map_err(FileError::at(path, "flush the seal"))
+    file.sync_all().map_err(FileError::at(path, "flush the seal"))?;
+    Ok(chain)
 }
 
 /// Makes new, renamed and removed names durable.

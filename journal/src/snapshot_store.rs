@@ -1,4 +1,4 @@
-//! Snapshots of the state, in one `SQLite` database (docs/journal-format.md §5): the encoded state with its hashes, which is
+//! Snapshots of the state, in one `SQLite` database (docs/journal-format.md §6): the encoded state with its hashes, which is
 //! what recovery loads, and readable tables of the newest one. One thread, one connection: the follower's.
 
 use std::path::{Path, PathBuf};

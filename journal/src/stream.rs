@@ -1,4 +1,4 @@
-//! Stream files: what one session has been sent, numbered and framed as it goes out (docs/journal-format.md §4). The
+//! Stream files: what one session has been sent, numbered and framed as it goes out (docs/journal-format.md §5). The
 //! writer appends without system calls; readers on other threads send straight from the mapped file.
 
 use std::fs::{File, OpenOptions};

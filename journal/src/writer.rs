@@ -10,11 +10,11 @@ use protocol::{Nanos, Sequence};
 
 use crate::error::{AppendError, FileError, FlushError, OpenWriterError};
 use crate::format::{
-    HEADER_PAGE_BYTES, RECORD_HEADER_BYTES, Seal, SegmentHeader, encode_record, index, is_body_bytes, is_segment_bytes,
+    HEADER_PAGE_BYTES, RECORD_HEADER_BYTES, SegmentHeader, encode_record, index, is_body_bytes, is_segment_bytes,
 };
 use crate::mmap::SegmentMap;
 use crate::preparer::{Handover, Retired, SegmentPreparer, Written};
-use crate::recovery::{close_open_segments, seal_file, sync_dir};
+use crate::recovery::{Content, close_open_segments, seal_file, sync_dir};
 use crate::segment;
 
 /// Full segments whose records may still be on their way to the disk; before one more, the oldest is flushed.
@@ -85,7 +85,7 @@ impl JournalWriter {
             configuration_hash: config.configuration_hash,
             build_id: config.build_id,
         };
-        let handover = Arc::new(Handover::new(dir, config.segment_bytes, config.flush_on_roll));
+        let handover = Arc::new(Handover::new(dir, config.segment_bytes, config.flush_on_roll, end.chain));
         let (map, file) = begin(dir, &handover, &header)?;
         if config.flush_on_roll {
             sync(&file)?;
@@ -160,14 +160,14 @@ impl JournalWriter {
     /// The disk failed, now or before. What was acknowledged is as safe as it was; the next start recovers.
     pub fn seal(mut self) -> Result<(), FlushError> {
         self.flush()?;
-        self.handover.close()?;
+        let chain = self.handover.close()?;
         let Self { map, .. } = self;
         drop(map);
         let path = &self.file.path;
         if self.at == HEADER_PAGE_BYTES {
             fs::remove_file(path).map_err(FileError::at(path, "remove the empty segment"))?;
         } else {
-            seal_file(&self.file.file, path, &seal_of(&self.header, self.at, self.last))?;
+            seal_file(&self.file.file, path, &content_of(&self.header, self.at, self.last), &chain)?;
         }
         Ok(sync_dir(&self.dir)?)
     }
@@ -215,7 +215,7 @@ impl JournalWriter {
         self.is_failed = true; // until all of it has worked
         self.settle_written()?;
         let header = SegmentHeader { first_sequence: first.0, created_ns: ingress.0, ..self.header };
-        let seal = seal_of(&self.header, self.at, self.last);
+        let content = content_of(&self.header, self.at, self.last);
         let (map, file) = if let Some(prepared) = self.handover.take_ready() {
             name(&self.dir, prepared, &header)?
         } else {
@@ -230,9 +230,7 @@ impl JournalWriter {
         if !self.flush_on_roll {
             self.unsynced.push(Arc::clone(&full));
         }
-        if let Err(retired) = self.handover.retire(Retired { written: full, map: full_map, seal }) {
-            retired.close()?;
-        }
+        self.handover.retire(Retired { written: full, map: full_map, content })?;
         self.handover.wake();
         self.header = header;
         self.at = HEADER_PAGE_BYTES;
@@ -272,8 +270,8 @@ fn sync(written: &Written) -> Result<(), FileError> {
     written.file.sync_data().map_err(FileError::at(&written.path, "flush the segment"))
 }
 
-fn seal_of(header: &SegmentHeader, at: usize, last: Sequence) -> Seal {
-    Seal { end: at as u64, last_sequence: last.0, records: last.0 + 1 - header.first_sequence }
+fn content_of(header: &SegmentHeader, at: usize, last: Sequence) -> Content {
+    Content { first: header.first_sequence, last: last.0, end: at as u64 }
 }
 
 /// Allocates a segment and begins it.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use journal::{
     AppendError, Damage, DamageKind, HEADER_PAGE_BYTES, JournalConfig, JournalError, JournalReader, JournalWriter,
-    OpenJournalError, OpenWriterError, RECORD_HEADER_BYTES, VerifyReport, verify,
+    OpenJournalError, OpenWriterError, RECORD_HEADER_BYTES, VerifyReport, verify_records,
 };
 use protocol::{Nanos, Sequence};
 
@@ -69,7 +69,7 @@ fn is_sealed(path: &Path) -> bool {
 }
 
 fn checked(dir: &Path) -> VerifyReport {
-    let report = verify(dir).unwrap();
+    let report = verify_records(dir).unwrap();
     assert_eq!(report.ok, report.damage.is_none());
     assert_eq!(report.records, report.last_sequence.0);
     report

@@ -1,0 +1,115 @@
+//! The hash chain (docs/journal-format.md §3): BLAKE3 over every byte of every segment, each block on top of the one before.
+//! Checksums find what a disk does to a journal; the chain finds what somebody did to it: a record changed, removed, put
+//! in or moved, its checksum made right again. Hashed where a segment is closed, never where records are appended.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::Sequence;
+
+use crate::error::{Damage, DamageKind, FileError, OpenJournalError};
+use crate::format::{HEADER_BYTES, HEADER_PAGE_BYTES, index};
+use crate::segment::{self, Page};
+
+/// Bytes of a block; the last one of a segment may be shorter.
+pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
+
+/// A value of the chain; zero before the first segment.
+pub type ChainHash = [u8; 32];
+
+/// What [`check_chain`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainReport {
+    /// Sealed segments whose chain is right, from the first on.
+    pub segments: u64,
+    /// Sequence of the last record that the chain covers: records of a segment that is not sealed yet are not in it.
+    pub last_sequence: Sequence,
+    /// The chain's value behind that record. Kept elsewhere, it vouches for everything up to there.
+    pub head: ChainHash,
+    /// The first segment that is not what was sealed.
+    pub damage: Option<Damage>,
+}
+
+/// The chain over one segment: its header block, then its content up to `end`, on top of `before`.
+pub(crate) fn of_segment(file: &File, before: &ChainHash, end: u64) -> io::Result<ChainHash> {
+    let mut block = vec![0; BLOCK_BYTES];
+    let header = segment::read_at(file, &mut block[..HEADER_BYTES], 0)?;
+    let mut chain = link(before, &block[..header]);
+    let mut at = HEADER_PAGE_BYTES as u64;
+    while at < end {
+        let wanted = index((end - at).min(BLOCK_BYTES as u64));
+        if segment::read_at(file, &mut block[..wanted], at)? < wanted {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        chain = link(&chain, &block[..wanted]);
+        at += wanted as u64;
+    }
+    Ok(chain)
+}
+
+fn link(before: &ChainHash, block: &[u8]) -> ChainHash {
+    *blake3::Hasher::new().update(before).update(block).finalize().as_bytes()
+}
+
+/// Checks the chain of all sealed segments in this folder, and that the segments hang together. Works while a venue writes;
+/// a thread of its own keeps it off the way of whoever reads the records.
+///
+/// # Errors
+/// When the folder is missing or a file cannot be read. Damage is not an error here.
+pub fn check_chain(dir: &Path) -> Result<ChainReport, ChainError> {
+    let mut report = ChainReport { segments: 0, last_sequence: Sequence::ZERO, head: [0; 32], damage: None };
+    for first in segment::list(dir)? {
+        let path = segment::path(dir, first);
+        match check_segment(&path, first, &report) {
+            Ok(Some((last, head))) => {
+                report = ChainReport { segments: report.segments + 1, last_sequence: last, head, damage: None };
+            }
+            Ok(None) => break,
+            Err(Fault::Damage(kind)) => {
+                let offset = HEADER_PAGE_BYTES as u64;
+                report.damage = Some(Damage { file: path, offset, sequence: Sequence(first), kind });
+                break;
+            }
+            Err(Fault::Io(error)) => return Err(FileError::at(&path, "read the segment")(error).into()),
+        }
+    }
+    Ok(report)
+}
+
+enum Fault {
+    Damage(DamageKind),
+    Io(io::Error),
+}
+
+/// Last sequence and chain of a sealed segment; `None` when it is not sealed: whatever follows is not, either.
+fn check_segment(path: &PathBuf, first: u64, so_far: &ChainReport) -> Result<Option<(Sequence, ChainHash)>, Fault> {
+    let file = File::open(path).map_err(Fault::Io)?;
+    let seal = match segment::read_page(&file).map_err(Fault::Io)? {
+        Page::Good(_, Some(seal)) => seal,
+        Page::Good(_, None) | Page::Blank => return Ok(None),
+        Page::Bad(kind) => return Err(Fault::Damage(kind)),
+    };
+    // Without the segments before it, the first one is taken at its word.
+    let follows = so_far.segments == 0 && first > 1 || seal.chain_before == so_far.head;
+    if !follows {
+        return Err(Fault::Damage(DamageKind::ChainBefore));
+    }
+    match of_segment(&file, &seal.chain_before, seal.end) {
+        Ok(chain) if chain == seal.chain => Ok(Some((Sequence(seal.last_sequence), chain))),
+        Ok(_) => Err(Fault::Damage(DamageKind::Chain)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Fault::Damage(DamageKind::Chain)),
+        Err(error) => Err(Fault::Io(error)),
+    }
+}
+
+/// Why a chain cannot be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// The folder is missing or cannot be listed.
+    #[error(transparent)]
+    Open(#[from] OpenJournalError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
