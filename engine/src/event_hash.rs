@@ -89,7 +89,9 @@ mod tests {
     fn order_and_content_count() {
         let hash = |sequences: &[u64]| {
             let mut hasher = EventHasher::new();
-            sequences.iter().for_each(|&sequence| hasher.push(&event(sequence)));
+            for &sequence in sequences {
+                hasher.push(&event(sequence));
+            }
             hasher.finish()
         };
         assert_ne!(hash(&[1, 2]), hash(&[2, 1]));

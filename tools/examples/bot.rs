@@ -2,7 +2,7 @@
 //! It logs in as DEMO03, quotes both sides around a reference price given in ticks of 0.01, moves the reference with
 //! every filled quote, keeps the session alive, and after the given seconds takes its quotes off and logs out.
 
-#![expect(clippy::disallowed_methods, reason = "a bot has its own clock")]
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a bot has its own clock, and tells what it does")]
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};

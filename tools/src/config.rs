@@ -349,6 +349,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass numbers and texts as they have them")]
     fn bad(&self, key: &str, found: impl ToString, expected: &str) -> LoadConfigError {
         LoadConfigError::BadValue {
             path: self.path.to_owned(),
@@ -495,7 +496,7 @@ impl Check<'_> {
         if max_qty < lot {
             return Err(self.bad(&key("max_qty"), &entry.max_qty, "at least the lot"));
         }
-        if reference_price.0 % tick.0 != 0 {
+        if !reference_price.0.is_multiple_of(tick.0) {
             return Err(self.bad(&key("reference_price"), reference_price, "a multiple of the tick"));
         }
         Ok(InstrumentConfig { symbol, price_decimals, qty_decimals, tick, lot, max_qty, reference_price })

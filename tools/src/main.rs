@@ -4,6 +4,7 @@
 
 #![expect(unreachable_pub, reason = "in a binary nothing is reachable; `pub` marks what a module offers its siblings")]
 
+mod bench;
 mod check_config;
 mod clock;
 mod config;
@@ -48,6 +49,8 @@ enum Command {
     Order(order::Args),
     /// Show the book of one instrument and its trades
     Watch(watch::Args),
+    /// Measure the venue on this machine
+    Bench(bench::Args),
     /// Print the configuration as the venue would use it
     CheckConfig(check_config::Args),
 }
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Drive(args) => drive::run(&args),
         Command::Order(args) => order::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
     };
     done.unwrap_or_else(|error| {

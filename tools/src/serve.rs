@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     print_line("ready");
     wait(&asked_to_stop, &running, &venue);
     print_line("stopping");
-    stop(running, follower, venue, started)
+    stop(running, follower, &venue, started)
 }
 
 /// The plan of the topology, overruled by cpus named in the configuration.
@@ -120,6 +120,7 @@ fn banner(config: &Config, topology: &Topology, plan: &Plan) {
         "  feed          ws://{0}/itch  ws://{0}/glimpse (ITCH 5.0 in MoldUDP64)",
         config.feed_address
     ));
+    print_line(&format!("  directory     http://{}/directory.json", config.feed_address));
     print_line(&format!("  data          {}", config.data_dir.display()));
     print_line(&format!("  durability    {}", config.durability.promise()));
     match plan.shape {
@@ -174,7 +175,7 @@ fn wait(asked_to_stop: &AtomicBool, running: &Running, venue: &assembly::Venue) 
 fn stop(
     running: Running,
     follower: Option<follower::Follower>,
-    venue: assembly::Venue,
+    venue: &assembly::Venue,
     started: Instant,
 ) -> anyhow::Result<ExitCode> {
     let preparer_failed = venue.preparer_failed();

@@ -1,5 +1,7 @@
 //! The venue as its user meets it: the real binary, real sockets, kills and restarts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod support;
 
 use std::fs;

@@ -1,7 +1,7 @@
 //! Which cpus there are, which of them this process may use, and how a thread gets onto one. The only place that asks for
 //! affinity.
 //!
-//! core_affinity lists the mask of the caller, and off Linux does the pinning. On Linux the mask is set directly: isolated
+//! `core_affinity` lists the mask of the caller, and off Linux does the pinning. On Linux the mask is set directly: isolated
 //! cpus are exactly those that are not in the mask, and that crate pins to none outside it.
 
 #![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "affinity is a system call without a safe wrapper here"))]

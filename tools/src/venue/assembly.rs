@@ -199,7 +199,7 @@ fn identity(journal_dir: &Path) -> anyhow::Result<Identity> {
         }
         (None, _) => {
             let now = utc_now();
-            let seed = blake3::hash(format!("{} {} {journal_dir:?}", now.0, std::process::id()).as_bytes());
+            let seed = blake3::hash(format!("{} {} {}", now.0, std::process::id(), journal_dir.display()).as_bytes());
             let mut venue_id = [0; 16];
             venue_id.iter_mut().zip(seed.as_bytes()).for_each(|(place, byte)| *place = *byte);
             Ok(Identity { venue_id, session: bootstrap::session_name(now) })

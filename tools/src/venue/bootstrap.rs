@@ -64,23 +64,21 @@ fn list_instruments(core: &Core, config: &Config, commands: &mut Vec<CommandBody
     let mut next = listed.len();
     let mut new = Vec::new();
     for wanted in &config.instruments {
-        match listed.get(&wanted.symbol) {
-            Some(listed) => unchanged(wanted, listed)?,
-            None => {
-                next += 1;
-                let instrument = InstrumentId(u16::try_from(next).unwrap_or(u16::MAX));
-                new.push(ListInstrument {
-                    instrument,
-                    symbol: wanted.symbol,
-                    price_decimals: wanted.price_decimals,
-                    qty_decimals: wanted.qty_decimals,
-                    tick: wanted.tick,
-                    lot: wanted.lot,
-                    max_qty: wanted.max_qty,
-                    reference_price: wanted.reference_price,
-                });
-            }
+        if let Some(listed) = listed.get(&wanted.symbol) {
+            unchanged(wanted, listed)?;
+            continue;
         }
+        next += 1;
+        new.push(ListInstrument {
+            instrument: InstrumentId(u16::try_from(next).unwrap_or(u16::MAX)),
+            symbol: wanted.symbol,
+            price_decimals: wanted.price_decimals,
+            qty_decimals: wanted.qty_decimals,
+            tick: wanted.tick,
+            lot: wanted.lot,
+            max_qty: wanted.max_qty,
+            reference_price: wanted.reference_price,
+        });
     }
     let max = core.venue().map_or(usize::from(config.limits().instruments_max), |venue| venue.instruments_max.into());
     if next > max {

@@ -3,11 +3,15 @@
 #![allow(
     dead_code,
     clippy::allow_attributes,
+    clippy::disallowed_methods,
+    clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::too_many_arguments,
     missing_debug_implementations,
     missing_docs,
     unreachable_pub,
-    reason = "each test file compiles this module for itself and uses a part"
+    reason = "each test file compiles this module for itself and uses a part; helpers of tests fail like tests, and wait by the clock"
 )]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -235,7 +239,7 @@ impl Client {
                     }
                 }
                 Cut::Need => {
-                    let mut more = [0; 65_536];
+                    let mut more = [0; 16_384];
                     match self.socket.read(&mut more) {
                         Ok(0) => return None,
                         Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
