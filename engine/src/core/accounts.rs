@@ -114,6 +114,8 @@ impl Accounts {
     }
 
     /// Uses a number up when it is fresh.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn consume(&mut self, owner: Owner, number: UserRefNum) -> Freshness {
         if owner.channel() != Channel(0) {
             return self.consume_on_channel(owner, number);
@@ -126,6 +128,7 @@ impl Accounts {
         Freshness::Consumed
     }
 
+    #[cold]
     fn consume_on_channel(&mut self, owner: Owner, number: UserRefNum) -> Freshness {
         assert!((owner.account().0 as usize) < self.accounts.len());
         let place = self.channel_place(owner);
@@ -167,36 +170,40 @@ impl Accounts {
     }
 
     /// Appends an order to its account's list.
-    pub(crate) fn link(&mut self, slab: &mut Slab, slot: u32) {
-        let owner = slab.node(slot).owner();
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn link(&mut self, slab: &mut Slab, owner: Owner, slot: u32) {
         let account = &mut self.accounts[owner.account().0 as usize];
+        let links = slab.links.as_mut_slice();
         let newest = account.newest;
-        slab.links[slot as usize] = AccountLink { older: newest, newer: NONE };
+        account.newest = slot;
+        account.open += 1;
+        links[slot as usize] = AccountLink { older: newest, newer: NONE };
         if newest == NONE {
             account.oldest = slot;
         } else {
-            slab.links[newest as usize].newer = slot;
+            links[newest as usize].newer = slot;
         }
-        account.newest = slot;
-        account.open += 1;
     }
 
     /// Takes an order out of its account's list.
-    pub(crate) fn unlink(&mut self, slab: &mut Slab, slot: u32) {
-        let owner = slab.node(slot).owner();
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn unlink(&mut self, slab: &mut Slab, owner: Owner, slot: u32) {
         let account = &mut self.accounts[owner.account().0 as usize];
-        let AccountLink { older, newer } = slab.links[slot as usize];
+        let links = slab.links.as_mut_slice();
+        let AccountLink { older, newer } = links[slot as usize];
+        account.open -= 1;
         if older == NONE {
             account.oldest = newer;
         } else {
-            slab.links[older as usize].newer = newer;
+            links[older as usize].newer = newer;
         }
         if newer == NONE {
             account.newest = older;
         } else {
-            slab.links[newer as usize].older = older;
+            links[newer as usize].older = older;
         }
-        account.open -= 1;
     }
 
     /// Oldest open order of an account, or [`NONE`].

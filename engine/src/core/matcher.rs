@@ -13,7 +13,7 @@ use protocol::types::{
 };
 
 /// An order on its way to the book, new or as a replacement.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Incoming {
     pub(crate) owner: Owner,
     pub(crate) user_ref_num: UserRefNum,
@@ -32,7 +32,6 @@ pub(crate) struct Incoming {
     /// Nothing of it may rest.
     pub(crate) is_immediate: bool,
     pub(crate) flags: OrderFlags,
-    pub(crate) cold: Cold,
 }
 
 /// What an order will do, decided before the first change.
@@ -122,32 +121,49 @@ impl Core {
     }
 
     /// Does what was planned, after Accepted or Replaced was told.
-    pub(super) fn carry_out(&mut self, plan: Plan, order: &Incoming, out: &mut Out<'_, impl EventSink>) {
+    /// `cold` makes the record of what rests.
+    #[inline]
+    pub(super) fn carry_out(
+        &mut self,
+        plan: Plan,
+        order: &Incoming,
+        cold: impl FnOnce() -> Cold,
+        out: &mut Out<'_, impl EventSink>,
+    ) {
         match plan {
             Plan::Die => {}
-            Plan::Rest => self.rest(order, order.quantity, order.cold.done),
+            Plan::Rest => self.rest(order, order.quantity, cold()),
             Plan::PostOnly => tell_end(order, order.quantity, CancelReason::PostOnly, out),
-            Plan::Trade => self.trade(order, out),
+            Plan::Trade => {
+                let leaves = self.trade(*order, out);
+                if leaves != 0 {
+                    let cold = cold();
+                    self.rest(order, leaves, Cold { done: cold.done + (order.quantity - leaves), ..cold });
+                    if order.flags.shown() {
+                        out.push(self.rested(order, leaves));
+                    }
+                }
+            }
         }
     }
 
-    /// Takes what crosses; then the remainder rests or ends.
-    fn trade(&mut self, order: &Incoming, out: &mut Out<'_, impl EventSink>) {
-        let leaves = self.sweep(order, out);
+    /// Takes what crosses; gives what is to rest.
+    #[inline(never)]
+    fn trade(&mut self, order: Incoming, out: &mut Out<'_, impl EventSink>) -> u32 {
+        let leaves = self.sweep(&order, out);
         if leaves == 0 {
-            return;
+            return 0;
         }
         if self.books.side(order.side ^ 1).best_key >= order.limit_key {
             // The bound on one command is reached while more could trade: it must not rest crossed.
-            return tell_end(order, leaves, CancelReason::Collar, out);
+            tell_end(&order, leaves, CancelReason::Collar, out);
+            return 0;
         }
         if order.is_immediate {
-            return tell_end(order, leaves, CancelReason::Immediate, out);
+            tell_end(&order, leaves, CancelReason::Immediate, out);
+            return 0;
         }
-        self.rest(order, leaves, order.cold.done + (order.quantity - leaves));
-        if order.flags.shown() {
-            out.push(self.rested(order, leaves));
-        }
+        leaves
     }
 
     /// Event: displayed quantity joined the book.
@@ -223,25 +239,29 @@ impl Core {
     }
 
     /// Puts an order on the book, behind all others at its price.
-    fn rest(&mut self, order: &Incoming, leaves: u32, done: u32) {
-        let slab = &mut self.books.slab;
-        let slot = slab.take_order();
-        let node = slab.node_mut(slot);
-        node.owner = order.owner.to_bits();
-        node.user_ref_num = order.user_ref_num.0;
-        node.leaves = leaves;
-        node.wide = order.order_ref.0 << 8 | u64::from(order.flags.0);
-        slab.cold[slot as usize] = Cold { done, ..order.cold };
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(super) fn rest(&mut self, order: &Incoming, leaves: u32, cold: Cold) {
+        let node = Node::order(order.owner, order.user_ref_num, leaves, order.order_ref, order.flags);
+        let slot = self.books.rest(order.side, order.key, node, cold);
         self.index.insert(order.owner.to_bits(), order.user_ref_num.0, slot);
-        self.accounts.link(slab, slot);
-        self.books.rest(order.side, order.key, slot, !order.flags.shown());
+        self.accounts.link(&mut self.books.slab, order.owner, slot);
     }
 
     /// Takes an order off the book, the index and its account's list, and frees its slot.
     pub(super) fn take_off(&mut self, slot: u32) {
-        let node = self.books.slab.node(slot);
+        let node = *self.books.slab.node(slot);
         self.index.remove(node.owner, node.user_ref_num, slot);
-        self.accounts.unlink(&mut self.books.slab, slot);
+        self.accounts.unlink(&mut self.books.slab, node.owner(), slot);
+        self.books.remove(slot);
+    }
+
+    /// The same for an order whose place in the index is known.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(super) fn take_off_at(&mut self, owner: Owner, slot: u32, place: usize) {
+        self.index.remove_at(place);
+        self.accounts.unlink(&mut self.books.slab, owner, slot);
         self.books.remove(slot);
     }
 
@@ -260,8 +280,9 @@ impl Core {
 }
 
 /// Tells the end of an order that is not on the book.
+#[cold]
 fn tell_end(order: &Incoming, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
-    out.details(order.flags.details(), 0);
+    out.details(order.flags.details(), || 0);
     out.push(EventBody::Canceled {
         owner: order.owner,
         user_ref_num: order.user_ref_num,

@@ -14,6 +14,7 @@
 //! | `requests.rs` | Cancel, Modify and the other requests of clients |
 //! | `book/` | price levels, orders, the index |
 //! | `accounts.rs`, `instruments.rs` | tables |
+//! | `prefetch.rs` | hints to the caches |
 //! | `snapshot.rs`, `view.rs` | state as bytes, and for reading |
 
 mod accounts;
@@ -21,6 +22,7 @@ pub(crate) mod book;
 mod instruments;
 mod matcher;
 mod orders;
+mod prefetch;
 mod requests;
 mod sink;
 mod snapshot;
@@ -166,12 +168,6 @@ impl Core {
         self.instruments = Instruments::new(open.instruments_max);
         self.books = Books::new(open.orders_max, open.instruments_max);
         self.index = OrderIndex::new(open.orders_max);
-    }
-
-    /// Hints that `command` will be applied soon: what it will read is on its way to the cache then. Changes nothing.
-    pub fn prefetch(&self, command: &Command) {
-        // Not yet: the reads it would start are measured first.
-        let _ = command;
     }
 
     /// Sequence of the last command applied; 0 before the first.

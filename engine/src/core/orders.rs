@@ -9,7 +9,7 @@ use super::sink::{EventSink, Out};
 use super::validate::{ReplaceRefusal, Terms};
 use protocol::command::{EnterOrder, RefuseReplace, ReplaceOrder, TagSet};
 use protocol::event::Shown;
-use protocol::types::{CancelReason, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
+use protocol::types::{CancelReason, Firm, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
 use protocol::{EventBody, RejectReason};
 
 impl Core {
@@ -18,34 +18,52 @@ impl Core {
         if !self.consume_or_answer(enter.owner, enter.user_ref_num, out) {
             return;
         }
-        match self.check_enter(enter, out.ingress()) {
-            Err(reason) => reject(enter.owner, enter.user_ref_num, reason, out),
-            Ok(tick) => {
-                let order = self.incoming(enter, tick);
-                let plan = self.plan(&order);
-                out.details(order.flags.details(), self.quantity_ahead(&order, plan));
-                let shown = plan.shown(order.flags);
-                out.push(EventBody::Accepted {
-                    owner: enter.owner,
-                    user_ref_num: enter.user_ref_num,
-                    quantity: enter.quantity,
-                    price: enter.price,
-                    order_ref: order.order_ref,
-                    instrument: enter.instrument,
-                    side: enter.side,
-                    state: plan.state(),
-                    shown,
-                    firm: if shown == Shown::Attributed {
-                        self.firm_shown(enter.owner, enter.display)
-                    } else {
-                        protocol::types::Firm::BLANK
-                    },
-                });
-                self.carry_out(plan, &order, out);
-            }
+        let Some(tick) = self.plain_tick(enter) else {
+            return match self.check_enter(enter, out.ingress()) {
+                Err(reason) => reject(enter.owner, enter.user_ref_num, reason, out),
+                Ok(tick) => self.enter_any(enter, tick, out),
+            };
+        };
+        let side = side_id(enter.instrument.0, enter.side.is_buy());
+        let crosses = self.books.side(side ^ 1).best_key >= key_of(side ^ 1, tick);
+        if crosses || enter.time_in_force.is_immediate() || enter.tags.report_details {
+            return self.enter_any(enter, Some(tick), out);
         }
+        // Most orders: all of it rests, and nothing is asked for.
+        let order = self.incoming(enter, Some(tick));
+        self.tell_accepted(enter, &order, Plan::Rest, out);
+        self.rest(&order, order.quantity, cold_of(enter));
     }
 
+    /// A new order that passed the checks.
+    #[inline(never)]
+    fn enter_any(&mut self, enter: &EnterOrder, tick: Option<u32>, out: &mut Out<'_, impl EventSink>) {
+        let order = self.incoming(enter, tick);
+        let plan = self.plan(&order);
+        out.details(order.flags.details(), || self.quantity_ahead(&order, plan));
+        self.tell_accepted(enter, &order, plan, out);
+        self.carry_out(plan, &order, || cold_of(enter), out);
+    }
+
+    #[inline]
+    fn tell_accepted(&self, enter: &EnterOrder, order: &Incoming, plan: Plan, out: &mut Out<'_, impl EventSink>) {
+        let shown = plan.shown(order.flags);
+        let is_named = shown == Shown::Attributed;
+        out.push(EventBody::Accepted {
+            owner: enter.owner,
+            user_ref_num: enter.user_ref_num,
+            quantity: enter.quantity,
+            price: enter.price,
+            order_ref: order.order_ref,
+            instrument: enter.instrument,
+            side: enter.side,
+            state: plan.state(),
+            shown,
+            firm: if is_named { self.firm_shown(enter.owner, enter.display) } else { Firm::BLANK },
+        });
+    }
+
+    #[inline]
     fn incoming(&mut self, enter: &EnterOrder, tick: Option<u32>) -> Incoming {
         let side = side_id(enter.instrument.0, enter.side.is_buy());
         Incoming {
@@ -60,19 +78,6 @@ impl Core {
             min_qty: min_qty(enter.time_in_force, enter.tags.min_qty, enter.quantity),
             is_immediate: enter.time_in_force.is_immediate() || tick.is_none(),
             flags: OrderFlags::new(enter.side, enter.display, enter.tags.report_details, enter.tags.post_only),
-            cold: Cold {
-                done: 0,
-                tags: enter.tags.present.0,
-                group_id: enter.tags.group_id,
-                cl_ord_id: enter.cl_ord_id,
-                time_in_force: enter.time_in_force,
-                capacity: enter.capacity,
-                cross_type: enter.cross_type,
-                customer_type: enter.tags.customer_type,
-                cancel_on_disconnect: enter.tags.cancel_on_disconnect,
-                sweep: enter.sweep,
-                reserved: [0; 2],
-            },
         }
     }
 
@@ -119,7 +124,6 @@ impl Core {
         let tags = &replace.tags;
         let flags = node.flags();
         let details = if tags.present.has(TagSet::REPORT_DETAILS) { tags.report_details } else { flags.details() };
-        let disconnect = tags.present.has(TagSet::CANCEL_ON_DISCONNECT);
         let side = side_id(instrument.0, flags.side().is_buy());
         let open = Qty(replace.quantity.0.saturating_sub(cold.done));
         Incoming {
@@ -134,27 +138,20 @@ impl Core {
             min_qty: min_qty(replace.time_in_force, tags.min_qty, open),
             is_immediate: replace.time_in_force.is_immediate() || tick.is_none(),
             flags: OrderFlags::new(tags.side.unwrap_or(flags.side()), replace.display, details, post_only),
-            cold: Cold {
-                tags: tags.present.0,
-                cl_ord_id: replace.cl_ord_id,
-                time_in_force: replace.time_in_force,
-                cancel_on_disconnect: if disconnect { tags.cancel_on_disconnect } else { cold.cancel_on_disconnect },
-                sweep: replace.sweep,
-                ..cold
-            },
         }
     }
 
     /// Takes the original off and lets the replacement do what it will.
     fn swap(&mut self, replace: &ReplaceOrder, slot: u32, order: &Incoming, out: &mut Out<'_, impl EventSink>) {
         let original = *self.books.slab.node(slot);
+        let cold = self.books.slab.cold[slot as usize];
         self.take_off(slot);
         let plan = if order.quantity == 0 { Plan::Die } else { self.plan(order) };
         let old_shown = original.flags().shown();
         let now_shown = plan.shown(order.flags);
         // ITCH U keeps the attribution: when that changes, the old order leaves the feed and the new one joins it.
         let joins = now_shown != Shown::No && (!old_shown || now_shown != shown(original.flags().display()));
-        out.details(order.flags.details(), self.quantity_ahead(order, plan));
+        out.details(order.flags.details(), || self.quantity_ahead(order, plan));
         out.push(EventBody::Replaced {
             owner: replace.owner,
             orig_user_ref_num: replace.orig_user_ref_num,
@@ -165,13 +162,13 @@ impl Core {
             old_order_ref: original.order_ref(),
             instrument: order.instrument,
             side: order.flags.side(),
-            capacity: order.cold.capacity,
-            cross_type: order.cold.cross_type,
+            capacity: cold.capacity,
+            cross_type: cold.cross_type,
             state: plan.state(),
             shown: if joins && old_shown { Shown::No } else { now_shown },
             old_shown,
         });
-        self.carry_out(plan, order, out);
+        self.carry_out(plan, order, || cold_of_replacement(replace, &cold), out);
         if joins {
             out.push(self.rested(order, order.quantity));
         }
@@ -220,6 +217,37 @@ impl Core {
     fn take_order_ref(&mut self) -> OrderRef {
         self.order_refs += 1;
         OrderRef(self.order_refs)
+    }
+}
+
+/// What a new order keeps beside its hot record.
+fn cold_of(enter: &EnterOrder) -> Cold {
+    Cold {
+        done: 0,
+        tags: enter.tags.present.0,
+        group_id: enter.tags.group_id,
+        cl_ord_id: enter.cl_ord_id,
+        time_in_force: enter.time_in_force,
+        capacity: enter.capacity,
+        cross_type: enter.cross_type,
+        customer_type: enter.tags.customer_type,
+        cancel_on_disconnect: enter.tags.cancel_on_disconnect,
+        sweep: enter.sweep,
+        reserved: [0; 2],
+    }
+}
+
+/// What a replacement keeps: its own text and terms, the rest inherited.
+fn cold_of_replacement(replace: &ReplaceOrder, original: &Cold) -> Cold {
+    let tags = &replace.tags;
+    let disconnect = tags.present.has(TagSet::CANCEL_ON_DISCONNECT);
+    Cold {
+        tags: tags.present.0,
+        cl_ord_id: replace.cl_ord_id,
+        time_in_force: replace.time_in_force,
+        cancel_on_disconnect: if disconnect { tags.cancel_on_disconnect } else { original.cancel_on_disconnect },
+        sweep: replace.sweep,
+        ..*original
     }
 }
 

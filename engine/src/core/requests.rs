@@ -12,11 +12,12 @@ use protocol::{EventBody, RejectReason};
 impl Core {
     /// Reduces or cancels. Unknown, finished or not smaller: ignored. What stays keeps its priority.
     pub(super) fn cancel(&mut self, cancel: &CancelOrder, out: &mut Out<'_, impl EventSink>) {
-        let Some(slot) = self.find(cancel.owner, cancel.user_ref_num) else {
+        let Some((slot, place)) = self.find_at(cancel.owner, cancel.user_ref_num) else {
             return;
         };
         if cancel.quantity == Qty::ZERO {
-            return self.cancel_whole(slot, CancelReason::User, out);
+            self.tell_canceled(slot, self.books.slab.node(slot).leaves, CancelReason::User, out);
+            return self.take_off_at(cancel.owner, slot, place);
         }
         let leaves = self.books.slab.node(slot).leaves;
         let intended = cancel.quantity.0.saturating_sub(self.books.slab.cold[slot as usize].done);
@@ -34,9 +35,10 @@ impl Core {
         self.take_off(slot);
     }
 
+    #[inline]
     fn tell_canceled(&self, slot: u32, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
         let node = self.books.slab.node(slot);
-        out.details(node.flags().details(), 0);
+        out.details(node.flags().details(), || 0);
         out.push(EventBody::Canceled {
             owner: node.owner(),
             user_ref_num: node.user_ref_num(),
@@ -61,7 +63,7 @@ impl Core {
         if intended > node.leaves || !may_mark(side, modify.side) || !is_change {
             return;
         }
-        out.details(node.flags().details(), 0);
+        out.details(node.flags().details(), || 0);
         out.push(EventBody::Modified {
             owner: modify.owner,
             user_ref_num: modify.user_ref_num,
@@ -162,6 +164,12 @@ impl Core {
 
     /// The slot of a live order.
     pub(super) fn find(&self, owner: Owner, number: UserRefNum) -> Option<u32> {
+        self.find_at(owner, number).map(|(slot, _)| slot)
+    }
+
+    /// The slot of a live order, and its place in the index.
+    #[inline]
+    pub(super) fn find_at(&self, owner: Owner, number: UserRefNum) -> Option<(u32, usize)> {
         let slab = &self.books.slab;
         self.index.find(owner.to_bits(), number.0, |slot| {
             let node = slab.node(slot);

@@ -94,8 +94,9 @@ impl<'a, S: EventSink> Out<'a, S> {
 
     /// Writes the details that precede an event of an order whose owner asked for them.
     #[inline]
-    pub(crate) fn details(&mut self, wanted: bool, quantity_ahead: u64) {
+    pub(crate) fn details(&mut self, wanted: bool, quantity_ahead: impl FnOnce() -> u64) {
         if wanted {
+            let quantity_ahead = quantity_ahead();
             self.push(EventBody::Details { matched: Nanos(0), quantity_ahead, for_maker: false, for_owner: true });
         }
     }

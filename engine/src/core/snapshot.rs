@@ -12,12 +12,12 @@
 use super::Core;
 use super::accounts::Freshness;
 use super::book::ladder::{key_of, side_id};
-use super::book::slab::{Cold, OrderFlags, Slab};
+use super::book::slab::{Cold, Node, OrderFlags, Slab};
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::limits::ACCOUNTS_MAX;
 use protocol::types::{
-    AccountId, AccountName, Capacity, Channel, ClOrdId, CrossType, Firm, InstrumentId, Nanos, Owner, Price, Qty,
-    Sequence, SessionName, Symbol, TimeInForce, TradingState, UserRefNum,
+    AccountId, AccountName, Capacity, Channel, ClOrdId, CrossType, Firm, InstrumentId, Nanos, OrderRef, Owner, Price,
+    Qty, Sequence, SessionName, Symbol, TimeInForce, TradingState, UserRefNum,
 };
 
 /// First byte of every encoded state.
@@ -234,7 +234,8 @@ impl Core {
         by_ref.sort_unstable();
         reader.check(by_ref.windows(2).all(|pair| pair[0].0 < pair[1].0), "order reference")?;
         for (_, slot) in by_ref {
-            self.accounts.link(&mut self.books.slab, slot);
+            let owner = self.books.slab.node(slot).owner();
+            self.accounts.link(&mut self.books.slab, owner, slot);
         }
         Ok(())
     }
@@ -269,16 +270,9 @@ impl Core {
         let last = self.books.last(side);
         let is_after = last.is_none_or(|(last, hidden)| key < last || key == last && !(hidden && flags.shown()));
         reader.check(is_after, "order of the orders")?;
-        let slab = &mut self.books.slab;
-        let slot = slab.take_order();
-        let node = slab.node_mut(slot);
-        node.owner = owner.to_bits();
-        node.user_ref_num = number;
-        node.leaves = leaves;
-        node.wide = order_ref << 8 | u64::from(flags.0);
-        slab.cold[slot as usize] = cold;
+        let node = Node::order(owner, UserRefNum(number), leaves, OrderRef(order_ref), flags);
+        let slot = self.books.rest(side, key, node, cold);
         self.index.insert(owner.to_bits(), number, slot);
-        self.books.rest(side, key, slot, !flags.shown());
         Ok((order_ref, slot))
     }
 }

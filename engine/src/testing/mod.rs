@@ -1,6 +1,7 @@
 //! What tests and benches share: a second, obvious model of the venue, an ordered-map yardstick, and order flow from a
 //! seed. Never part of a running venue (feature `testing`).
 
+pub mod btree_book;
 pub mod differential;
 pub mod naive_book;
 mod naive_requests;
@@ -8,3 +9,4 @@ mod naive_rules;
 mod naive_state;
 pub mod order_flow;
 pub mod random;
+pub mod workload;

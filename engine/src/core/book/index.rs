@@ -1,14 +1,24 @@
 //! The table that leads from (owner, user reference number) to an order's slot.
 //!
-//! Open addressing over 8-byte entries, at most half full, with backward-shift deletion: nothing is left behind that
-//! would slow later look-ups. Eight consecutive numbers of an owner share a cache line, at the place their low bits name,
+//! Open addressing over 8-byte entries, at most half full, with backward-shift deletion, which is needed only
+//! behind entries that were passed over: nothing is left behind that would slow later look-ups. Eight consecutive numbers of an owner share a cache line, at the place their low bits name,
 //! because clients count: the latest orders of an account lie side by side.
 
-/// One entry: tag in the high half, slot + 1 in the low half; 0 is free.
+/// One entry: tag in the high half; in the low half slot + 1, and in its top bit whether an entry that belongs here or
+/// before was put behind. 0 is free.
 type Entry = u64;
+
+/// Look-ups go on behind this entry.
+const PASSED: u64 = 1 << 31;
 
 /// Consecutive numbers that share a line.
 const BLOCK_BITS: u32 = 3;
+/// From one place of a search to the next: in the next line, so that what is displaced does not displace its neighbours'
+/// siblings in turn; odd, so that a search comes to every place.
+const STEP: usize = 9;
+/// Its inverse modulo 2^64, and so modulo every power of two below.
+const STEP_INVERSE: usize = 0x8e38_e38e_38e3_8e39;
+const _: () = assert!(STEP.wrapping_mul(STEP_INVERSE) == 1);
 /// Odd multiplier of the hash: 2^64 divided by the golden ratio.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -46,58 +56,91 @@ impl OrderIndex {
         self.entries.len() - 1
     }
 
-    /// The slot whose entry has the key's tag and that `is_it` confirms.
-    pub(crate) fn find(&self, owner: u32, user_ref_num: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    /// Where the key's entry is if nothing displaced it, for a prefetch.
+    pub(crate) fn home_entry(&self, owner: u32, user_ref_num: u32) -> &u64 {
+        &self.entries[self.home(Self::tag(owner, user_ref_num))]
+    }
+
+    /// The slot of the entry there, if it has the key's tag; for a prefetch.
+    pub(crate) fn guess(&self, owner: u32, user_ref_num: u32) -> Option<u32> {
+        let tag = Self::tag(owner, user_ref_num);
+        let entry = self.entries[self.home(tag)];
+        (entry != 0 && high(entry) == tag).then(|| slot_of(entry))
+    }
+
+    /// The slot whose entry has the key's tag and that `is_it` confirms, and the place of that entry.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn find(&self, owner: u32, user_ref_num: u32, is_it: impl Fn(u32) -> bool) -> Option<(u32, usize)> {
         let tag = Self::tag(owner, user_ref_num);
         let mask = self.mask();
         let mut place = self.home(tag);
         loop {
             let entry = self.entries[place & mask];
-            if entry == 0 {
+            if high(entry) == tag && entry != 0 && is_it(slot_of(entry)) {
+                return Some((slot_of(entry), place & mask));
+            }
+            if entry & PASSED == 0 {
                 return None;
             }
-            if high(entry) == tag && is_it(low(entry) - 1) {
-                return Some(low(entry) - 1);
-            }
-            place += 1;
+            place = place.wrapping_add(STEP);
         }
     }
 
     /// Adds a key that is not there. The caller keeps the number of orders within what the table was made for.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn insert(&mut self, owner: u32, user_ref_num: u32, slot: u32) {
         let tag = Self::tag(owner, user_ref_num);
         let mask = self.mask();
         let mut place = self.home(tag);
         while self.entries[place & mask] != 0 {
-            place += 1;
+            self.entries[place & mask] |= PASSED;
+            place = place.wrapping_add(STEP);
         }
         self.entries[place & mask] = u64::from(tag) << 32 | u64::from(slot + 1);
     }
 
-    /// Takes out the entry of this key and slot, and closes the gap.
+    /// Takes out the entry of this key and slot.
+    #[inline]
     pub(crate) fn remove(&mut self, owner: u32, user_ref_num: u32, slot: u32) {
-        let tag = Self::tag(owner, user_ref_num);
-        let mask = self.mask();
-        let wanted = u64::from(tag) << 32 | u64::from(slot + 1);
-        let mut gap = self.home(tag);
-        while self.entries[gap & mask] != wanted {
-            assert!(self.entries[gap & mask] != 0, "an order that rests is in the index");
-            gap += 1;
+        let found = self.find(owner, user_ref_num, |found| found == slot);
+        assert!(found.is_some(), "an order that rests is in the index");
+        self.remove_at(found.map_or(0, |(_, place)| place));
+    }
+
+    /// Takes out the entry at a place that [`OrderIndex::find`] gave.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn remove_at(&mut self, place: usize) {
+        if self.entries[place] & PASSED == 0 {
+            self.entries[place] = 0;
+        } else {
+            self.close_gap(place);
         }
-        gap &= mask;
-        let mut next = (gap + 1) & mask;
+    }
+
+    /// Moves entries behind a gap back, as far as their look-ups need it.
+    #[cold]
+    fn close_gap(&mut self, mut gap: usize) {
+        let mask = self.mask();
+        let mut next = gap.wrapping_add(STEP) & mask;
         loop {
             let entry = self.entries[next];
             if entry == 0 {
                 break;
             }
-            // An entry may move back to the gap when its home is not between the gap and where it is.
-            let displaced = next.wrapping_sub(self.home(high(entry))) & mask;
-            if displaced >= (next.wrapping_sub(gap) & mask) {
-                self.entries[gap] = entry;
+            // An entry may move back to the gap when its home is not between the gap and where it is. What was passed
+            // over there stays passed over.
+            let steps = |from: usize| next.wrapping_sub(from).wrapping_mul(STEP_INVERSE) & mask;
+            if steps(self.home(high(entry))) >= steps(gap) {
+                self.entries[gap] = entry & !PASSED | self.entries[gap] & PASSED;
                 gap = next;
             }
-            next = (next + 1) & mask;
+            if entry & PASSED == 0 {
+                break;
+            }
+            next = next.wrapping_add(STEP) & mask;
         }
         self.entries[gap] = 0;
     }
@@ -113,9 +156,9 @@ fn high(entry: Entry) -> u32 {
     u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]])
 }
 
-fn low(entry: Entry) -> u32 {
-    let bytes = entry.to_le_bytes();
-    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+fn slot_of(entry: Entry) -> u32 {
+    let bytes = (entry & 0x7fff_ffff).to_le_bytes();
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).wrapping_sub(1)
 }
 
 #[cfg(test)]
@@ -138,7 +181,7 @@ mod tests {
         for step in 0..200_000 {
             let key = (random() % 3, random() % 150);
             if let Some(slot) = map.get(&key).copied() {
-                assert_eq!(index.find(key.0, key.1, |slot| keys[slot as usize] == key), Some(slot));
+                assert_eq!(index.find(key.0, key.1, |slot| keys[slot as usize] == key).map(first), Some(slot));
                 index.remove(key.0, key.1, slot);
                 map.remove(&key);
                 free.push(slot);
@@ -153,10 +196,14 @@ mod tests {
             if step % 1_000 == 0 {
                 assert_eq!(index.count(), map.len());
                 for (key, slot) in &map {
-                    assert_eq!(index.find(key.0, key.1, |slot| keys[slot as usize] == *key), Some(*slot));
+                    assert_eq!(index.find(key.0, key.1, |slot| keys[slot as usize] == *key).map(first), Some(*slot));
                 }
             }
         }
+    }
+
+    fn first(found: (u32, usize)) -> u32 {
+        found.0
     }
 
     #[test]

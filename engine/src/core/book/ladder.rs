@@ -35,7 +35,7 @@ pub(crate) fn instrument_of(side: SideId) -> u16 {
 
 /// Key of a tick on a side.
 pub(crate) fn key_of(side: SideId, tick: u32) -> u32 {
-    tick ^ (ASK_MIRROR * (1 - (side & 1)))
+    tick ^ (ASK_MIRROR & (side & 1).wrapping_sub(1))
 }
 
 /// Tick of a key on a side.
@@ -155,6 +155,8 @@ impl Ladder {
     }
 
     /// The level slot at a key, if there is one.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn level(&self, side: SideId, key: u32) -> Option<u32> {
         let place = self.find(Self::name(side, 0, key >> PAGE_BITS))?;
         let line = line_of(self.entries[place].word);

@@ -8,10 +8,11 @@ pub(crate) mod slab;
 mod verify;
 
 use ladder::{Ladder, Root, SideId};
-use slab::Slab;
+use slab::{Cold, Node, Slab};
 
 /// One side of one book: 32 bytes, so that a book is a cache line.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(32))]
 pub(crate) struct BookSide {
     /// Key of the best level; 0 when there is none.
     pub(crate) best_key: u32,
@@ -24,14 +25,14 @@ pub(crate) struct BookSide {
     root: Root,
 }
 
-const _: () = assert!(size_of::<BookSide>() <= 32);
+const _: () = assert!(size_of::<BookSide>() == 32);
 
 /// All sides of all books.
 #[derive(Debug)]
 pub(crate) struct Books {
     sides: Vec<BookSide>,
     pub(crate) slab: Slab,
-    ladder: Ladder,
+    pub(crate) ladder: Ladder,
 }
 
 impl Books {
@@ -54,22 +55,25 @@ impl Books {
         self.ladder.level(side, key).map_or(0, |level| self.slab.node(level).total())
     }
 
-    /// Puts an order, whose record is filled in, behind all others of its kind at `key`.
-    pub(crate) fn rest(&mut self, side: SideId, key: u32, slot: u32, hidden: bool) {
+    /// Puts an order behind all others of its kind at `key`; gives its slot.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn rest(&mut self, side: SideId, key: u32, order: Node, cold: Cold) -> u32 {
+        let hidden = u32::from(!order.flags().shown());
         let level = match self.ladder.level(side, key) {
             Some(level) => level,
             None => self.open_level(side, key),
         };
-        self.slab.link(level | u32::from(hidden), slot);
+        self.slab.rest(level | hidden, order, cold)
     }
 
     /// Takes an order off its side and frees its slot.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn remove(&mut self, slot: u32) {
-        let level = self.slab.node(slot).level & !1;
-        if self.slab.unlink(slot) {
+        if let Some(level) = self.slab.remove(slot) {
             self.close_level(level);
         }
-        self.slab.free_order(slot);
     }
 
     /// The order with the highest priority of a level: the oldest displayed one, then the oldest hidden one.
@@ -84,6 +88,7 @@ impl Books {
         Some((next, self.ladder.level(side, next)?))
     }
 
+    #[inline(never)]
     fn open_level(&mut self, side: SideId, key: u32) -> u32 {
         let level = self.slab.take_level(side, key);
         let at = &mut self.sides[side as usize];
@@ -97,6 +102,7 @@ impl Books {
         level
     }
 
+    #[inline(never)]
     fn close_level(&mut self, level: u32) {
         let node = self.slab.node(level);
         let (side, key) = (node.side(), node.key());

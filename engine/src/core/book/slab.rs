@@ -37,6 +37,23 @@ const _: () = assert!(size_of::<Node>() == 32);
 impl Node {
     const FREE: Self = Self { next: NONE, prev: NONE, owner: 0, user_ref_num: 0, leaves: 0, level: NONE, wide: 0 };
 
+    /// An order that is not linked yet.
+    pub(crate) fn order(
+        owner: Owner,
+        user_ref_num: UserRefNum,
+        leaves: u32,
+        order_ref: OrderRef,
+        flags: OrderFlags,
+    ) -> Self {
+        Self {
+            owner: owner.to_bits(),
+            user_ref_num: user_ref_num.0,
+            leaves,
+            wide: order_ref.0 << 8 | u64::from(flags.0),
+            ..Self::FREE
+        }
+    }
+
     /// Of an order: who owns it.
     pub(crate) fn owner(&self) -> Owner {
         Owner::from_bits(self.owner)
@@ -89,12 +106,8 @@ impl OrderFlags {
 
     /// Packs them.
     pub(crate) fn new(side: Side, display: Display, details: bool, post_only: bool) -> Self {
-        let side = match side {
-            Side::Buy => 0,
-            Side::Sell => 1,
-            Side::SellShort => 2,
-            Side::SellShortExempt => 3,
-        };
+        // The low three bits of the letters B S T E count from 2.
+        let side = (side.letter() & 7) - 2;
         let display = match display {
             Display::Hidden => 0,
             Display::Visible => 1 << 2,
@@ -110,12 +123,8 @@ impl OrderFlags {
 
     /// Side with marking.
     pub(crate) fn side(self) -> Side {
-        match self.0 & 3 {
-            0 => Side::Buy,
-            1 => Side::Sell,
-            2 => Side::SellShort,
-            _ => Side::SellShortExempt,
-        }
+        const SIDES: [Side; 4] = [Side::Buy, Side::Sell, Side::SellShort, Side::SellShortExempt];
+        SIDES[usize::from(self.0 & 3)]
     }
 
     /// How it is shown.
@@ -267,22 +276,6 @@ impl Slab {
         &mut self.nodes[slot as usize]
     }
 
-    /// Takes an order slot. The caller has seen that the slab is not full.
-    pub(crate) fn take_order(&mut self) -> u32 {
-        let slot = self.free_order;
-        assert!(slot != NONE);
-        self.free_order = self.nodes[slot as usize].next;
-        self.orders += 1;
-        slot
-    }
-
-    /// Gives an order slot back.
-    pub(crate) fn free_order(&mut self, slot: u32) {
-        self.nodes[slot as usize].next = self.free_order;
-        self.free_order = slot;
-        self.orders -= 1;
-    }
-
     /// Takes a pair of level slots and makes both empty FIFOs. There is one pair per order slot, so one is free.
     pub(crate) fn take_level(&mut self, side: u32, key: u32) -> u32 {
         let slot = self.free_level;
@@ -301,30 +294,44 @@ impl Slab {
         self.free_level = slot;
     }
 
-    /// Puts an order at the end of a FIFO.
-    pub(crate) fn link(&mut self, sentinel: u32, slot: u32) {
-        let leaves = self.nodes[slot as usize].leaves;
-        let level = &mut self.nodes[sentinel as usize];
+    /// Takes a slot, writes the order into it and puts it at the end of a FIFO.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn rest(&mut self, sentinel: u32, order: Node, cold: Cold) -> u32 {
+        let nodes = self.nodes.as_mut_slice();
+        let slot = self.free_order;
+        assert!(slot != NONE);
+        let level = &mut nodes[sentinel as usize];
         let last = level.prev;
         level.prev = slot;
         level.leaves += 1;
-        level.wide += u64::from(leaves);
-        self.nodes[last as usize].next = slot;
-        let order = &mut self.nodes[slot as usize];
-        order.prev = last;
-        order.next = sentinel;
-        order.level = sentinel;
+        level.wide += u64::from(order.leaves);
+        nodes[last as usize].next = slot;
+        let node = &mut nodes[slot as usize];
+        self.free_order = node.next;
+        *node = Node { next: sentinel, prev: last, level: sentinel, ..order };
+        self.cold[slot as usize] = cold;
+        self.orders += 1;
+        slot
     }
 
-    /// Takes an order out of its FIFO; what was open leaves the total. True when both FIFOs of its level are empty now.
-    pub(crate) fn unlink(&mut self, slot: u32) -> bool {
-        let order = self.nodes[slot as usize];
-        self.nodes[order.prev as usize].next = order.next;
-        self.nodes[order.next as usize].prev = order.prev;
-        let level = &mut self.nodes[order.level as usize];
+    /// Takes an order out of its FIFO and frees its slot; what was open leaves the total. Gives its level when both FIFOs
+    /// of that are empty now.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<u32> {
+        let nodes = self.nodes.as_mut_slice();
+        let order = &mut nodes[slot as usize];
+        let Node { next, prev, leaves, level: sentinel, .. } = *order;
+        order.next = self.free_order;
+        self.free_order = slot;
+        self.orders -= 1;
+        nodes[prev as usize].next = next;
+        nodes[next as usize].prev = prev;
+        let level = &mut nodes[sentinel as usize];
         level.leaves -= 1;
-        level.wide -= u64::from(order.leaves);
-        level.leaves == 0 && self.nodes[(order.level ^ 1) as usize].leaves == 0
+        level.wide -= u64::from(leaves);
+        (level.leaves == 0 && nodes[(sentinel ^ 1) as usize].leaves == 0).then_some(sentinel & !1)
     }
 
     /// Takes `quantity`, less than all, off an order and its level.

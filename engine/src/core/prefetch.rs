@@ -1,0 +1,128 @@
+//! Hints to the caches for commands that wait. A batch is walked in stages, because the place of a record is known only
+//! from the one before: table entry, order or page, level and neighbours. Changes nothing, reads only what is there.
+
+#![expect(
+    unsafe_code,
+    reason = "no safe function asks for a cache line; measured in docs/decisions/0001-order-book.md"
+)]
+
+use super::Core;
+use super::book::slab::NONE;
+use protocol::types::{Owner, UserRefNum};
+use protocol::{Command, CommandBody};
+
+/// Commands that are walked at once: enough to have all loads of a stage on their way together.
+const BATCH: usize = 32;
+
+/// Open orders from which hints pay: with fewer the tables stay in the second-level cache, and the hints only cost.
+const WORTH_FROM: u32 = 1 << 16;
+
+/// Asks for the cache line of a value.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "one instruction")]
+fn touch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and faults on no address, and this one comes from a reference.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(value).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
+impl Core {
+    /// Hints that `command` will be applied soon: its table entries are on their way to the cache then. Changes nothing.
+    #[inline]
+    pub fn prefetch(&self, command: &Command) {
+        if self.books.slab.orders() < WORTH_FROM {
+            return;
+        }
+        match &command.body {
+            CommandBody::Enter(enter) => self.touch_name(enter.owner, enter.user_ref_num),
+            CommandBody::Cancel(cancel) => self.touch_name(cancel.owner, cancel.user_ref_num),
+            CommandBody::Modify(modify) => self.touch_name(modify.owner, modify.user_ref_num),
+            CommandBody::Replace(replace) => {
+                self.touch_name(replace.owner, replace.orig_user_ref_num);
+                self.touch_name(replace.owner, replace.user_ref_num);
+            }
+            CommandBody::MassCancel(_)
+            | CommandBody::DisableEntry(_)
+            | CommandBody::EnableEntry(_)
+            | CommandBody::Query(_)
+            | CommandBody::Refuse(_)
+            | CommandBody::RefuseReplace(_)
+            | CommandBody::OpenVenue(_)
+            | CommandBody::ListInstrument(_)
+            | CommandBody::SetTradingState(_)
+            | CommandBody::SetShortSaleTest(_)
+            | CommandBody::OpenAccount(_)
+            | CommandBody::SystemEvent(_) => {}
+        }
+    }
+
+    /// Hints that all of `commands` will be applied next: the first [`BATCH`] of them are walked in three stages. Changes
+    /// nothing.
+    pub fn prefetch_batch(&self, commands: &[Command]) {
+        if self.books.slab.orders() < WORTH_FROM {
+            return;
+        }
+        let mut slots = [NONE; BATCH];
+        for command in commands {
+            self.prefetch(command);
+        }
+        for (slot, command) in slots.iter_mut().zip(commands) {
+            if let Some((owner, number)) = named(command)
+                && let Some(found) = self.index.guess(owner.to_bits(), number.0)
+            {
+                touch(self.books.slab.node(found));
+                touch(&self.books.slab.links[found as usize]);
+                *slot = found;
+            }
+        }
+        for slot in slots.into_iter().filter(|slot| *slot != NONE) {
+            self.touch_neighbours(slot);
+        }
+    }
+
+    fn touch_name(&self, owner: Owner, number: UserRefNum) {
+        touch(self.index.home_entry(owner.to_bits(), number.0));
+    }
+
+    fn touch_neighbours(&self, slot: u32) {
+        let slab = &self.books.slab;
+        let node = slab.node(slot);
+        for neighbour in [node.prev, node.next, node.level] {
+            if let Some(neighbour) = slab.nodes.get(neighbour as usize) {
+                touch(neighbour);
+            }
+        }
+        let link = slab.links[slot as usize];
+        for neighbour in [link.older, link.newer] {
+            if neighbour != NONE {
+                touch(&slab.links[neighbour as usize]);
+            }
+        }
+    }
+}
+
+/// The live order that a command names.
+fn named(command: &Command) -> Option<(Owner, UserRefNum)> {
+    match &command.body {
+        CommandBody::Cancel(cancel) => Some((cancel.owner, cancel.user_ref_num)),
+        CommandBody::Modify(modify) => Some((modify.owner, modify.user_ref_num)),
+        CommandBody::Replace(replace) => Some((replace.owner, replace.orig_user_ref_num)),
+        CommandBody::Enter(_)
+        | CommandBody::MassCancel(_)
+        | CommandBody::DisableEntry(_)
+        | CommandBody::EnableEntry(_)
+        | CommandBody::Query(_)
+        | CommandBody::Refuse(_)
+        | CommandBody::RefuseReplace(_)
+        | CommandBody::OpenVenue(_)
+        | CommandBody::ListInstrument(_)
+        | CommandBody::SetTradingState(_)
+        | CommandBody::SetShortSaleTest(_)
+        | CommandBody::OpenAccount(_)
+        | CommandBody::SystemEvent(_) => None,
+    }
+}
