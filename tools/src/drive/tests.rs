@@ -9,9 +9,9 @@ use protocol::{Price, Qty};
 
 use super::generate;
 use super::lobster::{Level, LobsterError, LobsterReader, Step, Window};
-use super::mirror::{Handle, Instruction};
-use super::player::{Foreseen, InstrumentLimits, Played, Player};
-use super::report::{Exclusion, ExecutionTally, RowDifference};
+use super::mirror::{Fill, Handle, Instruction};
+use super::player::{Foreseen, InstrumentLimits, Played, Player, Recorded};
+use super::report::{Exclusion, ExecutionDifference, ExecutionTally, Report, RowDifference};
 
 const LIMITS: InstrumentLimits = InstrumentLimits { tick: 100, quantity_max: Qty(999_999) };
 
@@ -274,6 +274,26 @@ fn an_aggressor_above_the_maximum_goes_in_parts() {
         .collect();
     assert_eq!(sweeps, [999_999, 200_001]);
     assert_eq!(instructions.iter().map(Instruction::fills).sum::<u32>(), 2);
+}
+
+#[test]
+fn executions_that_the_player_did_not_foresee_count_against_the_venue() {
+    let (first, second) = (Handle(0), Handle(1));
+    let fill = |handle| Fill { handle, label: Some(7), quantity: Qty(5), price: Price(100), guessed: false };
+    let recorded = Recorded { handle: Some(first), quantity: Qty(5), foreseen: None };
+    let unknown = Recorded { handle: None, ..recorded };
+    let played = Played { recorded: vec![recorded, unknown], fills: vec![fill(first)], ..Played::default() };
+    let mut tally = ExecutionTally::default();
+    super::judge(&played, &[(first, Qty(5))], &mut tally);
+    assert_eq!((tally.executions, tally.executions_comparable, tally.executions_same_order), (2, 1, 1));
+    super::judge(&played, &[(second, Qty(5))], &mut tally);
+    super::judge(&played, &[(first, Qty(4))], &mut tally);
+    assert_eq!((tally.executions_comparable, tally.executions_same_order), (3, 1));
+    assert_eq!(tally.executions_different.get(&ExecutionDifference::Venue), Some(&2));
+    let mut report = Report { executions_tally: tally, ..Report::default() };
+    assert!(!report.is_faithful());
+    report.executions_tally = ExecutionTally::default();
+    assert!(report.is_faithful());
 }
 
 #[test]
