@@ -5,8 +5,8 @@ use protocol::types::{InstrumentId, Price, Qty, TradingState};
 
 /// Division by a number that is fixed at listing: multiply and shift instead of divide.
 ///
-/// For all `n` and `d` of 32 bits, `n / d` is the high half of `(n + 1) × floor((2^64 − 1) / d)`: the product falls short of
-/// `(n + 1) × 2^64 / d` by less than `2^64 / d`, and by more than 0.
+/// For all `n` and `d` of 32 bits, `n / d` is the high half of `(n + 1) × floor((2^64 − 1) / d)`: that is `(n + 1) / d`, which
+/// is at least `1 / d` above `n / d` rounded down and at most 1, less an error above 0 and of at most `2^−32`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Divisor {
     factor: u64,

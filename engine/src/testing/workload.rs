@@ -414,10 +414,12 @@ impl Generator {
     /// An immediate order through the middle.
     fn take(&mut self, step: u64) {
         let is_buy = self.random.chance(50);
-        let (middle, reach) = (self.middle(step), 2 + self.regime.depth.0 / 10);
+        // In the mix only trades keep the number of orders where it is: they go deeper when there are many.
+        let is_deep = self.regime.mix.is_some() && self.live.len() > self.standing() as usize;
+        let (near, far) = self.regime.depth;
+        let (middle, reach) = (self.middle(step), if is_deep { far } else { 2 + near / 10 });
         let mut made = self.new_order(is_buy, if is_buy { middle + reach } else { middle - reach });
-        if self.regime.mix.is_some() && self.live.len() > self.standing() as usize {
-            // In the mix only trades keep the number of orders where it is.
+        if is_deep {
             made.leaves *= 4;
         }
         self.send(made, TimeInForce::Ioc);
