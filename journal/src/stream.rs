@@ -222,6 +222,18 @@ impl StreamWriter {
         Ok(())
     }
 
+    /// During a rebuild: whole messages that the file has behind the last one made again. Where every message comes from
+    /// the journal, more than none at the end of a replay mean that the journal has lost its end.
+    pub fn unexplained_messages(&self) -> u64 {
+        let mut rest = self.map.uncommitted();
+        let mut messages = 0;
+        while let Some(following) = message_bytes(rest).and_then(|bytes| rest.get(bytes..)) {
+            messages += 1;
+            rest = following;
+        }
+        messages
+    }
+
     /// Ends the rebuild: drops what the file has beyond the last message.
     ///
     /// # Errors

@@ -22,8 +22,8 @@ pub enum LoadConfigError {
     #[error("cannot read the configuration {path}: {cause}; name another with --config PATH")]
     Unreadable { path: PathBuf, cause: std::io::Error },
     /// The file is no TOML of this shape.
-    #[error("{path}: {cause}")]
-    Malformed { path: PathBuf, cause: String },
+    #[error("{path}, line {line}: {cause}")]
+    Malformed { path: PathBuf, line: usize, cause: String },
     /// One key holds what it may not.
     #[error("{path}: {key} = {found}: expected {expected}")]
     BadValue { path: PathBuf, key: String, found: String, expected: String },
@@ -248,13 +248,19 @@ impl Config {
     fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Self, LoadConfigError> {
         let file: File = toml::from_str(text).map_err(|cause| LoadConfigError::Malformed {
             path: path.to_owned(),
-            cause: cause.to_string().trim_end().to_owned(),
+            line: cause
+                .span()
+                .map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count()),
+            cause: cause.message().replace('\n', " "),
         })?;
         let check = Check { path };
         check.bounds(&file)?;
         let order_entry_address =
             check.address("order_entry.address", &file.order_entry.address, overrides.port_offset)?;
         let feed_address = check.address("feed.address", &file.feed.address, overrides.port_offset)?;
+        if order_entry_address == feed_address {
+            return Err(check.bad("feed.address", feed_address, "another address than order_entry.address"));
+        }
         let loopback = order_entry_address.ip().is_loopback() && feed_address.ip().is_loopback();
         let durability = overrides.durability.unwrap_or(file.durability.mode);
         if file.accounts.demo && !loopback {
@@ -549,7 +555,7 @@ mod tests {
     fn wrong_values_are_named() {
         for (from, to, expected) in [
             ("segment_mib = 64", "segment_mb = 64", "segment_mb"),
-            ("demo = true", "demo = 1", "demo"),
+            ("demo = true", "demo = 1", "line 51: invalid type: integer `1`, expected a boolean"),
             ("commands = 16384", "commands = 1000", "rings.commands = 1000: expected a power of two"),
             ("tick = \"0.01\"", "tick = \"0.00001\"", "AAPL tick"),
             ("tick = \"0.01\"", "tick = \"1e-2\"", "AAPL tick"),
@@ -558,11 +564,13 @@ mod tests {
             ("symbol = \"AAPL\"", "symbol = \"AMZN\"", "each symbol once"),
             ("127.0.0.1:9002", "0.0.0.0:9002", "accounts.demo = true: expected false"),
             ("127.0.0.1:9001", "localhost", "order_entry.address"),
+            ("127.0.0.1:9001", "127.0.0.1:9002", "feed.address = 127.0.0.1:9002: expected another"),
             ("mode = \"journal\"", "mode = \"disk\"", "disk"),
         ] {
             let text = SHIPPED.replacen(from, to, 1);
             assert_ne!(text, SHIPPED, "{from}");
             let message = parse(&text).unwrap_err().to_string();
+            assert_eq!(message.lines().count(), 1, "{message}");
             assert!(message.contains(expected) && message.contains("hft.toml"), "{from} -> {to}: {message}");
         }
     }

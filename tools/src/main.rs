@@ -96,7 +96,19 @@ fn main() -> ExitCode {
         Command::CheckConfig(args) => check_config::run(&args),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("hft: {error:#}");
+        eprintln!("hft: {}", one_line(&error));
         ExitCode::FAILURE
     })
+}
+
+/// The error and its causes in one line; a cause that the line already tells is left out.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line.replace('\n', " ")
 }

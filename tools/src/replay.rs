@@ -33,7 +33,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.data_dir.display()
     );
     let mut replica = Replica::new();
-    let replayed = replica.replay(&args.data_dir.join("journal"), args.to.map(Sequence), |_, _| Ok(()))?;
+    let replayed = replica.replay(&args.data_dir.join("journal"), args.to.map(Sequence), |_| Ok(()), |_, _| Ok(()))?;
     let last = replica.core.last_sequence();
     if let Some(to) = args.to {
         ensure!(last.0 == to, "the journal ends at sequence {last}; --to {to} is beyond it");

@@ -53,7 +53,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     free_port("feed.address", config.feed_address)?;
 
     let fault = Arc::new(Fault::default());
-    let (agents, venue) = assembly::assemble(&config, &fault)?;
+    let assembled = assembly::assemble(&config, &fault, &asked_to_stop);
+    if assembled.as_ref().is_err_and(|error| error.is::<assembly::StoppedEarly>()) {
+        print_line("stopped while recovering; the next start goes on from the journal");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (agents, venue) = assembled?;
     let hasher = Arc::clone(&venue.hasher);
     let started = clock::monotonic();
     let running = crate::venue::threads::start(agents, &plan, &topology, &fault, hasher)?;
@@ -120,7 +125,6 @@ fn banner(config: &Config, topology: &Topology, plan: &Plan) {
         "  feed          ws://{0}/itch  ws://{0}/glimpse (ITCH 5.0 in MoldUDP64)",
         config.feed_address
     ));
-    print_line(&format!("  directory     http://{}/directory.json", config.feed_address));
     print_line(&format!("  data          {}", config.data_dir.display()));
     print_line(&format!("  durability    {}", config.durability.promise()));
     match plan.shape {
@@ -197,7 +201,7 @@ fn stop(
         follower.finish(core.last_sequence());
     }
     let last = core.last_sequence();
-    let live = Replayed { records: last.0.saturating_sub(venue.ready_at.0), elapsed: started.elapsed() };
+    let live = Replayed { records: last.0.saturating_sub(venue.ready_at.0), elapsed: started.elapsed(), torn_bytes: 0 };
     let mut summary = summary_of(live, last, &stopped.event_hash, &core.state_hash());
     if let Some(records) = summary.get_mut("records") {
         *records = last.0.into();

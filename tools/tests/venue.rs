@@ -5,15 +5,22 @@
 mod support;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use protocol::SessionName;
 use protocol::ouch::outbound::Outbound;
 use support::{Client, Venue, free_offset, json, run, stderr, stdout};
 
-fn data_dir() -> (tempfile::TempDir, std::path::PathBuf) {
+fn data_dir() -> (tempfile::TempDir, PathBuf) {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("data");
     (temp, path)
+}
+
+fn only_segment(dir: &Path) -> PathBuf {
+    let segments = fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let mut segments = segments.filter(|path| path.extension().is_some_and(|extension| extension == "seg"));
+    segments.next().unwrap()
 }
 
 /// Two accounts trade a little; answers come from both sides.
@@ -207,11 +214,7 @@ fn damage_stops_the_venue_and_a_torn_tail_does_not() {
     let venue = Venue::start(&dir);
     trade(&venue, 1);
     venue.kill();
-    let segment = fs::read_dir(dir.join("journal"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "seg"))
-        .unwrap();
+    let segment = only_segment(&dir);
     let sound = fs::read(&segment).unwrap();
     let last_byte = sound.iter().rposition(|byte| *byte != 0).unwrap();
     let verify = || run(&["journal", "verify", "--data-dir", dir.to_str().unwrap(), "--json"]);
@@ -236,7 +239,36 @@ fn damage_stops_the_venue_and_a_torn_tail_does_not() {
 
     fs::write(&segment, &torn).unwrap();
     let venue = Venue::start(&dir);
-    assert!(venue.printed.iter().any(|line| line.contains("torn")), "{:#?}", venue.printed);
+    assert!(venue.printed.iter().any(|line| line.contains("cut a torn tail")), "{:#?}", venue.printed);
+    assert!(venue.printed.iter().any(|line| line.contains("WARNING")), "what had left is told: {:#?}", venue.printed);
+}
+
+#[test]
+fn a_journal_that_lost_its_end_is_not_gone_on_with() {
+    let (_temp, dir) = data_dir();
+    Venue::start(&dir).stop("-INT");
+    let first = only_segment(&dir);
+    let venue = Venue::start(&dir);
+    trade(&venue, 1);
+    venue.kill();
+    let segments = fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path());
+    for segment in segments.filter(|path| *path != first) {
+        fs::remove_file(segment).unwrap();
+    }
+    let refused = run(&["serve", "--data-dir", dir.to_str().unwrap(), "--port-offset", &free_offset().to_string()]);
+    assert_eq!(refused.status.code(), Some(1), "numbers that clients saw would be used again");
+    assert!(stderr(&refused).contains("lost its end"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_venue_without_a_journal_starts_anew_each_time() {
+    let (_temp, dir) = data_dir();
+    for _ in 0..2 {
+        let venue = Venue::start_with(&dir, &["--durability", "memory"]);
+        trade(&venue, 1);
+        venue.stop("-INT");
+    }
+    trade(&Venue::start(&dir), 1);
 }
 
 #[test]

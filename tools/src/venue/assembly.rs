@@ -1,10 +1,10 @@
 //! Builds a venue from its configuration and its data directory: recovers, adds what the configuration adds, makes the
 //! rings and the agents. Nothing runs yet when this is done.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use crossbeam_queue::ArrayQueue;
@@ -13,21 +13,19 @@ use engine::runtime::core_agent::CoreAgent;
 use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{CommandPublisher, input_ring, output_ring};
 use gateway_edge::clock::SystemClock;
-use gateway_edge::{Edge, EdgeConfig, EdgePorts, Feed, FeedConfig, FeedPorts, Publisher, Reporter};
+use gateway_edge::{Edge, EdgeConfig, EdgePorts, Feed, FeedConfig, FeedPorts, PasswordTable, Publisher, Reporter};
 use journal::{
     DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread, SnapshotMeta, SnapshotStore,
     StreamConfig,
 };
 use protocol::{Command, CommandBody, Event, Sequence, SessionName, record};
 
-use crate::clock::utc_now;
+use crate::clock::{monotonic, utc_now};
 use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
 use crate::venue::bootstrap;
 use crate::venue::journal_agent::JournalAgent;
-use crate::venue::ports::{
-    ConfiguredAccounts, JournalCursor, RingCommands, RingEvents, StreamFile, StreamFiles, StreamPreparers,
-};
+use crate::venue::ports::{JournalCursor, RingCommands, RingEvents, StreamFile, StreamFiles, StreamPreparers};
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::recovery::{Replayed, Replica};
 use crate::venue::threads::{Agents, Fault};
@@ -64,13 +62,38 @@ struct Identity {
 }
 
 /// A venue between recovery and its first turn.
-struct Recovering {
+struct Recovering<'a> {
     replica: Replica,
     reporter: Reporter<StreamFiles>,
     publisher: Publisher<StreamFile>,
+    watch: Watch<'a>,
 }
 
-impl Recovering {
+/// Asked to stop before recovery was done. Nothing is lost by that: the next start recovers.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped while recovering")]
+pub struct StoppedEarly;
+
+/// What a long recovery does beside: it tells how far it is, and ends when it is asked to.
+struct Watch<'a> {
+    asked_to_stop: &'a AtomicBool,
+    told: Instant,
+}
+
+impl Watch<'_> {
+    fn look(&mut self, records: u64) -> anyhow::Result<()> {
+        if self.asked_to_stop.load(Ordering::Relaxed) {
+            return Err(StoppedEarly.into());
+        }
+        if self.told.elapsed() >= Duration::from_secs(1) {
+            self.told = monotonic();
+            print_line(&format!("  {records} commands so far"));
+        }
+        Ok(())
+    }
+}
+
+impl Recovering<'_> {
     fn told(
         reporter: &mut Reporter<StreamFiles>,
         publisher: &mut Publisher<StreamFile>,
@@ -84,7 +107,7 @@ impl Recovering {
 
     /// Replays the whole journal. On the way it must come to what the newest snapshot, made by another core, says.
     fn recover(&mut self, paths: &DataPaths) -> anyhow::Result<Replayed> {
-        let mut first = Replayed { records: 0, elapsed: Duration::ZERO };
+        let mut first = Replayed { records: 0, elapsed: Duration::ZERO, torn_bytes: 0 };
         if let Some(snapshot) = newest_snapshot(paths)? {
             first = self.replay(&paths.journal_dir(), Some(snapshot.sequence))?;
             let Replica { core, hasher, .. } = &self.replica;
@@ -106,17 +129,47 @@ impl Recovering {
             }
         }
         let rest = self.replay(&paths.journal_dir(), None)?;
-        Ok(Replayed { records: first.records + rest.records, elapsed: first.elapsed + rest.elapsed })
+        Ok(Replayed {
+            records: first.records + rest.records,
+            elapsed: first.elapsed + rest.elapsed,
+            torn_bytes: rest.torn_bytes,
+        })
     }
 
     fn replay(&mut self, journal_dir: &Path, to: Option<Sequence>) -> anyhow::Result<Replayed> {
-        let Self { replica, reporter, publisher } = self;
-        replica.replay(journal_dir, to, |command, event| Self::told(reporter, publisher, command, event))
+        let Self { replica, reporter, publisher, watch } = self;
+        let watch = |records| watch.look(records);
+        replica.replay(journal_dir, to, watch, |command, event| Self::told(reporter, publisher, command, event))
     }
 
     fn apply(&mut self, command: &Command) -> anyhow::Result<()> {
-        let Self { replica, reporter, publisher } = self;
+        let Self { replica, reporter, publisher, .. } = self;
         replica.apply(command, |command, event| Self::told(reporter, publisher, command, event))
+    }
+
+    /// Every message was made from the journal: a stream that has more was written before the journal lost its end. A torn
+    /// tail is cut all the same, as nobody can bring it back, and is told; an end that is missing without a trace is not
+    /// accepted in silence, as the files may lie elsewhere.
+    fn explain_streams(&mut self, torn_bytes: u64) -> anyhow::Result<()> {
+        let mut answers = 0;
+        for (_, stream) in self.reporter.streams_mut() {
+            answers += stream.unexplained_messages();
+        }
+        let messages = self.publisher.stream_mut().unexplained_messages();
+        let last = self.replica.core.last_sequence();
+        if answers + messages > 0 && torn_bytes > 0 {
+            print_line(&format!(
+                "WARNING: {answers} answers and {messages} feed messages had left that the torn journal cannot explain behind \
+                 sequence {last}; their numbers will be used again: tell the clients that were connected"
+            ));
+            return Ok(());
+        }
+        ensure!(
+            answers + messages == 0,
+            "the streams hold {answers} answers and {messages} feed messages behind sequence {last}, where the journal ends: \
+             it has lost its end; restore its newest segments, or move the folder streams/ away to go on without them"
+        );
+        Ok(())
     }
 
     fn end_rebuild(&mut self) -> anyhow::Result<()> {
@@ -132,14 +185,16 @@ impl Recovering {
 ///
 /// # Errors
 /// Each says what was expected, what was found and what to do.
-pub fn assemble(config: &Config, fault: &Arc<Fault>) -> anyhow::Result<(Agents, Venue)> {
+pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool) -> anyhow::Result<(Agents, Venue)> {
     let data_dir = DataDir::open(&config.data_dir)?;
     let paths = data_dir.paths().clone();
+    let memory = config.durability == DurabilityMode::Memory;
+    let streams_dir = if memory { empty_memory_dir(&paths)? } else { paths.streams_dir() };
     let identity = identity(&paths.journal_dir())?;
     let stream_preparers = StreamPreparers::default();
     let is_live = Arc::new(AtomicBool::new(false));
     let store = StreamFiles {
-        dir: paths.streams_dir(),
+        dir: streams_dir.clone(),
         venue_id: identity.venue_id,
         capacity_bytes: config.streams().account_mib_max * MIB,
         preparers: Arc::clone(&stream_preparers),
@@ -147,12 +202,16 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>) -> anyhow::Result<(Agents, 
     };
     let mut feed_stream = StreamConfig::feed(identity.venue_id, identity.session);
     feed_stream.capacity_bytes = config.streams().feed_mib_max * MIB;
-    let feed_file = StreamFile::open(&paths.streams_dir().join("feed.stream"), &feed_stream, |_, _| false)?;
+    let feed_file = StreamFile::open(&streams_dir.join("feed.stream"), &feed_stream, |_, _| false)?;
     if let Ok(mut preparers) = stream_preparers.lock() {
         preparers.push(feed_file.preparer());
     }
-    let mut recovering =
-        Recovering { replica: Replica::new(), reporter: Reporter::new(store), publisher: Publisher::new(feed_file) };
+    let mut recovering = Recovering {
+        replica: Replica::new(),
+        reporter: Reporter::new(store),
+        publisher: Publisher::new(feed_file),
+        watch: Watch { asked_to_stop, told: monotonic() },
+    };
 
     let replayed = recovering.recover(&paths)?;
     let recovered_to = recovering.replica.core.last_sequence();
@@ -161,7 +220,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>) -> anyhow::Result<(Agents, 
         replayed.records,
         replayed.commands_per_second()
     ));
-    let memory = config.durability == DurabilityMode::Memory;
+    recovering.explain_streams(replayed.torn_bytes)?;
     ensure!(
         !memory || recovered_to == Sequence::ZERO,
         "{} holds a journal, and durability memory would not continue it; name an empty --data-dir",
@@ -186,6 +245,16 @@ fn newest_snapshot(paths: &DataPaths) -> anyhow::Result<Option<SnapshotMeta>> {
     }
     let store = SnapshotStore::open_read_only(&paths.snapshots())?;
     Ok(store.newest_valid()?.map(|snapshot| snapshot.meta))
+}
+
+/// Streams of a venue that keeps nothing: made anew at each start.
+fn empty_memory_dir(paths: &DataPaths) -> anyhow::Result<PathBuf> {
+    let dir = paths.root().join("memory-streams");
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
+    }
+    std::fs::create_dir(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+    Ok(dir)
 }
 
 /// From the first record and the newest segment; made up for an empty journal.
@@ -238,9 +307,12 @@ fn open_writer(
 fn open_venue(
     config: &Config,
     identity: &Identity,
-    recovering: &mut Recovering,
+    recovering: &mut Recovering<'_>,
     mut writer: Option<&mut JournalWriter>,
 ) -> anyhow::Result<()> {
+    for notice in bootstrap::notices(&recovering.replica.core, config) {
+        print_line(&format!("note: {notice}"));
+    }
     let ingress = utc_now().max(recovering.replica.core.last_ingress());
     for body in bootstrap::commands(&recovering.replica.core, config, identity.session)? {
         let command = Command { sequence: recovering.replica.core.last_sequence().next(), ingress, body };
@@ -266,11 +338,11 @@ struct Shared<'a> {
 
 fn agents(
     config: &Config,
-    recovering: Recovering,
+    recovering: Recovering<'_>,
     writer: Option<JournalWriter>,
     shared: Shared<'_>,
 ) -> anyhow::Result<Agents> {
-    let Recovering { replica, reporter, mut publisher } = recovering;
+    let Recovering { replica, reporter, mut publisher, .. } = recovering;
     let last = replica.core.last_sequence();
     let (commands, journal_poller, core_poller) =
         input_ring(config.rings().commands as usize, last, replica.core.last_ingress());
@@ -315,12 +387,16 @@ fn edge(
         in_flight_max: config.rings().commands as usize * 2,
         ..EdgeConfig::default()
     };
+    let mut credentials = PasswordTable::new();
+    for account in &config.accounts {
+        credentials.insert(&account.name, &account.password);
+    }
     let ports = EdgePorts {
         commands: RingCommands(commands),
         events,
         durable: JournalCursor(Arc::clone(durable)),
         clock: SystemClock::new(),
-        credentials: ConfiguredAccounts::new(&config.accounts),
+        credentials,
         operator: Arc::new(ArrayQueue::new(OPERATOR_QUEUE)),
     };
     Ok(Edge::new(edge_config, ports, reporter)?)

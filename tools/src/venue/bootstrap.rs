@@ -59,6 +59,39 @@ pub fn commands(core: &Core, config: &Config, session: SessionName) -> Result<Ve
     Ok(commands)
 }
 
+/// What the configuration says and this venue will not do, one line each: bounds are fixed when it is opened, and what was
+/// listed or opened stays.
+pub fn notices(core: &Core, config: &Config) -> Vec<String> {
+    let Some(opened) = core.venue() else { return Vec::new() };
+    let limits = config.limits();
+    let mut notices = Vec::new();
+    for (key, configured, kept) in [
+        ("orders_max", limits.orders_max, opened.orders_max),
+        ("accounts_max", limits.accounts_max, opened.accounts_max),
+        ("channels_max", limits.channels_max, opened.channels_max),
+        ("instruments_max", limits.instruments_max.into(), opened.instruments_max.into()),
+        ("orders_per_command_max", limits.orders_per_command_max, opened.orders_per_command_max),
+    ] {
+        if configured != kept {
+            notices.push(format!("limits.{key} stays {kept} as when the venue was opened; {configured} is not used"));
+        }
+    }
+    for view in core.instruments() {
+        if !config.instruments.iter().any(|wanted| wanted.symbol == view.listed.symbol) {
+            notices.push(format!("{} is not in the configuration any more and stays listed", view.listed.symbol));
+        }
+    }
+    for view in core.accounts() {
+        if !config.accounts.iter().any(|wanted| wanted.name == view.name) {
+            notices.push(format!(
+                "account {} is not in the configuration any more: it stays, and cannot log in",
+                view.name
+            ));
+        }
+    }
+    notices
+}
+
 fn list_instruments(core: &Core, config: &Config, commands: &mut Vec<CommandBody>) -> Result<(), BootstrapError> {
     let listed: BTreeMap<_, _> = core.instruments().map(|view| (view.listed.symbol, view.listed)).collect();
     let mut next = listed.len();

@@ -1,6 +1,5 @@
-//! The edge's ports over the real things: rings, cursors, stream files and the configured accounts.
+//! The edge's ports over the real things: rings, cursors and stream files.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +9,11 @@ use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{CommandPublisher, EventRingPoller};
 use gateway_edge::clock::SystemClock;
 use gateway_edge::{
-    CommandPort, Credentials, DurableCursor, EdgeTypes, EventPort, FeedTypes, Full, StreamFull, StreamRead,
+    CommandPort, DurableCursor, EdgeTypes, EventPort, FeedTypes, Full, PasswordTable, StreamFull, StreamRead,
     StreamStore, StreamWrite,
 };
 use journal::{RebuildReport, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader, StreamWriter};
 use protocol::{AccountId, AccountName, CommandBody, Event, Nanos, Sequence, SessionName};
-
-use crate::config::AccountConfig;
 
 /// The types of this venue's order port.
 #[derive(Debug)]
@@ -27,7 +24,7 @@ impl EdgeTypes for VenueEdge {
     type Events = RingEvents;
     type Durable = JournalCursor;
     type Clock = SystemClock;
-    type Credentials = ConfiguredAccounts;
+    type Credentials = PasswordTable;
     type Store = StreamFiles;
 }
 
@@ -106,6 +103,11 @@ impl StreamFile {
     /// What [`StreamWriter::end_rebuild`] says.
     pub fn end_rebuild(&mut self) -> Result<RebuildReport, StreamError> {
         self.writer.end_rebuild()
+    }
+
+    /// Messages in the file that the journal did not make again so far.
+    pub fn unexplained_messages(&self) -> u64 {
+        self.writer.unexplained_messages()
     }
 
     /// A reader for another thread.
@@ -212,64 +214,9 @@ pub fn same_but_for_live_times(existing: &[u8], rebuilt: &[u8]) -> bool {
     existing.iter().zip(rebuilt).enumerate().all(|(at, (old, new))| old == new || is_live_value(at))
 }
 
-/// The accounts of the configuration and their passwords, as logins compare them.
-pub struct ConfiguredAccounts(BTreeMap<AccountName, [u8; 10]>);
-
-impl std::fmt::Debug for ConfiguredAccounts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("ConfiguredAccounts").field(&self.0.len()).finish()
-    }
-}
-
-impl ConfiguredAccounts {
-    /// Of a checked configuration.
-    pub fn new(accounts: &[AccountConfig]) -> Self {
-        let password = |text: &str| {
-            let mut bytes = [b' '; 10];
-            bytes.iter_mut().zip(text.bytes()).for_each(|(place, byte)| *place = byte);
-            normal(&bytes)
-        };
-        Self(accounts.iter().map(|account| (account.name, password(&account.password))).collect())
-    }
-}
-
-/// Trimmed on both sides, lower case, padded on the right: two passwords are equal when these are.
-fn normal(password: &[u8; 10]) -> [u8; 10] {
-    let mut normal = [b' '; 10];
-    let trimmed = password.trim_ascii();
-    normal.iter_mut().zip(trimmed).for_each(|(place, byte)| *place = byte.to_ascii_lowercase());
-    normal
-}
-
-impl Credentials for ConfiguredAccounts {
-    fn check(&self, name: &AccountName, password: &[u8; 10]) -> bool {
-        // An unknown name costs the same as a wrong password; all-zero bytes are no password.
-        let expected = self.0.get(name).unwrap_or(&[0; 10]);
-        let given = normal(password);
-        expected.iter().zip(given).fold(0, |differing, (expected, given)| differing | (expected ^ given)) == 0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::Firm;
-
-    #[test]
-    fn passwords_compare_trimmed_and_without_case() {
-        let name = AccountName::from_text("DEMO01").unwrap();
-        let accounts = ConfiguredAccounts::new(&[AccountConfig {
-            name,
-            firm: Firm::from_text("DEMA").unwrap(),
-            password: "demo-pass".into(),
-        }]);
-        assert!(accounts.check(&name, b"demo-pass "));
-        assert!(accounts.check(&name, b" DEMO-Pass"));
-        assert!(!accounts.check(&name, b"demo-pas  "));
-        assert!(!accounts.check(&name, b"          "));
-        assert!(!accounts.check(&AccountName::from_text("OTHER").unwrap(), b"demo-pass "));
-        assert!(!accounts.check(&AccountName::from_text("OTHER").unwrap(), &[0; 10]));
-    }
 
     #[test]
     fn only_live_times_may_differ() {

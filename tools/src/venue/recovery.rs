@@ -19,6 +19,8 @@ pub struct Replayed {
     pub records: u64,
     /// Time it took.
     pub elapsed: Duration,
+    /// Bytes of a torn tail behind the last command.
+    pub torn_bytes: u64,
 }
 
 impl Replayed {
@@ -68,12 +70,15 @@ impl Replica {
 
     /// Replays the journal in `journal_dir` from where this core is, up to and including `to` (to its end when `None`).
     ///
+    /// `look` is called now and then with the number of commands so far, and may end it.
+    ///
     /// # Errors
-    /// Damage, named with file, offset and sequence; a record that is no command; what `told` answers.
+    /// Damage, named with file, offset and sequence; a record that is no command; what `look` and `told` answer.
     pub fn replay(
         &mut self,
         journal_dir: &Path,
         to: Option<Sequence>,
+        mut look: impl FnMut(u64) -> anyhow::Result<()>,
         mut told: impl FnMut(&Command, &Event) -> anyhow::Result<()>,
     ) -> anyhow::Result<Replayed> {
         let started = clock::monotonic();
@@ -90,10 +95,11 @@ impl Replica {
             records += 1;
             if records.is_multiple_of(65_536) {
                 progress.set_position(records);
+                look(records)?;
             }
         }
         progress.finish_and_clear();
-        Ok(Replayed { records, elapsed: started.elapsed() })
+        Ok(Replayed { records, elapsed: started.elapsed(), torn_bytes: reader.torn_bytes() })
     }
 }
 
