@@ -2,15 +2,15 @@
 //! Checksums find what a disk does to a journal; the chain finds what somebody did to it: a record changed, removed, put
 //! in or moved, its checksum made right again. Hashed where a segment is closed, never where records are appended.
 
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use protocol::Sequence;
 
 use crate::error::{Damage, DamageKind, FileError, OpenJournalError};
 use crate::format::{HEADER_BYTES, HEADER_PAGE_BYTES, index};
 use crate::segment::{self, Page};
+use crate::storage::{Disk, Storage, StorageFile};
 
 /// Bytes of a block; the last one of a segment may be shorter.
 pub(crate) const BLOCK_BYTES: usize = 64 * 1024;
@@ -32,7 +32,7 @@ pub struct ChainReport {
 }
 
 /// The chain over one segment: its header block, then its content up to `end`, on top of `before`.
-pub(crate) fn of_segment(file: &File, before: &ChainHash, end: u64) -> io::Result<ChainHash> {
+pub(crate) fn of_segment(file: &impl StorageFile, before: &ChainHash, end: u64) -> io::Result<ChainHash> {
     let mut block = vec![0; BLOCK_BYTES];
     let header = segment::read_at(file, &mut block[..HEADER_BYTES], 0)?;
     let mut chain = link(before, &block[..header]);
@@ -58,10 +58,18 @@ fn link(before: &ChainHash, block: &[u8]) -> ChainHash {
 /// # Errors
 /// When the folder is missing or a file cannot be read. Damage is not an error here.
 pub fn check_chain(dir: &Path) -> Result<ChainReport, ChainError> {
+    check_chain_on(&Disk, dir)
+}
+
+/// As [`check_chain`], on any storage.
+///
+/// # Errors
+/// As [`check_chain`].
+pub fn check_chain_on(storage: &impl Storage, dir: &Path) -> Result<ChainReport, ChainError> {
     let mut report = ChainReport { segments: 0, last_sequence: Sequence::ZERO, head: [0; 32], damage: None };
-    for first in segment::list(dir)? {
+    for first in segment::list(storage, dir)? {
         let path = segment::path(dir, first);
-        match check_segment(&path, first, &report) {
+        match check_segment(storage, &path, first, &report) {
             Ok(Some((last, head))) => {
                 report = ChainReport { segments: report.segments + 1, last_sequence: last, head, damage: None };
             }
@@ -83,8 +91,13 @@ enum Fault {
 }
 
 /// Last sequence and chain of a sealed segment; `None` when it is not sealed: whatever follows is not, either.
-fn check_segment(path: &PathBuf, first: u64, so_far: &ChainReport) -> Result<Option<(Sequence, ChainHash)>, Fault> {
-    let file = File::open(path).map_err(Fault::Io)?;
+fn check_segment(
+    storage: &impl Storage,
+    path: &Path,
+    first: u64,
+    so_far: &ChainReport,
+) -> Result<Option<(Sequence, ChainHash)>, Fault> {
+    let file = storage.open(path).map_err(Fault::Io)?;
     let seal = match segment::read_page(&file).map_err(Fault::Io)? {
         Page::Good(_, Some(seal)) => seal,
         Page::Good(_, None) | Page::Blank => return Ok(None),

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::FileError;
+use crate::storage::Disk;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +111,7 @@ impl DataDir {
             }
         }
         probe(&paths)?;
-        crate::recovery::sync_dir(root)?;
+        crate::recovery::sync_dir(&Disk, root)?;
         Ok(Self { paths, _lock: lock })
     }
 

@@ -75,6 +75,14 @@ pub enum DamageKind {
         /// The sequence it has.
         found: u64,
     },
+    /// A whole record of another batch than the one that is due.
+    #[error("a record of flush batch {found} where batch {expected} was due")]
+    OtherBatch {
+        /// The batch that was due.
+        expected: u8,
+        /// The batch it has.
+        found: u8,
+    },
     /// What should follow is not there, but a later segment is.
     #[error("records are missing here; the next segment begins with sequence {next}")]
     MissingSegment {

@@ -20,6 +20,12 @@ pub(crate) const HEADER_BYTES: usize = 256;
 pub(crate) const SEAL_AT: usize = 512;
 pub(crate) const SEAL_BYTES: usize = 128;
 pub(crate) const KIND_COMMAND: u8 = 1;
+/// Ends a batch: what precedes it is about to be flushed.
+pub(crate) const KIND_BATCH_END: u8 = 2;
+/// Begins a batch: what precedes it is on disk.
+pub(crate) const KIND_FLUSHED: u8 = 3;
+/// A record of kind 2 or 3.
+pub(crate) const MARK_BYTES: usize = RECORD_HEADER_BYTES + 8;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"TSJOURNL";
 const SEAL_MAGIC: [u8; 8] = *b"TSJ-SEAL";
@@ -84,6 +90,8 @@ pub struct SegmentHeader {
     pub configuration_hash: [u8; 32],
     /// Build of the venue that began it: text, zero-padded.
     pub build_id: [u8; 32],
+    /// Batch of the first record: 1..=255; 0 where the writer does not mark what it flushes.
+    pub first_batch: u8,
 }
 
 /// What a seal says.
@@ -122,6 +130,7 @@ impl SegmentHeader {
         put(page, 56, &self.created_ns.to_le_bytes());
         put(page, 64, &self.configuration_hash);
         put(page, 96, &self.build_id);
+        put(page, 128, &[self.first_batch]);
         let sum = crc(&page[..HEADER_CRC_AT]);
         put(page, HEADER_CRC_AT, &sum.to_le_bytes());
     }
@@ -147,6 +156,7 @@ impl SegmentHeader {
             created_ns: u64_at(page, 56),
             configuration_hash: array(page, 64),
             build_id: array(page, 96),
+            first_batch: page[128],
         };
         if !is_segment_bytes(header.segment_bytes) {
             return Err(PageFault::Field("segment bytes"));
@@ -154,7 +164,7 @@ impl SegmentHeader {
         if header.first_sequence == 0 {
             return Err(PageFault::Field("first sequence"));
         }
-        if !is_zero(&page[128..HEADER_CRC_AT]) {
+        if !is_zero(&page[129..HEADER_CRC_AT]) {
             return Err(PageFault::Field("reserved bytes"));
         }
         Ok(header)
@@ -218,6 +228,7 @@ pub(crate) struct RecordHeader {
     pub(crate) sequence: u64,
     pub(crate) ingress_ns: u64,
     pub(crate) kind: u8,
+    pub(crate) batch: u8,
     pub(crate) body_bytes: usize,
 }
 
@@ -225,6 +236,11 @@ impl RecordHeader {
     /// Bytes of header and body.
     pub(crate) const fn record_bytes(&self) -> usize {
         RECORD_HEADER_BYTES + self.body_bytes
+    }
+
+    /// True for a record that says what was flushed, and is no command.
+    pub(crate) const fn is_mark(&self) -> bool {
+        self.kind == KIND_BATCH_END || self.kind == KIND_FLUSHED
     }
 }
 
@@ -237,27 +253,38 @@ pub(crate) const fn is_body_bytes(bytes: usize) -> bool {
 pub(crate) fn parse_record(bytes: &[u8]) -> Option<RecordHeader> {
     let head = bytes.first_chunk::<RECORD_HEADER_BYTES>()?;
     let body_bytes = usize::from(u16::from_le_bytes([head[4], head[5]]));
-    if !is_body_bytes(body_bytes) || head[7] != 0 {
+    if !is_body_bytes(body_bytes) {
         return None;
     }
     let covered = bytes.get(4..RECORD_HEADER_BYTES + body_bytes)?;
     if crc(covered) != u32_at(head, 0) {
         return None;
     }
-    Some(RecordHeader { sequence: u64_at(head, 8), ingress_ns: u64_at(head, 16), kind: head[6], body_bytes })
+    let (sequence, ingress_ns) = (u64_at(head, 8), u64_at(head, 16));
+    Some(RecordHeader { sequence, ingress_ns, kind: head[6], batch: head[7], body_bytes })
 }
 
-/// Writes a command record over the whole of `slot`, which is a header and `body` long; the checksum last, so that who
-/// reads the file meanwhile does not take half a record for one.
-pub(crate) fn encode_record(slot: &mut [u8], sequence: u64, ingress_ns: u64, body: &[u8]) {
-    assert!(is_body_bytes(body.len()));
+/// The batch after this one; batches count from 1 to 255 and again from 1, and 0 stays 0.
+pub(crate) const fn next_batch(batch: u8) -> u8 {
+    match batch {
+        0 => 0,
+        255 => 1,
+        batch => batch + 1,
+    }
+}
+
+/// Writes a record over the whole of `slot`, which is a header and `body` long; the checksum last, so that who reads the
+/// file meanwhile does not take half a record for one. `header.body_bytes` is the length of `body`.
+#[inline]
+pub(crate) fn encode_record(slot: &mut [u8], header: &RecordHeader, body: &[u8]) {
+    assert!(is_body_bytes(body.len()) && header.body_bytes == body.len());
     assert!(slot.len() == RECORD_HEADER_BYTES + body.len());
     #[expect(clippy::cast_possible_truncation, reason = "at most 1024, asserted above")]
     let body_bytes = body.len() as u16;
     let [low, high] = body_bytes.to_le_bytes();
-    put(slot, 4, &[low, high, KIND_COMMAND, 0]);
-    put(slot, 8, &sequence.to_le_bytes());
-    put(slot, 16, &ingress_ns.to_le_bytes());
+    put(slot, 4, &[low, high, header.kind, header.batch]);
+    put(slot, 8, &header.sequence.to_le_bytes());
+    put(slot, 16, &header.ingress_ns.to_le_bytes());
     put(slot, RECORD_HEADER_BYTES, body);
     let sum = crc(&slot[4..]);
     put(slot, 0, &sum.to_le_bytes());
@@ -290,6 +317,7 @@ mod tests {
             created_ns: 9,
             configuration_hash: [1; 32],
             build_id: [2; 32],
+            first_batch: 4,
         }
     }
 
@@ -311,13 +339,13 @@ mod tests {
     #[test]
     fn record_golden_bytes() {
         let mut slot = [0xFF; 32];
-        encode_record(&mut slot, 0x0102, 0x0304, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        let header = RecordHeader { sequence: 0x0102, ingress_ns: 0x0304, kind: 1, batch: 9, body_bytes: 8 };
+        encode_record(&mut slot, &header, &[1, 2, 3, 4, 5, 6, 7, 8]);
         let mut expected = [0; 32];
-        put(&mut expected, 4, &[8, 0, 1, 0, 2, 1, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        put(&mut expected, 4, &[8, 0, 1, 9, 2, 1, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(slot[4..], expected[4..]);
         assert_eq!(u32_at(&slot, 0), reference_crc(&expected[4..]));
-        let parsed = RecordHeader { sequence: 0x0102, ingress_ns: 0x0304, kind: 1, body_bytes: 8 };
-        assert_eq!(parse_record(&slot), Some(parsed));
+        assert_eq!(parse_record(&slot), Some(header));
         for cut in 0..32 {
             assert_eq!(parse_record(&slot[..cut]), None);
         }

@@ -14,12 +14,15 @@ mod reader;
 mod recovery;
 mod segment;
 mod snapshot_store;
+mod storage;
 mod stream;
 mod stream_index;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod verify;
 mod writer;
 
-pub use chain::{ChainError, ChainHash, ChainReport, check_chain};
+pub use chain::{ChainError, ChainHash, ChainReport, check_chain, check_chain_on};
 pub use data_dir::{DataDir, DataDirError, DataPaths};
 pub use error::{
     AppendError, Damage, DamageKind, FileError, FlushError, JournalError, OpenJournalError, OpenWriterError,
@@ -28,12 +31,14 @@ pub use format::{
     BODY_BYTES_MAX, FORMAT_VERSION, HEADER_PAGE_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN, SegmentHeader,
 };
+pub use mmap::SegmentMap;
 pub use preparer::{PreparerThread, SegmentPreparer};
 pub use reader::{JournalReader, Record};
 pub use snapshot_store::{
     AccountRow, InstrumentRow, OrderRow, SessionRow, Snapshot, SnapshotCheck, SnapshotError, SnapshotMeta,
     SnapshotReport, SnapshotRows, SnapshotStore,
 };
+pub use storage::{Disk, Storage, StorageFile, StorageMap};
 pub use stream::{
     RebuildReport, STREAM_FIRST_STEP_BYTES, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader,
     StreamWriter,

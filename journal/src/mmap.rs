@@ -43,7 +43,7 @@ pub(crate) fn allocate(file: &File, from: u64, to: u64) -> io::Result<()> {
 
 /// A segment being written: the whole file, owned by its writer.
 #[derive(Debug)]
-pub(crate) struct SegmentMap {
+pub struct SegmentMap {
     map: MmapMut,
 }
 

@@ -1,7 +1,6 @@
 //! Keeps the slow parts of segments off the writer's thread: the next one is allocated and mapped before it is needed, and
 //! full ones are unmapped, cut and sealed. The two sides meet in two small queues and never wait for each other.
 
-use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,8 +12,8 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::chain::ChainHash;
 use crate::error::FileError;
-use crate::mmap::{SegmentMap, allocate};
 use crate::recovery::{Content, seal_file};
+use crate::storage::{Disk, Storage, StorageFile};
 
 /// Full segments that may wait to be sealed; when as many wait, the writer seals the next one itself.
 const RETIRED_MAX: usize = 4;
@@ -23,29 +22,29 @@ const NAP: Duration = Duration::from_millis(20);
 
 /// A segment without a name and a header yet.
 #[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) file: File,
+pub(crate) struct Prepared<S: Storage> {
+    pub(crate) file: S::File,
     pub(crate) path: PathBuf,
-    pub(crate) map: SegmentMap,
+    pub(crate) map: S::Map,
 }
 
 /// A segment's file after its last record; shared until it is known to be on disk.
 #[derive(Debug)]
-pub(crate) struct Written {
-    pub(crate) file: File,
+pub(crate) struct Written<F> {
+    pub(crate) file: F,
     pub(crate) path: PathBuf,
     pub(crate) is_synced: AtomicBool,
 }
 
 /// A full segment.
 #[derive(Debug)]
-pub(crate) struct Retired {
-    pub(crate) written: Arc<Written>,
-    pub(crate) map: SegmentMap,
+pub(crate) struct Retired<S: Storage> {
+    pub(crate) written: Arc<Written<S::File>>,
+    pub(crate) map: S::Map,
     pub(crate) content: Content,
 }
 
-impl Retired {
+impl<S: Storage> Retired<S> {
     /// Unmaps, cuts and seals it; afterwards it is on disk, and `chain` is the chain over it.
     fn close(self, chain: &mut ChainHash) -> Result<(), FileError> {
         drop(self.map);
@@ -57,13 +56,14 @@ impl Retired {
 
 /// What writer and helper share.
 #[derive(Debug)]
-pub(crate) struct Handover {
+pub(crate) struct Handover<S: Storage> {
+    storage: S,
     dir: PathBuf,
     segment_bytes: u64,
     /// Prepared segments are flushed, so that a later flush writes records only.
     is_durable: bool,
-    ready: ArrayQueue<Prepared>,
-    retired: ArrayQueue<Retired>,
+    ready: ArrayQueue<Prepared<S>>,
+    retired: ArrayQueue<Retired<S>>,
     /// Numbers the prepared files, so that a name is used once per run.
     prepared: AtomicU64,
     /// Set by the writer when it ends; the helper then prepares no more.
@@ -73,9 +73,10 @@ pub(crate) struct Handover {
     helper: OnceLock<Thread>,
 }
 
-impl Handover {
-    pub(crate) fn new(dir: &Path, segment_bytes: u64, is_durable: bool, chain: ChainHash) -> Self {
+impl<S: Storage> Handover<S> {
+    pub(crate) fn new(storage: S, dir: &Path, segment_bytes: u64, is_durable: bool, chain: ChainHash) -> Self {
         Self {
+            storage,
             dir: dir.to_owned(),
             segment_bytes,
             is_durable,
@@ -89,12 +90,12 @@ impl Handover {
     }
 
     /// The segment that was allocated ahead, if there is one.
-    pub(crate) fn take_ready(&self) -> Option<Prepared> {
+    pub(crate) fn take_ready(&self) -> Option<Prepared<S>> {
         self.ready.pop()
     }
 
     /// Gives a full segment away; when too many wait, all of them are closed here and now.
-    pub(crate) fn retire(&self, retired: Retired) -> Result<(), FileError> {
+    pub(crate) fn retire(&self, retired: Retired<S>) -> Result<(), FileError> {
         let Err(retired) = self.retired.push(retired) else { return Ok(()) };
         let mut chain = lock(&self.work);
         self.seal_retired(&mut chain)?;
@@ -109,25 +110,24 @@ impl Handover {
     }
 
     /// Creates, allocates and maps a segment of zeros.
-    pub(crate) fn prepare(&self) -> Result<Prepared, FileError> {
+    pub(crate) fn prepare(&self) -> Result<Prepared<S>, FileError> {
         let number = self.prepared.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join(format!("prepare-{number}.tmp"));
-        let created = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path);
-        let file = created.map_err(FileError::at(&path, "create the segment"))?;
+        let file = self.storage.create(&path).map_err(FileError::at(&path, "create the segment"))?;
         match self.allocate_and_map(&file) {
             Ok(map) => Ok(Prepared { file, path, map }),
             Err(error) => {
-                discard(&path);
+                self.discard(&path);
                 Err(FileError::at(&path, "allocate the segment")(error))
             }
         }
     }
 
-    fn allocate_and_map(&self, file: &File) -> io::Result<SegmentMap> {
-        allocate(file, 0, self.segment_bytes)?;
-        let map = SegmentMap::new(file, self.segment_bytes)?;
+    fn allocate_and_map(&self, file: &S::File) -> io::Result<S::Map> {
+        file.allocate(self.segment_bytes)?;
+        let map = self.storage.map(file, self.segment_bytes)?;
         if self.is_durable {
-            file.sync_all()?;
+            file.sync()?;
         }
         Ok(map)
     }
@@ -148,7 +148,7 @@ impl Handover {
             return Ok(false);
         }
         if let Err(surplus) = self.ready.push(self.prepare()?) {
-            discard(&surplus.path);
+            self.discard(&surplus.path);
         }
         Ok(true)
     }
@@ -161,9 +161,16 @@ impl Handover {
         let mut chain = lock(&self.work);
         self.seal_retired(&mut chain)?;
         if let Some(unused) = self.ready.pop() {
-            discard(&unused.path);
+            self.discard(&unused.path);
         }
         Ok(*chain)
+    }
+
+    /// Deletes a prepared file. When that fails the next start does it.
+    fn discard(&self, path: &Path) {
+        if let Err(error) = self.storage.remove(path) {
+            tracing::debug!(path = %path.display(), %error, "a prepared segment stays behind");
+        }
     }
 }
 
@@ -172,22 +179,15 @@ fn lock(work: &Mutex<ChainHash>) -> MutexGuard<'_, ChainHash> {
     work.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Deletes a prepared file. When that fails the next start does it.
-fn discard(path: &Path) {
-    if let Err(error) = fs::remove_file(path) {
-        tracing::debug!(path = %path.display(), %error, "a prepared segment stays behind");
-    }
-}
-
 /// Does the slow work for one writer: called in turns by a housekeeping thread, or on a thread of its own. Dropping it is
 /// harmless: the writer then does the work itself, and counts it.
 #[derive(Debug)]
-pub struct SegmentPreparer {
-    shared: Arc<Handover>,
+pub struct SegmentPreparer<S: Storage = Disk> {
+    shared: Arc<Handover<S>>,
 }
 
-impl SegmentPreparer {
-    pub(crate) fn new(shared: Arc<Handover>) -> Self {
+impl<S: Storage> SegmentPreparer<S> {
+    pub(crate) fn new(shared: Arc<Handover<S>>) -> Self {
         Self { shared }
     }
 
@@ -214,7 +214,7 @@ impl SegmentPreparer {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn spawn(self) -> io::Result<PreparerThread> {
+    pub fn spawn(self) -> io::Result<PreparerThread<S>> {
         let failed = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&failed);
         let shared = Arc::clone(&self.shared);
@@ -250,13 +250,13 @@ impl SegmentPreparer {
 
 /// The helper thread of [`SegmentPreparer::spawn`]. Dropping it waits for its turn to end.
 #[derive(Debug)]
-pub struct PreparerThread {
-    shared: Arc<Handover>,
+pub struct PreparerThread<S: Storage = Disk> {
+    shared: Arc<Handover<S>>,
     failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl PreparerThread {
+impl<S: Storage> PreparerThread<S> {
     /// True while the next segment cannot be allocated, most often because the disk is full, and for good once a segment
     /// could not be sealed.
     pub fn has_failed(&self) -> bool {
@@ -264,7 +264,7 @@ impl PreparerThread {
     }
 }
 
-impl Drop for PreparerThread {
+impl<S: Storage> Drop for PreparerThread<S> {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
         self.shared.wake();

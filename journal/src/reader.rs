@@ -1,7 +1,6 @@
 //! Reads the journal in order, from its beginning or from any sequence; also behind a venue that is writing it. Recovery,
 //! replay, the follower and `verify` all read through this one path. Nothing is ever written here.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -9,9 +8,11 @@ use protocol::{Nanos, Sequence};
 
 use crate::error::{Damage, DamageKind, FileError, JournalError, OpenJournalError};
 use crate::format::{
-    KIND_COMMAND, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, Seal, SegmentHeader, index, parse_record,
+    KIND_BATCH_END, KIND_COMMAND, MARK_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, Seal, SegmentHeader,
+    index, next_batch, parse_record,
 };
-use crate::segment::{self, Page, Survey};
+use crate::segment::{self, Page, Reached, Survey};
+use crate::storage::{Disk, Storage, StorageFile};
 
 /// What one read call fetches: little after the end was met, more and more while records keep coming.
 const READ_BYTES_MIN: usize = 4096;
@@ -34,12 +35,17 @@ pub struct Record<'a> {
 
 /// Iterates over the records of a journal. At the end, [`JournalReader::next`] answers `None`, and may be asked again.
 #[derive(Debug)]
-pub struct JournalReader {
+pub struct JournalReader<S: Storage = Disk> {
+    storage: S,
     dir: PathBuf,
     last: u64,
     /// Records up to here are read and checked, but not given out.
     skip_to: u64,
-    open: Option<OpenSegment>,
+    /// Batch that the next record belongs to; 0 where there are none.
+    batch: u8,
+    open: Option<OpenSegment<S::File>>,
+    /// The segment before: its first sequence and its end.
+    left: Option<(u64, u64)>,
     newest: Option<(SegmentHeader, bool)>,
     window: Window,
     segments: u64,
@@ -48,8 +54,8 @@ pub struct JournalReader {
 }
 
 #[derive(Debug)]
-struct OpenSegment {
-    file: File,
+struct OpenSegment<F> {
+    file: F,
     path: PathBuf,
     header: SegmentHeader,
     seal: Option<Seal>,
@@ -73,7 +79,7 @@ enum Next {
     Nothing,
 }
 
-impl JournalReader {
+impl JournalReader<Disk> {
     /// Opens the journal in this folder (`journal/` of a data directory) at its first record, sequence 1.
     ///
     /// # Errors
@@ -88,13 +94,26 @@ impl JournalReader {
     /// # Errors
     /// As [`JournalReader::open`].
     pub fn open_after(dir: &Path, after: Sequence) -> Result<Self, OpenJournalError> {
-        let segments = segment::list(dir)?;
+        Self::open_after_on(Disk, dir, after)
+    }
+}
+
+impl<S: Storage> JournalReader<S> {
+    /// As [`JournalReader::open_after`], on any storage.
+    ///
+    /// # Errors
+    /// As [`JournalReader::open`].
+    pub fn open_after_on(storage: S, dir: &Path, after: Sequence) -> Result<Self, OpenJournalError> {
+        let segments = segment::list(&storage, dir)?;
         let first = segments.iter().rev().find(|first| **first <= after.0.saturating_add(1));
         Ok(Self {
+            storage,
             dir: dir.to_owned(),
             last: first.map_or(0, |first| first.saturating_sub(1)),
             skip_to: after.0,
+            batch: 0,
             open: None,
+            left: None,
             newest: None,
             window: Window::new(),
             segments: 0,
@@ -167,6 +186,11 @@ impl JournalReader {
         self.open.as_ref().map(|open| (open.header.first_sequence, open.at))
     }
 
+    /// First sequence and end of the segment that was left last.
+    pub(crate) fn left(&self) -> Option<(u64, u64)> {
+        self.left
+    }
+
     fn advance(&mut self) -> Result<Option<RecordHeader>, JournalError> {
         loop {
             let Some(open) = &self.open else {
@@ -181,19 +205,36 @@ impl JournalReader {
                 None => self.at_end()?,
             };
             match next {
-                Next::Record(record) => return self.take(record).map(Some),
-                Next::Segment => self.open = None,
+                Next::Record(record) => {
+                    self.take(&record)?;
+                    if !record.is_mark() {
+                        return Ok(Some(record));
+                    }
+                }
+                Next::Segment => {
+                    self.left = self.position();
+                    self.open = None;
+                }
                 Next::Nothing => return Ok(None),
             }
         }
     }
 
-    fn take(&mut self, record: RecordHeader) -> Result<RecordHeader, JournalError> {
-        if record.sequence != self.last + 1 {
+    /// Moves behind a whole record if it is the one that is due.
+    fn take(&mut self, record: &RecordHeader) -> Result<(), JournalError> {
+        let is_mark = record.is_mark() && self.batch != 0 && record.record_bytes() == MARK_BYTES;
+        if record.kind != KIND_COMMAND && !is_mark {
+            return Err(self.damage_here(DamageKind::UnknownKind(record.kind)).into());
+        }
+        if record.sequence != self.last + u64::from(!is_mark) {
             return Err(self.damage_here(DamageKind::OutOfSequence { found: record.sequence }).into());
         }
-        if record.kind != KIND_COMMAND {
-            return Err(self.damage_here(DamageKind::UnknownKind(record.kind)).into());
+        if record.batch != self.batch {
+            let kind = DamageKind::OtherBatch { expected: self.batch, found: record.batch };
+            return Err(self.damage_here(kind).into());
+        }
+        if record.kind == KIND_BATCH_END {
+            self.batch = next_batch(self.batch);
         }
         if let Some(open) = &mut self.open {
             open.at += record.record_bytes() as u64;
@@ -201,7 +242,11 @@ impl JournalReader {
         }
         self.last = record.sequence;
         self.torn_bytes = 0;
-        Ok(record)
+        Ok(())
+    }
+
+    fn reached(&self) -> Reached {
+        Reached { last: self.last, batch: self.batch }
     }
 
     fn damage_here(&self, kind: DamageKind) -> Damage {
@@ -213,7 +258,7 @@ impl JournalReader {
     fn enter(&mut self) -> Result<bool, JournalError> {
         let first = self.last + 1;
         let path = segment::path(&self.dir, first);
-        let file = match File::open(&path) {
+        let file = match self.storage.open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.no_such_segment(first, path),
             Err(error) => return Err(FileError::at(&path, "open the segment")(error).into()),
@@ -230,6 +275,7 @@ impl JournalReader {
         let at = crate::format::HEADER_PAGE_BYTES as u64;
         let open = OpenSegment { file, path, header, seal, at, settled: None };
         check_length(&open, first)?;
+        self.batch = header.first_batch;
         self.newest = Some((header, seal.is_some()));
         self.segments += 1;
         self.window.clear();
@@ -257,7 +303,7 @@ impl JournalReader {
         let later = self.later_segment(first)?;
         match later {
             None => Ok(false),
-            Some(_) if path.exists() => Ok(false),
+            Some(_) if self.storage.exists(&path) => Ok(false),
             Some(next) => {
                 let kind = DamageKind::MissingSegment { next };
                 Err(Damage { file: path, offset: 0, sequence: Sequence(first), kind }.into())
@@ -267,7 +313,7 @@ impl JournalReader {
 
     /// First sequence of the earliest segment that begins after `first`.
     fn later_segment(&self, first: u64) -> Result<Option<u64>, JournalError> {
-        match segment::list(&self.dir) {
+        match segment::list(&self.storage, &self.dir) {
             Ok(segments) => Ok(segments.into_iter().find(|found| *found > first)),
             Err(OpenJournalError::File(error)) => Err(error.into()),
             Err(OpenJournalError::Missing(dir)) => {
@@ -277,8 +323,8 @@ impl JournalReader {
     }
 
     /// True for a segment that a power cut stopped at its birth: blank throughout, and the last one.
-    fn is_absent(&self, file: &File, path: &Path, first: u64) -> Result<bool, JournalError> {
-        let rest = segment::survey(file, 0, self.last).map_err(FileError::at(path, "read the segment"))?;
+    fn is_absent(&self, file: &S::File, path: &Path, first: u64) -> Result<bool, JournalError> {
+        let rest = segment::survey(file, 0, self.reached()).map_err(FileError::at(path, "read the segment"))?;
         Ok(rest.used_to == 0 && self.later_segment(first)?.is_none())
     }
 
@@ -331,13 +377,13 @@ impl JournalReader {
     fn at_unsealed_end(&mut self) -> Result<Next, JournalError> {
         let Some(open) = &self.open else { return Ok(Next::Nothing) };
         let first = open.header.first_sequence;
-        let has_successor = first <= self.last && segment::path(&self.dir, self.last + 1).exists();
+        let has_successor = first <= self.last && self.storage.exists(&segment::path(&self.dir, self.last + 1));
         let seen = self.window.head(open.at);
         if !has_successor && open.settled.is_some_and(|settled| settled == seen) {
             return Ok(Next::Nothing);
         }
         let failed = |error| FileError::at(&open.path, "read the segment")(error);
-        let rest = segment::survey(&open.file, open.at, self.last).map_err(failed)?;
+        let rest = segment::survey(&open.file, open.at, self.reached()).map_err(failed)?;
         let later = self.later_segment(first)?;
         // Read the place again: what the survey or the listing found may have been written after it.
         self.window.load(&open.file, open.at).map_err(failed)?;
@@ -367,7 +413,7 @@ impl JournalReader {
 }
 
 /// The bytes that records may be in: up to the end that the seal names.
-fn within_seal<'a>(bytes: &'a [u8], open: &OpenSegment) -> &'a [u8] {
+fn within_seal<'a, F>(bytes: &'a [u8], open: &OpenSegment<F>) -> &'a [u8] {
     let Some(seal) = &open.seal else { return bytes };
     &bytes[..bytes.len().min(index(seal.end.saturating_sub(open.at)))]
 }
@@ -377,8 +423,8 @@ fn not_as_sealed(seal: &Seal) -> DamageKind {
 }
 
 /// A sealed file ends where its seal says; an open one is not longer than its header says.
-fn check_length(open: &OpenSegment, first: u64) -> Result<(), JournalError> {
-    let len = open.file.metadata().map_err(FileError::at(&open.path, "read the length"))?.len();
+fn check_length<F: StorageFile>(open: &OpenSegment<F>, first: u64) -> Result<(), JournalError> {
+    let len = open.file.len().map_err(FileError::at(&open.path, "read the length"))?;
     let damaged = |offset, kind| Damage { file: open.path.clone(), offset, sequence: Sequence(first), kind };
     match &open.seal {
         Some(seal) if len != seal.end || seal.records == 0 => {
@@ -422,7 +468,7 @@ impl Window {
 
     /// Reads afresh from this offset on: four times as much as last time while the last read was used up, little
     /// otherwise.
-    fn load(&mut self, file: &File, at: u64) -> io::Result<()> {
+    fn load(&mut self, file: &impl StorageFile, at: u64) -> io::Result<()> {
         let used_up = self.filled == self.read_bytes && at > self.start;
         self.read_bytes = if used_up { (self.read_bytes * 4).min(READ_BYTES_MAX) } else { READ_BYTES_MIN };
         self.start = at;

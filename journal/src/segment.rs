@@ -1,33 +1,29 @@
 //! The segment files of a folder: which there are, and how one is opened for reading. Readers use read calls and never a
 //! mapping, so that a file that is cut while they read is a short read and not a signal.
 
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{DamageKind, FileError, OpenJournalError};
 use crate::format::{
-    HEADER_PAGE_BYTES, SEAL_AT, SEAL_BYTES, Seal, SegmentHeader, decode_page, is_zero, parse_record,
+    HEADER_PAGE_BYTES, SEAL_AT, SEAL_BYTES, Seal, SegmentHeader, decode_page, index, is_zero, parse_record,
     parse_segment_name, segment_name,
 };
+use crate::storage::{Storage, StorageFile};
 
 /// How often a page that does not check is read again: the writer may be at it.
 const READS_MAX: usize = 8;
 
 /// First sequences of all segments in the folder, ascending.
-pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, OpenJournalError> {
+pub(crate) fn list(storage: &impl Storage, dir: &Path) -> Result<Vec<u64>, OpenJournalError> {
     let failed = |source: io::Error| {
         if source.kind() == io::ErrorKind::NotFound {
             return OpenJournalError::Missing(dir.to_owned());
         }
         OpenJournalError::File(FileError::at(dir, "list the folder")(source))
     };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        let name = entry.map_err(FileError::at(dir, "list the folder"))?.file_name();
-        found.extend(name.to_str().and_then(parse_segment_name));
-    }
+    let names = storage.list(dir).map_err(failed)?;
+    let mut found: Vec<u64> = names.iter().filter_map(|name| parse_segment_name(name)).collect();
     found.sort_unstable();
     Ok(found)
 }
@@ -38,7 +34,7 @@ pub(crate) fn path(dir: &Path, first_sequence: u64) -> PathBuf {
 }
 
 /// Reads until `bytes` is full or the file ends; how many there were.
-pub(crate) fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(crate) fn read_at(file: &impl StorageFile, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < bytes.len() {
         match file.read_at(&mut bytes[filled..], offset + filled as u64) {
@@ -63,7 +59,7 @@ pub(crate) enum Page {
 }
 
 /// Reads and checks the header page.
-pub(crate) fn read_page(file: &File) -> io::Result<Page> {
+pub(crate) fn read_page(file: &impl StorageFile) -> io::Result<Page> {
     let mut last = Page::Blank;
     for _ in 0..READS_MAX {
         let mut page = [0; HEADER_PAGE_BYTES];
@@ -88,16 +84,27 @@ pub(crate) fn read_page(file: &File) -> io::Result<Page> {
 pub(crate) struct Survey {
     /// Behind the last byte that is not zero; the start of the survey when there is none.
     pub(crate) used_to: u64,
-    /// A whole record with a later sequence was found.
+    /// A whole record was found that cannot be there unless what is before it was on disk: see [`Reached`].
     pub(crate) later_record: bool,
+}
+
+/// How far the good records go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reached {
+    /// Sequence of the last command.
+    pub(crate) last: u64,
+    /// Batch that the next record belongs to; 0 where there are none. The records of a batch reach the disk in any order,
+    /// so that one of the same batch proves nothing; one of another batch was written after this one had been flushed.
+    pub(crate) batch: u8,
 }
 
 const SURVEY_BYTES: usize = 1 << 20;
 
-/// Looks through the file from `from` (a multiple of 8) to its end, at every eighth byte, for a record with a sequence
-/// above `last`.
-pub(crate) fn survey(file: &File, from: u64, last: u64) -> io::Result<Survey> {
-    let mut window = vec![0; SURVEY_BYTES + crate::format::RECORD_BYTES_MAX];
+/// Looks through the file from `from` (a multiple of 8) to its end, at every eighth byte, for a record that proves that
+/// something is missing before it.
+pub(crate) fn survey(file: &impl StorageFile, from: u64, reached: Reached) -> io::Result<Survey> {
+    let wanted = file.len()?.saturating_sub(from).min(SURVEY_BYTES as u64);
+    let mut window = vec![0; index(wanted) + crate::format::RECORD_BYTES_MAX];
     let mut found = Survey { used_to: from, later_record: false };
     let mut at = from;
     loop {
@@ -105,7 +112,7 @@ pub(crate) fn survey(file: &File, from: u64, last: u64) -> io::Result<Survey> {
         let here = &window[..bytes.min(SURVEY_BYTES)];
         if let Some(position) = here.iter().rposition(|byte| *byte != 0).filter(|_| !is_zero(here)) {
             found.used_to = at + position as u64 + 1;
-            found.later_record |= (0..here.len()).step_by(8).any(|step| is_later(&window[step..bytes], last));
+            found.later_record |= (0..here.len()).step_by(8).any(|step| is_later(&window[step..bytes], reached));
         }
         if bytes <= SURVEY_BYTES {
             return Ok(found);
@@ -114,6 +121,9 @@ pub(crate) fn survey(file: &File, from: u64, last: u64) -> io::Result<Survey> {
     }
 }
 
-fn is_later(bytes: &[u8], last: u64) -> bool {
-    parse_record(bytes).is_some_and(|record| record.sequence > last)
+fn is_later(bytes: &[u8], reached: Reached) -> bool {
+    parse_record(bytes).is_some_and(|record| {
+        let follows = record.sequence > reached.last || (record.is_mark() && record.sequence == reached.last);
+        follows && (reached.batch == 0 || record.batch != reached.batch)
+    })
 }

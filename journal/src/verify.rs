@@ -9,6 +9,7 @@ use crate::chain::{ChainError, ChainReport, check_chain};
 use crate::error::{Damage, FileError, JournalError, OpenJournalError};
 use crate::reader::JournalReader;
 use crate::segment;
+use crate::storage::Disk;
 
 /// What [`verify`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, VerifyError> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_records(dir: &Path) -> Result<VerifyReport, VerifyError> {
-    let segments = segment::list(dir)?.len() as u64;
+    let segments = segment::list(&Disk, dir)?.len() as u64;
     let mut reader = JournalReader::open(dir)?;
     let mut records = 0;
     let damage = loop {

@@ -1,7 +1,6 @@
 //! Appends commands to the journal. One writer per data directory, owned by the journal thread. Appending is a copy and a
 //! checksum in mapped memory; the slow parts are with the preparer and in `flush`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +9,13 @@ use protocol::{Nanos, Sequence};
 
 use crate::error::{AppendError, FileError, FlushError, OpenWriterError};
 use crate::format::{
-    HEADER_PAGE_BYTES, RECORD_HEADER_BYTES, SegmentHeader, encode_record, index, is_body_bytes, is_segment_bytes,
+    HEADER_PAGE_BYTES, KIND_BATCH_END, KIND_COMMAND, KIND_FLUSHED, MARK_BYTES, RECORD_HEADER_BYTES, RecordHeader,
+    SegmentHeader, encode_record, index, is_body_bytes, is_segment_bytes, next_batch,
 };
-use crate::mmap::SegmentMap;
-use crate::preparer::{Handover, Retired, SegmentPreparer, Written};
+use crate::preparer::{Handover, Prepared, Retired, SegmentPreparer, Written};
 use crate::recovery::{Content, close_open_segments, seal_file, sync_dir};
 use crate::segment;
+use crate::storage::{Disk, Storage, StorageFile, StorageMap};
 
 /// Full segments whose records may still be on their way to the disk; before one more, the oldest is flushed.
 const UNSYNCED_MAX: usize = 8;
@@ -35,41 +35,59 @@ pub struct JournalConfig {
     /// The venue's time at start. Later segments are stamped with the time of their first record.
     pub created: Nanos,
     /// True where `flush` is what an acknowledgement waits for: a full segment, and the header of the next one, are then
-    /// flushed before a record goes into that, so that a power cut cannot keep the later without the earlier.
+    /// flushed before a record goes into that, so that a power cut cannot keep the later without the earlier; and what was
+    /// flushed is marked, so that a start after a power cut knows a batch that was not from damage.
     pub flush_on_roll: bool,
 }
 
 /// The writing end of the journal.
 #[derive(Debug)]
-pub struct JournalWriter {
-    map: SegmentMap,
+pub struct JournalWriter<S: Storage = Disk> {
+    storage: S,
+    map: S::Map,
     at: usize,
     segment_bytes: usize,
     last: Sequence,
     is_failed: bool,
     header: SegmentHeader,
-    file: Arc<Written>,
+    file: Arc<Written<S::File>>,
     flushed: Sequence,
-    unsynced: Vec<Arc<Written>>,
+    unsynced: Vec<Arc<Written<S::File>>>,
     is_dir_synced: bool,
     flush_on_roll: bool,
+    /// The batch that the next record belongs to; 0 without marks.
+    batch: u8,
+    /// Bytes kept free for the mark that ends a batch.
+    reserved: usize,
+    /// The last command of the batch before.
+    last_before: Sequence,
     dir: PathBuf,
-    handover: Arc<Handover>,
+    handover: Arc<Handover<S>>,
     inline_segments: u64,
     torn_bytes: u64,
 }
 
-impl JournalWriter {
+impl JournalWriter<Disk> {
     /// Opens the journal in this folder behind `after`, the last sequence that recovery has read. A torn tail is cut,
     /// segments left open are sealed, and a new segment is begun. The caller holds the lock of the data directory.
     ///
     /// # Errors
     /// The journal ends elsewhere, is damaged at its end, or belongs to another venue; the disk is full or failing.
     pub fn open(dir: &Path, config: &JournalConfig, after: Sequence) -> Result<Self, OpenWriterError> {
+        Self::open_on(Disk, dir, config, after)
+    }
+}
+
+impl<S: Storage> JournalWriter<S> {
+    /// As [`JournalWriter::open`], on any storage.
+    ///
+    /// # Errors
+    /// As [`JournalWriter::open`].
+    pub fn open_on(storage: S, dir: &Path, config: &JournalConfig, after: Sequence) -> Result<Self, OpenWriterError> {
         if !is_segment_bytes(config.segment_bytes) {
             return Err(OpenWriterError::SegmentBytes(config.segment_bytes));
         }
-        let end = close_open_segments(dir)?;
+        let end = close_open_segments(&storage, dir)?;
         if end.last != after {
             return Err(OpenWriterError::NotAtEnd { end: end.last, recovered: after });
         }
@@ -84,14 +102,17 @@ impl JournalWriter {
             created_ns: config.created.0,
             configuration_hash: config.configuration_hash,
             build_id: config.build_id,
+            first_batch: u8::from(config.flush_on_roll),
         };
-        let handover = Arc::new(Handover::new(dir, config.segment_bytes, config.flush_on_roll, end.chain));
-        let (map, file) = begin(dir, &handover, &header)?;
+        let handover = Handover::new(storage.clone(), dir, config.segment_bytes, config.flush_on_roll, end.chain);
+        let handover = Arc::new(handover);
+        let (map, file) = name(&storage, dir, handover.prepare()?, &header)?;
         if config.flush_on_roll {
             sync(&file)?;
         }
-        sync_dir(dir)?;
+        sync_dir(&storage, dir)?;
         Ok(Self {
+            storage,
             map,
             at: HEADER_PAGE_BYTES,
             segment_bytes: index(config.segment_bytes),
@@ -103,6 +124,9 @@ impl JournalWriter {
             unsynced: Vec::with_capacity(UNSYNCED_MAX),
             is_dir_synced: true,
             flush_on_roll: config.flush_on_roll,
+            batch: header.first_batch,
+            reserved: if config.flush_on_roll { MARK_BYTES } else { 0 },
+            last_before: after,
             dir: dir.to_owned(),
             handover,
             inline_segments: 0,
@@ -111,7 +135,7 @@ impl JournalWriter {
     }
 
     /// The helper that allocates ahead and seals behind; give it to a housekeeping thread.
-    pub fn preparer(&self) -> SegmentPreparer {
+    pub fn preparer(&self) -> SegmentPreparer<S> {
         SegmentPreparer::new(Arc::clone(&self.handover))
     }
 
@@ -127,13 +151,37 @@ impl JournalWriter {
             return Err(self.refusal(sequence, body));
         }
         let bytes = RECORD_HEADER_BYTES + body.len();
-        if self.segment_bytes - self.at < bytes {
+        if self.segment_bytes - self.at < bytes + self.reserved {
             self.roll(sequence, ingress)?;
         }
-        encode_record(&mut self.map.bytes_mut()[self.at..self.at + bytes], sequence.0, ingress.0, body);
-        self.at += bytes;
+        self.write(KIND_COMMAND, sequence, ingress, body);
         self.last = sequence;
         Ok(())
+    }
+
+    /// Writes a record for which there is room.
+    #[inline]
+    fn write(&mut self, kind: u8, sequence: Sequence, ingress: Nanos, body: &[u8]) {
+        let (sequence, ingress_ns, batch, body_bytes) = (sequence.0, ingress.0, self.batch, body.len());
+        let header = RecordHeader { sequence, ingress_ns, kind, batch, body_bytes };
+        self.map.fill(self.at, header.record_bytes(), |slot| encode_record(slot, &header, body));
+        self.at += header.record_bytes();
+    }
+
+    /// Marks what is about to be flushed. There is room: [`JournalWriter::append`] keeps it.
+    fn end_batch(&mut self) {
+        if self.batch != 0 && self.last != self.last_before {
+            self.write(KIND_BATCH_END, self.last, Nanos(0), &[0; 8]);
+        }
+    }
+
+    /// What was appended is on disk: what follows is another batch, and says so itself where there is room.
+    fn begin_batch(&mut self) {
+        self.batch = next_batch(self.batch);
+        self.last_before = self.last;
+        if self.batch != 0 && self.segment_bytes - self.at >= 2 * MARK_BYTES {
+            self.write(KIND_FLUSHED, self.last, Nanos(0), &[0; 8]);
+        }
     }
 
     /// Waits until everything appended is on disk, and says up to which sequence that is. One `fdatasync` when a segment
@@ -146,10 +194,12 @@ impl JournalWriter {
             return Err(FlushError::Failed);
         }
         if self.flushed != self.last {
+            self.end_batch();
             let flushed = self.flush_files();
             self.is_failed = flushed.is_err();
             flushed?;
             self.flushed = self.last;
+            self.begin_batch();
         }
         Ok(self.flushed)
     }
@@ -161,15 +211,13 @@ impl JournalWriter {
     pub fn seal(mut self) -> Result<(), FlushError> {
         self.flush()?;
         let chain = self.handover.close()?;
-        let Self { map, .. } = self;
-        drop(map);
         let path = &self.file.path;
         if self.at == HEADER_PAGE_BYTES {
-            fs::remove_file(path).map_err(FileError::at(path, "remove the empty segment"))?;
+            self.storage.remove(path).map_err(FileError::at(path, "remove the empty segment"))?;
         } else {
             seal_file(&self.file.file, path, &content_of(&self.header, self.at, self.last), &chain)?;
         }
-        Ok(sync_dir(&self.dir)?)
+        Ok(sync_dir(&self.storage, &self.dir)?)
     }
 
     /// Sequence of the last record appended.
@@ -179,7 +227,7 @@ impl JournalWriter {
 
     /// Bytes that still fit into the current segment.
     pub fn room_bytes(&self) -> usize {
-        self.segment_bytes - self.at
+        (self.segment_bytes - self.at).saturating_sub(self.reserved)
     }
 
     /// Segments that were allocated by `append` itself because none was ready.
@@ -213,17 +261,23 @@ impl JournalWriter {
     #[cold]
     fn roll(&mut self, first: Sequence, ingress: Nanos) -> Result<(), FileError> {
         self.is_failed = true; // until all of it has worked
+        self.end_batch();
         self.settle_written()?;
-        let header = SegmentHeader { first_sequence: first.0, created_ns: ingress.0, ..self.header };
+        self.batch = next_batch(self.batch);
+        self.last_before = self.last;
+        let header =
+            SegmentHeader { first_sequence: first.0, created_ns: ingress.0, first_batch: self.batch, ..self.header };
         let content = content_of(&self.header, self.at, self.last);
-        let (map, file) = if let Some(prepared) = self.handover.take_ready() {
-            name(&self.dir, prepared, &header)?
+        let prepared = if let Some(prepared) = self.handover.take_ready() {
+            prepared
         } else {
             self.inline_segments += 1;
-            begin(&self.dir, &self.handover, &header)?
+            self.handover.prepare()?
         };
+        let (map, file) = name(&self.storage, &self.dir, prepared, &header)?;
         if self.flush_on_roll {
             sync(&file)?;
+            sync_dir(&self.storage, &self.dir)?;
         }
         let full = std::mem::replace(&mut self.file, file);
         let full_map = std::mem::replace(&mut self.map, map);
@@ -234,7 +288,7 @@ impl JournalWriter {
         self.handover.wake();
         self.header = header;
         self.at = HEADER_PAGE_BYTES;
-        self.is_dir_synced = false;
+        self.is_dir_synced = self.flush_on_roll;
         self.is_failed = false;
         Ok(())
     }
@@ -259,35 +313,34 @@ impl JournalWriter {
         }
         sync(&self.file)?;
         if !self.is_dir_synced {
-            sync_dir(&self.dir)?;
+            sync_dir(&self.storage, &self.dir)?;
             self.is_dir_synced = true;
         }
         Ok(())
     }
 }
 
-fn sync(written: &Written) -> Result<(), FileError> {
-    written.file.sync_data().map_err(FileError::at(&written.path, "flush the segment"))
+fn sync<F: StorageFile>(written: &Written<F>) -> Result<(), FileError> {
+    written.file.sync().map_err(FileError::at(&written.path, "flush the segment"))
 }
 
 fn content_of(header: &SegmentHeader, at: usize, last: Sequence) -> Content {
     Content { first: header.first_sequence, last: last.0, end: at as u64 }
 }
 
-/// Allocates a segment and begins it.
-fn begin(dir: &Path, handover: &Handover, header: &SegmentHeader) -> Result<(SegmentMap, Arc<Written>), FileError> {
-    name(dir, handover.prepare()?, header)
-}
+/// A segment that is being written.
+type Named<S> = (<S as Storage>::Map, Arc<Written<<S as Storage>::File>>);
 
 /// Gives a prepared segment its header, then its name: a named segment always has a header.
-fn name(
+fn name<S: Storage>(
+    storage: &S,
     dir: &Path,
-    mut prepared: crate::preparer::Prepared,
+    mut prepared: Prepared<S>,
     header: &SegmentHeader,
-) -> Result<(SegmentMap, Arc<Written>), FileError> {
-    header.encode(prepared.map.bytes_mut());
+) -> Result<Named<S>, FileError> {
+    prepared.map.fill(0, HEADER_PAGE_BYTES, |page| header.encode(page));
     let path = segment::path(dir, header.first_sequence);
-    fs::rename(&prepared.path, &path).map_err(FileError::at(&path, "name the segment"))?;
+    storage.rename(&prepared.path, &path).map_err(FileError::at(&path, "name the segment"))?;
     let written = Written { file: prepared.file, path, is_synced: AtomicBool::new(false) };
     Ok((prepared.map, Arc::new(written)))
 }

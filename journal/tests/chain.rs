@@ -50,7 +50,7 @@ fn seal_crc(bytes: &mut [u8]) {
 }
 
 /// Makes sequences, checksums and the seal of a segment fit what the records are now.
-fn make_right(bytes: &mut Vec<u8>, first: u64) {
+fn make_right(bytes: &mut [u8], first: u64) {
     let records = (bytes.len() - FIRST) / RECORD;
     for number in 0..records {
         let at = FIRST + number * RECORD;
@@ -147,7 +147,7 @@ fn the_chain_goes_on_through_kills_starts_and_rolls() {
     for start in 0..6 {
         let mut writer = JournalWriter::open(temp.path(), &config(), Sequence(last)).unwrap();
         let helper = writer.preparer().spawn().unwrap();
-        for _ in 0..start * 90 + 1 {
+        for _ in 0..=start * 90 {
             last += 1;
             writer.append(Sequence(last), Nanos(last), &[7; 40]).unwrap();
         }

@@ -210,7 +210,7 @@ fn a_sealed_segment_cut_or_lengthened_anywhere_is_damaged() {
 
 #[test]
 fn every_flipped_bit_of_a_sealed_journal_is_damage() {
-    flip_each(10, 1);
+    flip_each(10, 13); // each bit: tests/torture.rs
     flip_each(200, 101); // bits of several segments, all eight of a byte in turn
 }
 
@@ -244,7 +244,7 @@ fn every_flipped_bit_of_an_open_journal_is_damage_or_a_torn_tail() {
     let mut bytes = fs::read(path).unwrap();
     let (last, end) = (ends(20)[19], ends(20)[20]);
     assert_eq!(bytes.len() as u64, SEGMENT);
-    for bit in 0..bytes.len() * 8 {
+    for bit in (0..bytes.len() * 8).step_by(13) {
         flip(path, &mut bytes, bit);
         let report = checked(temp.path());
         let at = bit / 8;

@@ -1,0 +1,65 @@
+//! Tortures a journal on a simulated disk and prints what it came to; the first rule that does not hold ends it with exit code 1
+//! and what repeats it.
+//!
+//! `cargo run --release -p journal --example torture -- power-cuts [CASES] [FIRST SEED] | failing-calls [SEEDS] | bits [BYTES] [STEP] | cuts [BYTES]`
+
+#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use journal::testing::{every_bit, every_cut, failing_calls, power_cuts};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let what = arguments.next().unwrap_or_default();
+    let mut numbers = arguments.map_while(|text| text.parse::<u64>().ok());
+    let first = numbers.next();
+    let second = numbers.next();
+    let done = match what.as_str() {
+        "power-cuts" => cuts_of_power(first.unwrap_or(1_000_000), second.unwrap_or(0)),
+        "failing-calls" => calls(first.unwrap_or(100)),
+        "bits" => bits(first.unwrap_or(1 << 20), second.unwrap_or(1)),
+        "cuts" => every_cut(first.unwrap_or(65_536)).map(|figures| println!("cuts: {figures:?}")),
+        _ => Err("name one of: power-cuts, failing-calls, bits, cuts".to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// In portions, so that something is seen meanwhile.
+fn cuts_of_power(cases: u64, first: u64) -> Result<(), String> {
+    let (mut done, mut seed) = (0, first);
+    while done < cases {
+        let figures = power_cuts(seed..seed + 10_000)?;
+        (done, seed) = (done + figures.cases, seed + 10_000);
+        println!("power cuts: {done} so far, seeds below {seed}; of the last portion: {figures:?}");
+    }
+    Ok(())
+}
+
+fn calls(seeds: u64) -> Result<(), String> {
+    for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+        let (mut cases, mut failed) = (0, 0);
+        for seed in 0..seeds {
+            let figures = failing_calls(seed, kind)?;
+            (cases, failed) = (cases + figures.cases, failed + figures.failed);
+        }
+        println!("failing calls, {kind}: {seeds} scenarios, {cases} cases, {failed} of them failed and recovered");
+    }
+    Ok(())
+}
+
+fn bits(bytes: u64, step: u64) -> Result<(), String> {
+    let step = usize::try_from(step).map_err(|error| error.to_string())?;
+    for (flushes, is_sealed) in [(false, true), (true, false)] {
+        let figures = every_bit(bytes, step, flushes, is_sealed)?;
+        println!("bits, flushes {flushes}, sealed {is_sealed}: {figures:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! A disk that fails, and the tortures that are done to a journal on it (feature `testing`). Everything follows from seeds.
+
+mod sim_disk;
+mod torture;
+
+pub use sim_disk::{Rng, SimDisk, SimFile, SimMap};
+pub use torture::{Figures, every_bit, every_cut, failing_calls, power_cuts};

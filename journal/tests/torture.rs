@@ -1,0 +1,36 @@
+//! A journal on a disk that fails: a few of the cases that `cargo run --release -p journal --example torture` tries by the million.
+
+use std::io::ErrorKind;
+
+use journal::testing::{every_bit, every_cut, failing_calls, power_cuts};
+
+#[test]
+fn power_cuts_lose_nothing_that_was_acknowledged_and_need_no_help() {
+    let figures = power_cuts(0..1_500).unwrap();
+    assert!(figures.torn > 200 && figures.lost_unacknowledged > 1_000 && figures.acknowledged > 50_000, "{figures:?}");
+}
+
+#[test]
+fn each_call_to_the_disk_may_fail() {
+    for (seed, kind) in [(1, ErrorKind::StorageFull), (2, ErrorKind::Other), (3, ErrorKind::Other)] {
+        let figures = failing_calls(seed, kind).unwrap();
+        assert!(figures.failed > 50 && figures.acknowledged > 1_000, "{figures:?}");
+    }
+}
+
+#[test]
+fn each_flipped_bit_is_found() {
+    for (flushes, is_sealed) in [(false, true), (true, true), (true, false), (false, false)] {
+        let figures = every_bit(3_000, 1, flushes, is_sealed).unwrap();
+        assert_eq!(figures.damaged + figures.torn, figures.cases);
+        assert_eq!(figures.torn > 0, !is_sealed, "{figures:?}");
+        let longer = every_bit(150_000, 211, flushes, is_sealed).unwrap();
+        assert!(longer.cases > 4_000, "{longer:?}");
+    }
+}
+
+#[test]
+fn each_cut_leaves_the_longest_valid_prefix() {
+    let figures = every_cut(4_000).unwrap();
+    assert!(figures.cases > 10_000 && figures.torn > 2_000 && figures.damaged == 640, "{figures:?}");
+}
