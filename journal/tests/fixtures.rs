@@ -1,6 +1,8 @@
 //! Journals as each version of the format has written them, kept as files: they stay readable, and the version of today writes
 //! them byte for byte. `JOURNAL_WRITE_FIXTURES=1 cargo test -p journal --test fixtures` writes those of a new version.
 
+#![expect(clippy::unwrap_used, reason = "a step that fails, fails the test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,7 @@ use protocol::{Nanos, Sequence};
 const LAST: u64 = 70;
 
 fn body(sequence: u64) -> Vec<u8> {
-    (0..1 + sequence % 7).flat_map(|word| (sequence << 32 | word).to_le_bytes()).collect()
+    (0..=sequence % 7).flat_map(|word| (sequence << 32 | word).to_le_bytes()).collect()
 }
 
 /// Two starts: one without flushes that fills a segment and stops in order, one with flushes that is killed.
