@@ -14,6 +14,8 @@ use protocol::{AccountId, Nanos};
 
 use crate::ports::StreamRead;
 use crate::reactor::Readiness;
+use crate::session::Ending;
+use crate::ws_link::WsLink;
 
 /// Room for the longest packet and a little of what follows it.
 const INBOUND_BYTES: usize = SOUP_PACKET_BYTES_MAX + 2048;
@@ -43,6 +45,8 @@ pub(crate) enum Fill {
     Nothing,
     /// The peer is gone.
     Closed,
+    /// The WebSocket protocol ends it.
+    Ended(Ending),
 }
 
 /// What writing did.
@@ -54,10 +58,17 @@ pub(crate) enum Wrote {
     Closed,
 }
 
+/// How its bytes travel.
+#[derive(Debug)]
+enum Link {
+    Tcp(TcpStream),
+    WebSocket(Box<WsLink>),
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    socket: TcpStream,
+    link: Link,
     pub(crate) inbound: Inbound,
     pub(crate) state: State,
     control: Control,
@@ -79,8 +90,17 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(socket: TcpStream, now: Nanos) -> Self {
+        Self::over(Link::Tcp(socket), now)
+    }
+
+    /// One whose WebSocket handshake is over.
+    pub(crate) fn on_websocket(link: WsLink, now: Nanos) -> Self {
+        Self::over(Link::WebSocket(Box::new(link)), now)
+    }
+
+    fn over(link: Link, now: Nanos) -> Self {
         Self {
-            socket,
+            link,
             inbound: Inbound::new(),
             state: State::Fresh,
             control: Control::default(),
@@ -96,7 +116,10 @@ impl Connection {
     }
 
     pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
-        &mut self.socket
+        match &mut self.link {
+            Link::Tcp(socket) => socket,
+            Link::WebSocket(link) => link.tcp(),
+        }
     }
 
     /// The account that is logged in here.
@@ -109,12 +132,16 @@ impl Connection {
 
     /// One read of at most `limit` bytes. Notes when the socket has no more.
     pub(crate) fn fill(&mut self, limit: usize) -> Fill {
+        let socket = match &mut self.link {
+            Link::Tcp(socket) => socket,
+            Link::WebSocket(link) => return link.fill(&mut self.inbound, &mut self.readiness, limit),
+        };
         let room = self.inbound.room(limit);
         let wanted = room.len();
         if wanted == 0 {
             return Fill::Nothing;
         }
-        match read_retrying(&mut self.socket, room) {
+        match read_retrying(socket, room) {
             Ok(0) => Fill::Closed,
             Ok(read) => {
                 self.inbound.grow(read);
@@ -129,25 +156,55 @@ impl Connection {
         }
     }
 
+    /// Reads at most `limit` bytes, or a turn's share, and drops them.
+    pub(crate) fn discard(&mut self, limit: usize) -> Fill {
+        match &mut self.link {
+            Link::WebSocket(link) => {
+                if link.discard(&mut self.readiness) {
+                    Fill::Nothing
+                } else {
+                    Fill::Closed
+                }
+            }
+            Link::Tcp(_) => {
+                let filled = self.fill(limit);
+                self.inbound.clear();
+                filled
+            }
+        }
+    }
+
     /// Starts to write the stream of its account from byte `from` on, after `accepted`. The stream ends at `end` now.
     pub(crate) fn join(&mut self, account: AccountId, accepted: &[u8], from: u64, end: u64) {
         self.state = State::LoggedIn(account);
         self.cursor = from;
         self.joined_at = end;
-        self.control.push(accepted);
+        self.push_control(accepted);
+    }
+
+    fn push_control(&mut self, packet: &[u8]) {
+        match &mut self.link {
+            Link::Tcp(_) => self.control.push(packet),
+            Link::WebSocket(link) => {
+                link.push(packet);
+            }
+        }
     }
 
     /// Queues a heartbeat unless something else is on its way. True when it did.
     pub(crate) fn push_heartbeat(&mut self, end: u64) -> bool {
-        let idle = self.cursor == end && self.control.is_empty();
+        let idle = self.is_flushed(end);
         if idle {
-            self.control.push(&soupbin::SERVER_HEARTBEAT);
+            self.push_control(&soupbin::SERVER_HEARTBEAT);
         }
         idle
     }
 
     /// Writes what is due: control bytes, then at most `limit` bytes of the stream in one call.
     pub(crate) fn write(&mut self, stream: &impl StreamRead, limit: usize) -> Wrote {
+        if let Link::WebSocket(link) = &mut self.link {
+            return link.write(&mut self.readiness, stream, &mut self.cursor, limit);
+        }
         let (mut bytes, mut calls) = (0, 0);
         while self.readiness.writable && !self.control.is_empty() {
             match self.write_some(Source::Control) {
@@ -165,12 +222,26 @@ impl Connection {
         Wrote::Bytes(bytes, calls)
     }
 
+    /// Writes what is due without a stream: before the login, or after the last word.
+    pub(crate) fn flush(&mut self) -> Wrote {
+        match &mut self.link {
+            Link::Tcp(_) => Wrote::Bytes(0, 0),
+            Link::WebSocket(link) => link.flush(&mut self.readiness),
+        }
+    }
+
+    /// True when the WebSocket protocol has something to say.
+    pub(crate) fn has_frames(&self) -> bool {
+        matches!(&self.link, Link::WebSocket(link) if !link.is_flushed())
+    }
+
     fn write_some(&mut self, source: Source<'_>) -> io::Result<usize> {
+        let Link::Tcp(socket) = &mut self.link else { return Ok(0) };
         let bytes = match source {
             Source::Control => self.control.rest(),
             Source::Stream(bytes) => bytes,
         };
-        match write_retrying(&mut self.socket, bytes) {
+        match write_retrying(socket, bytes) {
             Ok(written) => {
                 match source {
                     Source::Control => self.control.advance(written),
@@ -188,7 +259,7 @@ impl Connection {
 
     /// True when nothing waits to be written.
     pub(crate) fn is_flushed(&self, end: u64) -> bool {
-        self.cursor == end && self.control.is_empty()
+        self.cursor == end && self.control.is_empty() && !self.has_frames()
     }
 
     /// Bytes that were produced since the login and not written.
@@ -198,9 +269,14 @@ impl Connection {
 
     /// Sends last words, says that nothing follows, and drops from now on what comes.
     pub(crate) fn linger(&mut self, last_words: &[u8], now: Nanos) {
-        // Best effort: the peer may be gone, or take no more; then the words are lost with the connection.
-        drop(write_retrying(&mut self.socket, last_words));
-        drop(self.socket.shutdown(Shutdown::Write));
+        match &mut self.link {
+            Link::Tcp(socket) => {
+                // Best effort: the peer may be gone, or take no more; then the words are lost with the connection.
+                drop(write_retrying(socket, last_words));
+                drop(socket.shutdown(Shutdown::Write));
+            }
+            Link::WebSocket(link) => link.close(last_words, &mut self.readiness),
+        }
         self.state = State::Lingering { since: now };
         self.inbound.clear();
     }
@@ -256,6 +332,22 @@ impl Inbound {
         if self.start == self.end {
             self.clear();
         }
+    }
+
+    /// Bytes that are here.
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Adds bytes behind what is here. False when there is no room.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> bool {
+        let room = self.room(bytes.len());
+        let fits = room.len() == bytes.len();
+        if fits {
+            room.copy_from_slice(bytes);
+            self.grow(bytes.len());
+        }
+        fits
     }
 
     pub(crate) fn clear(&mut self) {

@@ -11,6 +11,8 @@ pub struct EdgeCounters {
     pub accept_errors: u64,
     /// Connections open now.
     pub connections_open: u64,
+    /// WebSocket connections taken over from the feed's port.
+    pub websockets_accepted: u64,
     /// Logins accepted.
     pub logins_accepted: u64,
     /// Logins rejected.
@@ -60,6 +62,8 @@ pub struct FeedCounters {
     pub accept_errors: u64,
     /// Connections open now.
     pub connections_open: u64,
+    /// Connections on `/ouch` handed over to the order port.
+    pub handed_over: u64,
     /// Upgrades to WebSocket.
     pub upgrades: u64,
     /// Requests answered with an HTTP error.
@@ -74,6 +78,8 @@ pub struct FeedCounters {
     pub rerequests: u64,
     /// Re-requests ignored, as the protocol says.
     pub rerequests_ignored: u64,
+    /// Directory documents asked for.
+    pub directories: u64,
     /// Snapshots sent whole.
     pub snapshots: u64,
     /// Events published.

@@ -14,14 +14,19 @@ use crate::clock::{Ratchet, millis, passed};
 use crate::config::EdgeConfig;
 use crate::connection::{Connection, Fill, State};
 use crate::counters::EdgeCounters;
+use crate::doorway::Doorway;
 use crate::pending::{InFlight, PendingEvents};
 use crate::ports::{EdgePorts, EdgeTypes, EventPort, StreamRead};
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
 use crate::reporter::Reporter;
 use crate::table::Table;
+use crate::ws_link::WsLink;
 
 /// The lists of one turn.
 const SCRATCH_BYTES: usize = 32 << 10;
+
+/// Connections taken over from the feed per turn, at the most.
+const ADOPTED_PER_TURN: usize = 16;
 
 /// The order port.
 pub struct Edge<T: EdgeTypes> {
@@ -45,6 +50,8 @@ pub struct Edge<T: EdgeTypes> {
     /// A command of the operator for which the input ring had no room.
     held_operator: Option<CommandBody>,
     next_scan: Nanos,
+    /// WebSocket connections that wait to be taken over.
+    doorway: Doorway,
     reactor: Reactor,
 }
 
@@ -67,6 +74,7 @@ impl<T: EdgeTypes> Edge<T> {
             last_ingress: Nanos(0),
             held_operator: None,
             next_scan: clock.last(),
+            doorway: Doorway::new(reactor.waker()),
             counters: EdgeCounters::default(),
             config,
             ports,
@@ -84,7 +92,7 @@ impl<T: EdgeTypes> Edge<T> {
         let now = self.clock.read(&self.ports.clock);
         if self.reactor.is_listening() {
             done += self.submit_operator(now);
-            done += self.accept(now);
+            done += self.accept(now) + self.adopt(now);
         }
         done += self.serve_ready();
         if now >= self.next_scan {
@@ -101,7 +109,7 @@ impl<T: EdgeTypes> Edge<T> {
         !self.outbox.is_empty()
             || self.has_more_events
             || self.reactor.is_busy()
-            || taking && (operator || !self.ready.is_empty())
+            || taking && (operator || !self.ready.is_empty() || !self.doorway.is_empty())
     }
 
     /// True while commands or events are between the edge and its clients: the core, or the journal, will have more for
@@ -135,6 +143,11 @@ impl<T: EdgeTypes> Edge<T> {
     /// Ends a blocking [`Edge::receive`] from another thread.
     pub fn waker(&self) -> WakeHandle {
         self.reactor.waker()
+    }
+
+    /// Where a feed hands over its connections on `/ouch`.
+    pub fn doorway(&self) -> Doorway {
+        self.doorway.clone()
     }
 
     /// What happened so far.
@@ -194,6 +207,33 @@ impl<T: EdgeTypes> Edge<T> {
         accepted
     }
 
+    /// Takes over WebSocket connections; from here on they are sessions like any other.
+    fn adopt(&mut self, now: Nanos) -> usize {
+        let mut adopted = 0;
+        while adopted < ADOPTED_PER_TURN
+            && let Some(arrival) = self.doorway.arrivals.pop()
+        {
+            adopted += 1;
+            let link = WsLink::new(arrival.socket, &arrival.response);
+            let Some((slot, connection)) = self.table.slots.insert(Connection::on_websocket(link, now)) else {
+                self.counters.connections_refused += 1;
+                continue;
+            };
+            if !self.reactor.adopt(connection.socket_mut(), slot) {
+                self.counters.accept_errors += 1;
+                self.remove(slot);
+                continue;
+            }
+            // What came behind the request is announced by nobody.
+            (connection.in_ready, connection.in_outbox) = (true, true);
+            self.ready.push_back(slot);
+            self.outbox.push(slot);
+            self.counters.websockets_accepted += 1;
+        }
+        self.counters.connections_open = self.table.slots.taken() as u64;
+        adopted
+    }
+
     fn submit_operator(&mut self, now: Nanos) -> usize {
         let mut taken = 0;
         while taken < self.config.operator_per_turn && self.in_flight.has_room() {
@@ -250,6 +290,7 @@ impl<T: EdgeTypes> Edge<T> {
                         self.remove(slot);
                         return false;
                     }
+                    Fill::Ended(ending) => self.end(slot, ending),
                 },
                 Taken::Stalled | Taken::Share => return true,
                 Taken::Login(login) => self.login(slot, &login),
@@ -280,14 +321,17 @@ impl<T: EdgeTypes> Edge<T> {
             connection.heard_at = self.clock.read(&self.ports.clock);
             self.counters.bytes_in += read as u64;
         }
+        if connection.has_frames() && !connection.in_outbox {
+            connection.in_outbox = true;
+            self.outbox.push(slot);
+        }
         filled
     }
 
     /// Reads and drops what comes on a connection that we ended. True when there may be more.
     fn discard(&mut self, slot: usize, limit: usize) -> bool {
         let Some(connection) = self.table.get_mut(slot) else { return false };
-        let filled = connection.fill(limit);
-        connection.inbound.clear();
+        let filled = connection.discard(limit);
         let again = connection.readiness.readable;
         if filled == Fill::Closed {
             self.remove(slot);

@@ -13,6 +13,7 @@ mod connection;
 pub mod counters;
 pub mod credentials;
 mod directory;
+mod doorway;
 pub mod edge;
 pub mod feed;
 mod order_port;
@@ -23,10 +24,12 @@ pub mod reporter;
 mod session;
 mod slots;
 mod table;
+mod ws_link;
 
 pub use config::{EdgeConfig, FeedConfig};
 pub use counters::{EdgeCounters, FeedCounters};
 pub use credentials::PasswordTable;
+pub use doorway::Doorway;
 pub use edge::Edge;
 pub use feed::{Feed, Publisher, SnapshotAgent};
 pub use ports::{

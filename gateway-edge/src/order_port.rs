@@ -106,7 +106,12 @@ impl<T: EdgeTypes> Edge<T> {
         let Some(connection) = self.table.get_mut(slot) else { return };
         connection.in_outbox = false;
         let stream = connection.account().and_then(|account| self.reporter.stream(account));
-        let Some(stream) = stream else { return };
+        let Some(stream) = stream else {
+            if connection.flush() == Wrote::Closed {
+                self.remove(slot);
+            }
+            return;
+        };
         let Wrote::Bytes(bytes, calls) = connection.write(stream, self.config.write_bytes_per_turn) else {
             self.remove(slot);
             return;

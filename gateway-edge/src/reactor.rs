@@ -154,6 +154,16 @@ impl Reactor {
         self.address
     }
 
+    /// Asks for readiness of a connection that another queue has let go of. False when the system refuses.
+    pub(crate) fn adopt(&self, socket: &mut TcpStream, slot: usize) -> bool {
+        register(socket, slot, self.poll.registry())
+    }
+
+    /// Lets go of a connection. False when the system refuses.
+    pub(crate) fn release(&self, socket: &mut TcpStream) -> bool {
+        self.poll.registry().deregister(socket).is_ok()
+    }
+
     pub(crate) fn waker(&self) -> WakeHandle {
         self.waker.clone()
     }

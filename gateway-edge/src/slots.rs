@@ -31,9 +31,14 @@ impl<C> Slots<C> {
 
     /// Frees a place. What was there is dropped, which closes its socket.
     pub(crate) fn remove(&mut self, slot: usize) {
-        if self.slots.get_mut(slot).and_then(Option::take).is_some() {
-            self.free.push(slot);
-        }
+        drop(self.take(slot));
+    }
+
+    /// Frees a place and answers what was there.
+    pub(crate) fn take(&mut self, slot: usize) -> Option<C> {
+        let taken = self.slots.get_mut(slot).and_then(Option::take)?;
+        self.free.push(slot);
+        Some(taken)
     }
 
     /// How many places there are.

@@ -121,10 +121,12 @@ fn planned(topology: &Topology, config: &Config) -> anyhow::Result<Plan> {
 fn banner(config: &Config, topology: &Topology, plan: &Plan) {
     print_line(&format!("TradSys hft {}", env!("CARGO_PKG_VERSION")));
     print_line(&format!("  order entry   {} (SoupBinTCP 3.0, OUCH 5.0)", config.order_entry_address));
+    print_line(&format!("                ws://{}/ouch (one packet per binary frame)", config.feed_address));
     print_line(&format!(
         "  feed          ws://{0}/itch  ws://{0}/glimpse (ITCH 5.0 in MoldUDP64)",
         config.feed_address
     ));
+    print_line(&format!("  directory     http://{}/directory.json", config.feed_address));
     print_line(&format!("  data          {}", config.data_dir.display()));
     print_line(&format!("  durability    {}", config.durability.promise()));
     match plan.shape {

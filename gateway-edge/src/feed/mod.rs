@@ -1,7 +1,9 @@
-//! The WebSocket feed: ITCH messages of all instruments in `MoldUDP64` packets, one per binary frame, and snapshots.
+//! The WebSocket feed: ITCH messages of all instruments in `MoldUDP64` packets, one per binary frame, snapshots, and the
+//! directory document.
 
 mod book;
-mod frame_log;
+mod document;
+pub(crate) mod frame_log;
 mod outlet;
 mod publisher;
 mod reception;
@@ -9,7 +11,7 @@ mod request;
 mod server;
 mod snapshot;
 mod subscriber;
-mod websocket;
+pub(crate) mod websocket;
 
 pub use publisher::Publisher;
 pub use server::Feed;

@@ -2,11 +2,13 @@
 //! of the journal gives the same feed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use protocol::itch::{self, BLOCK_BYTES_MAX};
-use protocol::{Event, EventBody, InstrumentId, SessionName, Symbol};
+use protocol::{Event, EventBody, SessionName};
 
 use crate::directory::Instruments;
+use crate::feed::document::{Document, Listed};
 use crate::ports::{StreamFull, StreamWrite};
 
 /// The feed's stream with its one writer.
@@ -14,13 +16,15 @@ pub struct Publisher<S: StreamWrite> {
     stream: S,
     session: SessionName,
     instruments: Instruments,
+    document: Document,
     block: [u8; BLOCK_BYTES_MAX],
 }
 
 impl<S: StreamWrite> Publisher<S> {
     /// Over the feed's stream, of an empty venue.
     pub fn new(stream: S) -> Self {
-        Self { stream, session: SessionName::BLANK, instruments: Instruments::default(), block: [0; BLOCK_BYTES_MAX] }
+        let (instruments, document) = (Instruments::default(), Document::default());
+        Self { stream, session: SessionName::BLANK, instruments, document, block: [0; BLOCK_BYTES_MAX] }
     }
 
     /// Appends what this event shows on the feed, if anything. Events come in their order.
@@ -32,8 +36,8 @@ impl<S: StreamWrite> Publisher<S> {
         if let EventBody::VenueOpened { session } = event.body {
             self.restore_session(session);
         }
-        if let EventBody::InstrumentListed { instrument, symbol, .. } = event.body {
-            self.restore_instrument(instrument, symbol);
+        if let EventBody::InstrumentListed { .. } = event.body {
+            self.restore_instrument(&event.body);
         }
         let instruments = &self.instruments;
         let len = itch::from_event(event, |id| instruments.symbol(id), &mut self.block);
@@ -46,11 +50,23 @@ impl<S: StreamWrite> Publisher<S> {
     /// Makes the session known without an event: for a start from a snapshot.
     pub fn restore_session(&mut self, session: SessionName) {
         self.session = session;
+        self.document.outdate();
     }
 
-    /// Makes an instrument known without an event: for a start from a snapshot.
-    pub fn restore_instrument(&mut self, instrument: InstrumentId, symbol: Symbol) {
+    /// Makes an instrument known by how it was listed; any other event says nothing here. For a start from a snapshot.
+    pub fn restore_instrument(&mut self, listing: &EventBody) {
+        let EventBody::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty } =
+            *listing
+        else {
+            return;
+        };
         self.instruments.insert(instrument, symbol);
+        self.document.list(Listed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty });
+    }
+
+    /// The directory document as a whole HTTP response.
+    pub(crate) fn directory_response(&mut self) -> Arc<[u8]> {
+        self.document.response(self.session)
     }
 
     /// The session of the feed; blank before the venue is opened.

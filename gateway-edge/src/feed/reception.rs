@@ -3,14 +3,15 @@
 use std::net::Shutdown;
 
 use protocol::Nanos;
-use protocol::moldudp64::{Header, Request};
+use protocol::moldudp64::{HEADER_BYTES, Header, Request};
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::doorway::Arrival;
 use crate::feed::request::{Head, Path, Refusal, read_head};
 use crate::feed::server::Feed;
 use crate::feed::snapshot::Requester;
 use crate::feed::subscriber::{Stage, Subscriber};
-use crate::feed::websocket::Heard;
+use crate::feed::websocket::{Heard, READ_BYTES_PER_TURN};
 use crate::ports::{FeedTypes, StreamRead};
 
 /// What a connection wants after its turn.
@@ -28,10 +29,12 @@ impl<T: FeedTypes> Feed<T> {
     /// Gives one connection its share of the turn.
     pub(crate) fn serve(&mut self, slot: usize, now: Nanos) -> After {
         let Some(subscriber) = self.subscribers.get_mut(slot) else { return After::Wait };
-        subscriber.socket.begin_reading();
+        subscriber.socket.begin_reading(READ_BYTES_PER_TURN);
         match subscriber.stage {
             Stage::Head => self.read_request(slot, now),
-            Stage::Feed | Stage::AwaitsSnapshot | Stage::GetsSnapshot | Stage::Ending { .. } => self.hear(slot, now),
+            Stage::Feed | Stage::AwaitsSnapshot | Stage::GetsSnapshot | Stage::GetsDirectory | Stage::Ending { .. } => {
+                self.hear(slot, now)
+            }
             Stage::Lingering => {
                 if !subscriber.socket.discard() {
                     After::Remove
@@ -58,6 +61,18 @@ impl<T: FeedTypes> Feed<T> {
                 Head::Refused(refusal) => {
                     self.refuse(slot, refusal, now);
                     return After::Again;
+                }
+                Head::Directory => {
+                    let response = self.publisher.directory_response();
+                    subscriber.outlet.send_frames(response);
+                    subscriber.enter(Stage::GetsDirectory, now);
+                    self.counters.directories += 1;
+                    self.list_for_writing(slot);
+                    return After::Again;
+                }
+                Head::Upgrade { path: Path::Ouch, response, bytes } => {
+                    subscriber.socket.pipe().ahead.drain(..bytes);
+                    return self.hand_over(slot, response, now);
                 }
                 Head::Upgrade { path, response, bytes } => {
                     subscriber.socket.pipe().ahead.drain(..bytes);
@@ -89,6 +104,8 @@ impl<T: FeedTypes> Feed<T> {
                 }
                 self.followers.push(slot);
             }
+            // Dealt with before this.
+            Path::Directory | Path::Ouch => return Err(Refusal::NotFound),
             Path::Glimpse => {
                 if self.subscribers.iter().filter(|other| other.is_snapshot()).count() >= self.config.snapshots_max {
                     return Err(Refusal::Unavailable);
@@ -100,6 +117,18 @@ impl<T: FeedTypes> Feed<T> {
             }
         }
         Ok(())
+    }
+
+    /// Hands a session over to the order port; from here on nothing is known of it.
+    fn hand_over(&mut self, slot: usize, response: Vec<u8>, now: Nanos) -> After {
+        let Some(doorway) = self.doorway.clone() else {
+            self.refuse(slot, Refusal::NotFound, now);
+            return After::Again;
+        };
+        let Some(subscriber) = self.release(slot) else { return After::Wait };
+        let taken = doorway.hand_over(Arrival { socket: subscriber.socket, response });
+        self.counters.handed_over += u64::from(taken);
+        After::Wait
     }
 
     fn upgrade(&mut self, slot: usize, response: &[u8]) {
@@ -138,7 +167,10 @@ impl<T: FeedTypes> Feed<T> {
             match heard {
                 Heard::Nothing => return After::Wait,
                 Heard::Share => return After::Again,
-                Heard::Request(request) => self.ask_again(slot, request),
+                Heard::Message(message) => match <&[u8; HEADER_BYTES]>::try_from(&message[..]) {
+                    Ok(request) => self.ask_again(slot, Header::read(request)),
+                    Err(_) => self.reproach(slot, CloseCode::Protocol, now),
+                },
                 Heard::Wrong(code) => self.reproach(slot, code, now),
                 Heard::Broken(code) => {
                     self.reproach(slot, code, now);

@@ -13,6 +13,10 @@ pub(crate) enum Path {
     },
     /// A snapshot.
     Glimpse,
+    /// The directory document, by plain HTTP.
+    Directory,
+    /// Order entry.
+    Ouch,
 }
 
 /// An HTTP refusal.
@@ -50,9 +54,9 @@ impl Refusal {
     fn sentence(self) -> &'static str {
         match self {
             Self::BadRequest => {
-                "expected GET /itch, GET /itch?from=N with N from 1 to the next message, or GET /glimpse"
+                "expected GET /itch, /itch?from=N with N from 1 to the next message, /glimpse, /ouch or /directory.json"
             }
-            Self::NotFound => "paths are /itch, /itch?from=N and /glimpse",
+            Self::NotFound => "paths are /itch, /itch?from=N, /glimpse, /ouch and /directory.json",
             Self::MethodNotAllowed => "the only method is GET",
             Self::Gone => "this message is no longer kept; take a snapshot from /glimpse",
             Self::UpgradeRequired => "this path speaks WebSocket",
@@ -93,6 +97,8 @@ pub(crate) enum Head {
         /// Bytes of the head.
         bytes: usize,
     },
+    /// A whole one that asks for the directory document; no WebSocket is needed for it.
+    Directory,
     /// A whole one, or no head at all: refuse.
     Refused(Refusal),
 }
@@ -106,9 +112,14 @@ pub(crate) fn read_head(received: &[u8], bytes_max: usize) -> Head {
         return Head::Refused(Refusal::HeadTooLarge);
     }
     let head = received.get(..bytes).unwrap_or_default();
-    path_of(head)
-        .and_then(|path| accept(head).map(|response| (path, response)))
-        .map_or_else(Head::Refused, |(path, response)| Head::Upgrade { path, response, bytes })
+    match path_of(head) {
+        Err(refusal) => Head::Refused(refusal),
+        Ok(Path::Directory) => Head::Directory,
+        Ok(path) => match accept(head) {
+            Err(refusal) => Head::Refused(refusal),
+            Ok(response) => Head::Upgrade { path, response, bytes },
+        },
+    }
 }
 
 fn path_of(head: &[u8]) -> Result<Path, Refusal> {
@@ -126,6 +137,8 @@ fn path_of(head: &[u8]) -> Result<Path, Refusal> {
     let path = match path {
         b"/itch" => Path::Itch { from: from_of(query)? },
         b"/glimpse" => Path::Glimpse,
+        b"/directory.json" => Path::Directory,
+        b"/ouch" => Path::Ouch,
         _ => return Err(Refusal::NotFound),
     };
     if method == b"GET" { Ok(path) } else { Err(Refusal::MethodNotAllowed) }
@@ -174,6 +187,10 @@ mod tests {
             ("GET /itch?x=1&from=007 HTTP/1.1", itch(Some(7))),
             ("GET /itch?from=18446744073709551615 HTTP/1.1", itch(Some(u64::MAX))),
             ("GET /glimpse HTTP/1.1", Ok(Path::Glimpse)),
+            ("GET /directory.json HTTP/1.1", Ok(Path::Directory)),
+            ("GET /directory.json?x=1 HTTP/1.1", Ok(Path::Directory)),
+            ("POST /directory.json HTTP/1.1", Err(Refusal::MethodNotAllowed)),
+            ("GET /ouch HTTP/1.1", Ok(Path::Ouch)),
             ("GET /itch?from=0 HTTP/1.1", Err(Refusal::BadRequest)),
             ("GET /itch?from= HTTP/1.1", Err(Refusal::BadRequest)),
             ("GET /itch?from HTTP/1.1", Err(Refusal::BadRequest)),
@@ -200,6 +217,7 @@ mod tests {
                     Ok(path)
                 }
                 Head::Refused(refusal) => Err(refusal),
+                Head::Directory => Ok(Path::Directory),
                 Head::Part => panic!("{line} is whole"),
             };
             assert_eq!(found, expected, "{line}");

@@ -15,6 +15,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use crate::clock::{Ratchet, millis, passed};
 use crate::config::FeedConfig;
 use crate::counters::FeedCounters;
+use crate::doorway::Doorway;
 use crate::feed::frame_log::{FRAME_HEADER_BYTES_MAX, FrameLog, packet_of};
 use crate::feed::outlet::Sources;
 use crate::feed::publisher::Publisher;
@@ -56,6 +57,8 @@ pub struct Feed<T: FeedTypes> {
     outbox: Vec<usize>,
     scratch: Bump,
     pub(crate) link: Arc<SnapshotLink>,
+    /// Where sessions on `/ouch` go.
+    pub(crate) doorway: Option<Doorway>,
     guests: u64,
     next_scan: Nanos,
     is_failed: bool,
@@ -88,6 +91,7 @@ impl<T: FeedTypes> Feed<T> {
             outbox: Vec::with_capacity(2 * config.connections_max),
             scratch: Bump::with_capacity(SCRATCH_BYTES),
             link: SnapshotLink::new(config.snapshots_max),
+            doorway: None,
             guests: 0,
             next_scan: clock.last(),
             is_failed: false,
@@ -103,6 +107,11 @@ impl<T: FeedTypes> Feed<T> {
     /// The helper that makes this feed's snapshots, over a reader of the feed's stream: for a housekeeping thread.
     pub fn snapshot_agent<R: StreamRead>(&self, reader: R) -> SnapshotAgent<R> {
         SnapshotAgent::new(reader, Arc::clone(&self.link), self.waker(), self.config.packet_bytes_max)
+    }
+
+    /// Hands connections on `/ouch` over to the order port from now on; without this there is no such path.
+    pub fn hand_orders_to(&mut self, doorway: Doorway) {
+        self.doorway = Some(doorway);
     }
 
     /// One turn: waits at most `wait` for readiness (zero: only looks), publishes what is durable, writes to subscribers,
@@ -338,7 +347,7 @@ impl<T: FeedTypes> Feed<T> {
         };
         self.counters.bytes_out += written.bytes;
         self.counters.writes += written.calls;
-        if written.bytes > 0 && subscriber.stage == Stage::GetsSnapshot {
+        if written.bytes > 0 && matches!(subscriber.stage, Stage::GetsSnapshot | Stage::GetsDirectory) {
             subscriber.since = now;
         }
         if subscriber.is_held && !subscriber.outlet.is_full_of_repairs() {
@@ -367,7 +376,7 @@ impl<T: FeedTypes> Feed<T> {
                 subscriber.socket.close(CloseCode::Normal, "");
                 self.end(slot, now);
             }
-            Stage::Ending { answered: true } => Self::linger(subscriber, now),
+            Stage::GetsDirectory | Stage::Ending { answered: true } => Self::linger(subscriber, now),
             Stage::Head | Stage::Feed | Stage::AwaitsSnapshot | Stage::Ending { .. } | Stage::Lingering => {}
         }
     }
@@ -392,6 +401,13 @@ impl<T: FeedTypes> Feed<T> {
         waiting
     }
 
+    /// Lets go of a connection that lives on elsewhere.
+    pub(crate) fn release(&mut self, slot: usize) -> Option<Subscriber> {
+        let mut subscriber = self.subscribers.take(slot)?;
+        self.counters.connections_open = self.subscribers.taken() as u64;
+        self.reactor.release(&mut subscriber.socket.pipe().socket).then_some(subscriber)
+    }
+
     /// Closes a connection at once.
     fn remove(&mut self, slot: usize) {
         self.followers.retain(|&follower| follower != slot);
@@ -407,7 +423,7 @@ impl<T: FeedTypes> Feed<T> {
             let limit_ms = match subscriber.stage {
                 Stage::Head => self.config.handshake_ms,
                 Stage::Feed => continue,
-                Stage::AwaitsSnapshot | Stage::GetsSnapshot => self.config.snapshot_stall_ms,
+                Stage::AwaitsSnapshot | Stage::GetsSnapshot | Stage::GetsDirectory => self.config.snapshot_stall_ms,
                 Stage::Ending { .. } | Stage::Lingering => self.config.linger_ms,
             };
             if passed(subscriber.since, now, limit_ms) {

@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     AwaitsSnapshot,
     /// It gets a snapshot.
     GetsSnapshot,
+    /// It gets the directory document, by plain HTTP.
+    GetsDirectory,
     /// It gets its last bytes: the frame under way, then an HTTP refusal or a WebSocket close.
     Ending {
         /// WebSocket: the peer has closed too, or is gone. HTTP: nothing is expected.

@@ -4,11 +4,10 @@
 use std::io::{self, Read, Write};
 
 use mio::net::TcpStream;
-use protocol::moldudp64::{HEADER_BYTES, Header};
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tungstenite::{Error, Message, WebSocket};
+use tungstenite::{Bytes, Error, Message, WebSocket};
 
 use crate::reactor::Readiness;
 
@@ -17,13 +16,13 @@ const CONTROL_BYTES_MAX: usize = 1024;
 /// Bytes of one message of a client, at the most.
 const MESSAGE_BYTES_MAX: usize = 4096;
 /// Bytes read from one client per turn, at the most.
-const READ_BYTES_PER_TURN: usize = 16 << 10;
+pub(crate) const READ_BYTES_PER_TURN: usize = 16 << 10;
 
 /// What a client wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// Some messages again.
-    Request(Header),
+    /// A binary message.
+    Message(Bytes),
     /// Something that it may not send: close with this code.
     Wrong(CloseCode),
     /// Something that makes no sense: close with this code, and listen no more.
@@ -118,8 +117,13 @@ impl Socket {
     }
 
     /// Begins a turn's share of reading.
-    pub(crate) fn begin_reading(&mut self) {
-        self.pipe().share = READ_BYTES_PER_TURN;
+    pub(crate) fn begin_reading(&mut self, bytes: usize) {
+        self.pipe().share = bytes;
+    }
+
+    /// What is left of that share.
+    pub(crate) fn share_left(&self) -> usize {
+        self.websocket.get_ref().share
     }
 
     /// True when there may be more to read now.
@@ -149,7 +153,7 @@ impl Socket {
 
     /// Reads and drops. False when the peer is gone.
     pub(crate) fn discard(&mut self) -> bool {
-        self.begin_reading();
+        self.begin_reading(READ_BYTES_PER_TURN);
         let pipe = self.pipe();
         pipe.ahead.clear();
         let mut room = [0; 1024];
@@ -167,10 +171,7 @@ impl Socket {
         loop {
             return match self.websocket.read() {
                 Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
-                Ok(Message::Binary(bytes)) => match <&[u8; HEADER_BYTES]>::try_from(&bytes[..]) {
-                    Ok(request) => Heard::Request(Header::read(request)),
-                    Err(_) => Heard::Wrong(CloseCode::Protocol),
-                },
+                Ok(Message::Binary(bytes)) => Heard::Message(bytes),
                 Ok(Message::Text(_)) | Err(Error::Utf8(_)) => Heard::Wrong(CloseCode::Unsupported),
                 Ok(Message::Close(_)) => Heard::Closing,
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -201,6 +202,18 @@ impl Socket {
 
     pub(crate) fn has_control(&self) -> bool {
         !self.websocket.get_ref().control.is_empty()
+    }
+
+    /// What waits to be said besides the feed: whole frames.
+    pub(crate) fn control(&self) -> &[u8] {
+        &self.websocket.get_ref().control
+    }
+
+    /// It has been taken.
+    pub(crate) fn clear_control(&mut self) {
+        self.pipe().control.clear();
+        // As after a write.
+        drop(self.websocket.flush());
     }
 
     /// Writes what waits besides the feed; bytes written.

@@ -38,6 +38,33 @@ fn requests_that_cannot_be_served_are_told_why() {
 }
 
 #[test]
+fn the_directory_comes_by_plain_http_also_while_all_snapshots_are_taken() {
+    let mut rig = FeedRig::with(FeedConfig { snapshots_max: 1, ..feed_config() });
+    rig.agent_stands_still = true;
+    let _waits = FeedClient::connect(&mut rig, "/glimpse");
+    let address = rig.feed.address();
+    for headers in ["Host: h\r\n\r\n", HEADERS] {
+        let response = exchange(&mut rig, address, format!("GET /directory.json HTTP/1.1\r\n{headers}").as_bytes());
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("application/json"), "{head}");
+        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+        assert!(body.starts_with(r#"{"session":"S000000001","instruments":["#), "{body}");
+        for wanted in [
+            r#"{"symbol":"AAPL","locate":1,"price_decimals":4,"qty_decimals":0,"tick":{"wire":100,"decimal":"0.01"}"#,
+            r#""max_qty":{"wire":999999,"decimal":"999999"},"max_price":{"wire":1999999900,"decimal":"199999.99"}}"#,
+            r#""symbol":"BTC-USD","locate":2"#,
+        ] {
+            assert!(body.contains(wanted), "{wanted}: {body}");
+        }
+    }
+    let instrument = crate::venue::instrument_named(3, "NEW");
+    rig.submit(&protocol::CommandBody::ListInstrument(instrument));
+    let response = exchange(&mut rig, address, b"GET /directory.json HTTP/1.0\r\n\r\n");
+    assert!(response.contains(r#""symbol":"NEW","locate":3"#), "{response}");
+    assert_eq!((rig.feed.counters().directories, rig.feed.counters().requests_refused), (3, 0));
+}
+
+#[test]
 fn a_request_may_come_byte_by_byte() {
     let mut rig = FeedRig::new();
     let request = format!("GET /itch?from=1 HTTP/1.1\r\n{HEADERS}");

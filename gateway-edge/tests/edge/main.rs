@@ -13,6 +13,7 @@ mod feed_rig;
 mod feed_rules;
 mod feed_slow;
 mod no_alloc;
+mod ouch;
 mod replay;
 mod rig;
 mod session_rules;

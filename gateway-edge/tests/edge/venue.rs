@@ -236,7 +236,7 @@ pub(crate) fn open_account(account: u32, name: &str) -> CommandBody {
     CommandBody::OpenAccount(OpenAccount { account: AccountId(account), name, firm: Firm(*b"DEMA") })
 }
 
-fn instrument_named(instrument: u16, name: &str) -> ListInstrument {
+pub(crate) fn instrument_named(instrument: u16, name: &str) -> ListInstrument {
     ListInstrument {
         instrument: InstrumentId(instrument),
         symbol: Symbol::from_text(name).unwrap(),

@@ -353,7 +353,7 @@ fn agents(
     let journal =
         JournalAgent::new(journal_poller, writer, config.durability, Arc::clone(&durable), Arc::clone(shared.fault));
     let snapshot_reader = publisher.stream_mut().reader();
-    let feed = Feed::new(
+    let mut feed = Feed::new(
         feed_config(config),
         FeedPorts {
             events: ring_events(feed_events),
@@ -364,6 +364,7 @@ fn agents(
     )?;
     let snapshots = feed.snapshot_agent(snapshot_reader);
     let edge = edge(config, commands, ring_events(edge_events), &durable, reporter)?;
+    feed.hand_orders_to(edge.doorway());
     let core = CoreAgent::new(replica.core, core_poller, events, applied, utc_now);
     let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher));
     let stream_preparers = shared.stream_preparers;

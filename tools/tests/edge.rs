@@ -1,0 +1,127 @@
+//! The edge of the real binary beside order port and feed: the directory document, and order entry over WebSocket.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+
+use protocol::SessionName;
+use protocol::ouch::outbound::Outbound;
+use protocol::soupbin::{self, Cut, LoginRequest};
+use support::{Client, PATIENCE, Venue, enter};
+use tungstenite::stream::MaybeTlsStream;
+use tungstenite::{Message, WebSocket};
+
+fn data_dir() -> (tempfile::TempDir, PathBuf) {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("data");
+    (temp, path)
+}
+
+/// The answer to a plain HTTP GET: head and body.
+fn get(port: u16, path: &str) -> (String, String) {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn the_directory_says_how_to_read_the_numbers() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let (head, body) = get(venue.feed_port(), "/directory.json");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains(&format!("Content-Length: {}", body.len())), "{head}");
+    let document: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let session = support::Client::login(venue.order_port(), "DEMO01").session;
+    assert_eq!(document["session"], session.as_text());
+    let instruments = document["instruments"].as_array().unwrap();
+    let symbols: Vec<_> = instruments.iter().map(|listed| listed["symbol"].as_str().unwrap()).collect();
+    assert_eq!(symbols, ["AAPL", "AMZN", "GOOG", "INTC", "MSFT", "BTC-USD", "ETH-BTC"]);
+    let bitcoin = &instruments[5];
+    assert_eq!((bitcoin["locate"].as_u64(), bitcoin["price_decimals"].as_i64()), (Some(6), Some(2)));
+    let expected: [(&str, u32, &str); 5] = [
+        ("tick", 1, "0.01"),
+        ("lot", 1, "0.00001"),
+        ("min_qty", 1, "0.00001"),
+        ("max_qty", 4_294_967_295, "42949.67295"),
+        ("max_price", 1_999_999_900, "19999999"),
+    ];
+    for (key, wire, decimal) in expected {
+        assert_eq!(bitcoin[key], serde_json::json!({ "wire": wire, "decimal": decimal }), "{key}");
+    }
+}
+
+/// A session over WebSocket.
+struct WsClient(WebSocket<MaybeTlsStream<TcpStream>>);
+
+impl WsClient {
+    fn login(port: u16, account: &str, next: u64) -> Self {
+        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (websocket, _) =
+            tungstenite::client(format!("ws://127.0.0.1:{port}/ouch"), MaybeTlsStream::Plain(socket)).unwrap();
+        let mut client = Self(websocket);
+        client.send(&LoginRequest::new(account, "demo-pass", SessionName::BLANK, next).unwrap().to_packet());
+        assert_eq!(client.packet().0, b'A');
+        client
+    }
+
+    fn send(&mut self, packet: &[u8]) {
+        self.0.send(Message::binary(packet.to_vec())).unwrap();
+    }
+
+    fn ask(&mut self, message: &[u8]) {
+        let mut packet = vec![0; message.len() + 3];
+        soupbin::encode(soupbin::UNSEQUENCED, message, &mut packet).unwrap();
+        self.send(&packet);
+    }
+
+    /// The packet of the next frame that is no heartbeat.
+    fn packet(&mut self) -> (u8, Vec<u8>) {
+        loop {
+            let Message::Binary(bytes) = self.0.read().unwrap() else { continue };
+            let Cut::Frame { frame, consumed } = soupbin::cut(&bytes) else { panic!("no packet: {bytes:?}") };
+            assert_eq!(consumed, bytes.len(), "one packet per frame");
+            if frame.packet_type != b'H' {
+                return (frame.packet_type, frame.payload.to_vec());
+            }
+        }
+    }
+
+    fn outbound(&mut self) -> Outbound {
+        let (packet_type, payload) = self.packet();
+        assert_eq!(packet_type, b'S');
+        Outbound::decode(&payload).unwrap().0
+    }
+}
+
+#[test]
+fn orders_over_websocket_are_those_of_any_session() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let mut maker = WsClient::login(venue.feed_port(), "DEMO01", 1);
+    assert!(matches!(maker.outbound(), Outbound::SystemEvent(_)));
+    maker.ask(&enter(1, b'B', 100, "AAPL", 1_503_400, b'0'));
+    assert!(matches!(maker.outbound(), Outbound::Accepted(_)));
+    let mut taker = Client::login(venue.order_port(), "DEMO02");
+    taker.enter(1, b'S', 40, "AAPL", 1_503_400);
+    let Outbound::Executed(executed) = maker.outbound() else { panic!("no execution") };
+    assert_eq!(executed.quantity.0, 40);
+    // The same session by TCP: the newest login wins, and the stream is one.
+    let mut again = Client::login(venue.order_port(), "DEMO01");
+    let messages = again.messages(3);
+    assert!(matches!(Outbound::decode(&messages[2]).unwrap().0, Outbound::Executed(_)));
+    assert!(maker.0.read().is_err(), "displaced");
+    let mut replayed = WsClient::login(venue.feed_port(), "DEMO01", 1);
+    for message in messages {
+        assert_eq!(replayed.packet(), (b'S', message));
+    }
+    venue.stop("-INT");
+}
