@@ -88,7 +88,7 @@ fn the_state_after_a_fixed_flow_is_known() {
     let mut hasher = EventHasher::new();
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
-    assert_eq!(all.0.len(), 6_818);
-    assert_eq!(hex(hasher.finish()), "993b6775d49906a36084c6a4689b4e970aed0713e82f4165321029b853883f5c");
-    assert_eq!(hex(core.state_hash()), "c4c8015ee0591d11d63f710998dffc96523b74cc7aee176dfb382d10012b7771");
+    assert_eq!(all.0.len(), 6_798);
+    assert_eq!(hex(hasher.finish()), "9807e5226dd3ccc65becbb0c3a60a7e734011ce2ed0185d3bf57905b4056b52a");
+    assert_eq!(hex(core.state_hash()), "54d9d8148641849d214a7ce479ae7288c99e55d9392822ae35c7dd32a79e27bc");
 }

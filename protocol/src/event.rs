@@ -208,7 +208,7 @@ pub enum EventBody {
         owner: Owner,
         /// Number of the request.
         user_ref_num: UserRefNum,
-        /// Firm whose orders.
+        /// As in the request: blank = the account's own.
         firm: Firm,
     },
     /// Order entry was disabled (OUCH `G`).

@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use protocol::SessionName;
+use protocol::ouch::appendage::{AppendageBuffer, Element};
 use protocol::ouch::outbound::Outbound;
-use support::{Client, Venue, free_offset, json, run, stderr, stdout};
+use support::{Client, Venue, enter, free_offset, json, run, stderr, stdout};
 
 fn data_dir() -> (tempfile::TempDir, PathBuf) {
     let temp = tempfile::tempdir().unwrap();
@@ -64,6 +65,33 @@ fn trades_stops_and_replays_to_the_same_hashes() {
     assert_eq!(verified["last_sequence"], stopped["last_sequence"]);
     let dump = stdout(&run(&["journal", "dump", "--data-dir", &path]));
     assert_eq!(dump.lines().count() as u64, stopped["records"].as_u64().unwrap());
+}
+
+#[test]
+fn protection_that_is_not_there_is_refused() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let mut client = Client::login_from(venue.order_port(), "DEMO01", SessionName::BLANK, 0);
+    let with = |number: u32, element: Element| {
+        let mut message = enter(number, b'B', 1, "AAPL", 1_000_000, b'0');
+        let appendage = AppendageBuffer::new().with(element);
+        let tail = appendage.appendage().as_bytes();
+        message.truncate(45);
+        message.extend(u16::try_from(tail.len()).unwrap().to_be_bytes());
+        message.extend(tail);
+        message
+    };
+    client.ask(&with(1, Element::AiqStrategy(b'O')));
+    client.ask(&with(2, Element::CancelOnDisconnect(b'Y')));
+    client.ask(&with(3, Element::AiqStrategy(b'N')));
+    client.ask(&with(4, Element::CancelOnDisconnect(b'N')));
+    for _ in 0..2 {
+        let Outbound::Rejected(rejected) = client.outbound() else { panic!("believed in") };
+        assert_eq!(rejected.reason, 0x000F);
+    }
+    for _ in 0..2 {
+        assert!(matches!(client.outbound(), Outbound::Accepted(_)));
+    }
 }
 
 #[test]

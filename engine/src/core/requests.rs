@@ -92,8 +92,9 @@ impl Core {
         }
         match self.check_mass_cancel(mass) {
             Err(reason) => reject(mass.owner, mass.user_ref_num, reason, out),
-            Ok(firm) => {
-                out.push(EventBody::MassCancelTaken { owner: mass.owner, user_ref_num: mass.user_ref_num, firm });
+            Ok(()) => {
+                let MassCancel { owner, user_ref_num, firm, .. } = *mass;
+                out.push(EventBody::MassCancelTaken { owner, user_ref_num, firm });
                 let mut slot = self.accounts.oldest(mass.owner.account());
                 while slot != NONE {
                     let newer = self.books.slab.links[slot as usize].newer;
@@ -106,15 +107,15 @@ impl Core {
         }
     }
 
-    fn check_mass_cancel(&self, mass: &MassCancel) -> Result<Firm, RejectReason> {
+    fn check_mass_cancel(&self, mass: &MassCancel) -> Result<(), RejectReason> {
         if mass.instrument.is_some_and(|instrument| self.instruments.find(instrument).is_none()) {
             return Err(RejectReason::SymbolUnknown);
         }
-        let firm = self.own_firm(mass.owner, mass.firm)?;
+        self.own_firm(mass.owner, mass.firm)?;
         if self.accounts.account(mass.owner.account()).open_orders() > self.orders_per_command_max() {
             return Err(RejectReason::NotSupported);
         }
-        Ok(firm)
+        Ok(())
     }
 
     fn passes(&self, mass: &MassCancel, slot: u32) -> bool {
@@ -143,10 +144,10 @@ impl Core {
         });
     }
 
-    /// The firm that a request names, blank for the account's own; another firm's name is refused.
-    fn own_firm(&self, owner: Owner, firm: Firm) -> Result<Firm, RejectReason> {
+    /// A request names the account's own firm, or none; another firm's name is refused.
+    fn own_firm(&self, owner: Owner, firm: Firm) -> Result<(), RejectReason> {
         let own = self.accounts.names(owner.account()).firm;
-        if firm == Firm::BLANK || firm == own { Ok(own) } else { Err(RejectReason::FirmNotAuthorized) }
+        if firm == Firm::BLANK || firm == own { Ok(()) } else { Err(RejectReason::FirmNotAuthorized) }
     }
 
     /// Answers with the next number of the channel. Once 2^32 − 1 is used up there is none, and the answer repeats it.

@@ -19,7 +19,9 @@ const RULED: u32 = TagSet::MIN_QTY.0
     | TagSet::STOP_PRICE.0
     | TagSet::STOP_TRIGGER.0
     | TagSet::TRAIL_OFFSET.0
-    | TagSet::EXPIRE_AT.0;
+    | TagSet::EXPIRE_AT.0
+    | TagSet::AIQ_STRATEGY.0
+    | TagSet::CANCEL_ON_DISCONNECT.0;
 
 /// Seconds of a day: `ExpireTime` is below.
 const DAY_S: u32 = 86_400;
@@ -141,6 +143,9 @@ impl<'a> Terms<'a> {
             || tags.handle_inst != b' '
             || matches!(self.time_in_force, TimeInForce::Gtt | TimeInForce::Gtd)
             || tags.min_qty != Qty::ZERO && !self.is_immediate()
+            // Protection that is not there must not be believed in.
+            || !matches!(tags.aiq_strategy, b'N' | b'*')
+            || tags.cancel_on_disconnect == b'Y'
         {
             return Err(RejectReason::NotSupported);
         }

@@ -90,11 +90,8 @@ impl Agent for CoreAgent {
             self.batch.clear();
             self.batch_at = 0;
             let batch = &mut self.batch;
-            let core = &self.core;
-            self.commands.poll(BATCH_MAX as u64, |command| {
-                core.prefetch(command);
-                batch.push(*command);
-            });
+            self.commands.poll(BATCH_MAX as u64, |command| batch.push(*command));
+            self.core.prefetch_batch(batch);
         }
         let mut applied = 0;
         while let Some(command) = self.batch.get(self.batch_at) {

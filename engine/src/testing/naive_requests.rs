@@ -108,7 +108,7 @@ impl NaiveVenue {
         if let Some(reason) = refusal {
             return self.reject(mass.owner, mass.user_ref_num, reason);
         }
-        self.tell(EventBody::MassCancelTaken { owner: mass.owner, user_ref_num: mass.user_ref_num, firm });
+        self.tell(EventBody::MassCancelTaken { owner: mass.owner, user_ref_num: mass.user_ref_num, firm: mass.firm });
         own.retain(|order| mass.instrument.is_none_or(|instrument| instrument == order.instrument));
         own.retain(|order| mass.side.is_none_or(|side| side == order.side));
         own.retain(|order| !mass.present.has(TagSet::GROUP_ID) || order.group_id == mass.group_id);

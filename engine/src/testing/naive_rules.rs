@@ -81,6 +81,8 @@ impl Wish {
             (tags.handle_inst != b' ', RejectReason::NotSupported),
             (is_timed, RejectReason::NotSupported),
             (has_min && !self.is_immediate(), RejectReason::NotSupported),
+            (!b"N*".contains(&tags.aiq_strategy), RejectReason::NotSupported),
+            (tags.cancel_on_disconnect == b'Y', RejectReason::NotSupported),
             (tags.price_type != b'L', RejectReason::PegNotSupported),
             (self.cross_type != CrossType::Continuous, RejectReason::CrossNotSupported),
         ];

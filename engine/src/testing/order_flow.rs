@@ -289,7 +289,7 @@ impl OrderFlow {
             tags.customer_type = self.random.pick(b"RN ");
         }
         if disconnect {
-            tags.cancel_on_disconnect = self.random.pick(b"YN");
+            tags.cancel_on_disconnect = self.random.pick(b"NNNNNNNY");
         }
         if named {
             tags.firm = self.random.pick(&[Firm::BLANK, firm("FRMA"), firm("FRMB")]);
