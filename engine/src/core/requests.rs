@@ -90,20 +90,18 @@ impl Core {
         if !self.consume_or_answer(mass.owner, mass.user_ref_num, out) {
             return;
         }
-        match self.check_mass_cancel(mass) {
-            Err(reason) => reject(mass.owner, mass.user_ref_num, reason, out),
-            Ok(()) => {
-                let MassCancel { owner, user_ref_num, firm, .. } = *mass;
-                out.push(EventBody::MassCancelTaken { owner, user_ref_num, firm });
-                let mut slot = self.accounts.oldest(mass.owner.account());
-                while slot != NONE {
-                    let newer = self.books.slab.links[slot as usize].newer;
-                    if self.passes(mass, slot) {
-                        self.cancel_whole(slot, CancelReason::User, out);
-                    }
-                    slot = newer;
-                }
+        if let Err(reason) = self.check_mass_cancel(mass) {
+            return reject(mass.owner, mass.user_ref_num, reason, out);
+        }
+        let MassCancel { owner, user_ref_num, firm, .. } = *mass;
+        out.push(EventBody::MassCancelTaken { owner, user_ref_num, firm });
+        let mut slot = self.accounts.oldest(owner.account());
+        while slot != NONE {
+            let newer = self.books.slab.links[slot as usize].newer;
+            if self.passes(mass, slot) {
+                self.cancel_whole(slot, CancelReason::User, out);
             }
+            slot = newer;
         }
     }
 
