@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
     let fault = Arc::new(Fault::default());
     let assembled = assembly::assemble(&config, &fault, &asked_to_stop);
-    if assembled.as_ref().is_err_and(|error| error.is::<assembly::StoppedEarly>()) {
+    if assembled.as_ref().is_err_and(anyhow::Error::is::<assembly::StoppedEarly>) {
         print_line("stopped while recovering; the next start goes on from the journal");
         return Ok(ExitCode::SUCCESS);
     }

@@ -1,6 +1,6 @@
 //! The edge of the real binary beside order port and feed: the directory document, and order entry over WebSocket.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod support;
 
