@@ -4,6 +4,7 @@
 //!
 //! Knows records and sequences, not books. The files are drawn in docs/journal-format.md.
 
+mod backup;
 mod chain;
 mod data_dir;
 mod error;
@@ -22,6 +23,7 @@ pub mod testing;
 mod verify;
 mod writer;
 
+pub use backup::{CopyError, JournalCopy, copy_journal};
 pub use chain::{ChainError, ChainHash, ChainReport, check_chain, check_chain_on};
 pub use data_dir::{DataDir, DataDirError, DataPaths};
 pub use error::{

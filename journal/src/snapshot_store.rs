@@ -293,6 +293,24 @@ impl SnapshotStore {
         Ok(None)
     }
 
+    /// The snapshot of this sequence.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged: why, in words.
+    pub fn snapshot(&self, sequence: Sequence) -> Result<Snapshot, String> {
+        self.load(sequence.0).map_err(|fault| format!("snapshot {sequence}: {fault}"))
+    }
+
+    /// Copies the database into a new file, also while a venue writes it.
+    ///
+    /// # Errors
+    /// The file exists or cannot be written.
+    pub fn copy_to(&self, path: &Path) -> Outcome<()> {
+        let target = path.to_string_lossy();
+        self.connection.execute("VACUUM INTO ?1", [target]).map_err(at(path))?;
+        Ok(())
+    }
+
     /// What each snapshot is of, the newest first. The states are not looked at.
     ///
     /// # Errors

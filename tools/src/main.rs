@@ -4,14 +4,18 @@
 
 #![expect(unreachable_pub, reason = "in a binary nothing is reachable; `pub` marks what a module offers its siblings")]
 
+mod backup;
 mod bench;
+mod book_cmd;
 mod check_config;
 mod clock;
 mod config;
+mod export;
 mod journal_cmd;
 mod output;
 mod replay;
 mod serve;
+mod snapshot_cmd;
 mod venue;
 // Client-side subcommands and what they stand on.
 mod client;
@@ -41,8 +45,14 @@ enum Command {
     Serve(serve::Args),
     /// Replay the journal and print its hashes
     Replay(replay::Args),
+    /// Show the book of one instrument as it was after any command
+    Book(book_cmd::Args),
     /// Check and print the journal
     Journal(journal_cmd::Args),
+    /// List, check and compare the snapshots
+    Snapshot(snapshot_cmd::Args),
+    /// Copy the data directory, also while the venue runs
+    Backup(backup::Args),
     /// Play a recorded day into the running venue and compare its feed with the record
     Drive(drive::Args),
     /// Trade by hand: one request, or a prompt
@@ -88,7 +98,10 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Book(args) => book_cmd::run(&args),
         Command::Journal(args) => journal_cmd::run(&args),
+        Command::Snapshot(args) => snapshot_cmd::run(&args),
+        Command::Backup(args) => backup::run(&args),
         Command::Drive(args) => drive::run(&args),
         Command::Order(args) => order::run(&args),
         Command::Watch(args) => watch::run(&args),

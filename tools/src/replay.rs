@@ -1,10 +1,11 @@
 //! `hft replay`: replays the journal of a venue and prints what it comes to. Read-only; works while the venue runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::ensure;
-use protocol::Sequence;
+use journal::JournalReader;
+use protocol::{Nanos, Sequence};
 use serde_json::json;
 
 use crate::output::{hex, print_line};
@@ -20,6 +21,9 @@ pub struct Args {
     /// Stop after the command with this sequence; 0 is the empty venue
     #[arg(long, value_name = "SEQ")]
     to: Option<u64>,
+    /// Stop after the last command at or before this time: ns since 1970 UTC, or 2026-11-21T09:30:00.5Z
+    #[arg(long, value_name = "TIME", conflicts_with = "to", value_parser = time)]
+    to_time: Option<Nanos>,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -32,8 +36,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         "no data directory at {}; name the one that the venue was served from with --data-dir",
         args.data_dir.display()
     );
+    let journal_dir = args.data_dir.join("journal");
     let mut replica = Replica::new();
-    let replayed = replica.replay(&args.data_dir.join("journal"), args.to.map(Sequence), |_| Ok(()), |_, _| Ok(()))?;
+    let to = match args.to_time {
+        Some(time) => Some(last_at(&journal_dir, time)?),
+        None => args.to.map(Sequence),
+    };
+    let replayed = replica.replay(&journal_dir, to, |_| Ok(()), |_, _| Ok(()))?;
     let last = replica.core.last_sequence();
     if let Some(to) = args.to {
         ensure!(last.0 == to, "the journal ends at sequence {last}; --to {to} is beyond it");
@@ -48,6 +57,47 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sequence of the last command at or before `time`; times never fall.
+fn last_at(journal_dir: &Path, time: Nanos) -> anyhow::Result<Sequence> {
+    let mut reader = JournalReader::open(journal_dir)?;
+    let mut last = Sequence::ZERO;
+    while let Some(found) = reader.next()? {
+        if found.ingress > time {
+            break;
+        }
+        last = found.sequence;
+    }
+    Ok(last)
+}
+
+/// Nanoseconds since 1970 UTC, or a date and time of day in UTC with up to nine decimals of a second.
+fn time(text: &str) -> Result<Nanos, String> {
+    let wrong = || format!("{text:?} is no time; give ns since 1970 UTC, or 2026-11-21T09:30:00.5Z");
+    if let Ok(nanos) = text.parse() {
+        return Ok(Nanos(nanos));
+    }
+    parse_utc(text).map(Nanos).ok_or_else(wrong)
+}
+
+fn parse_utc(text: &str) -> Option<u64> {
+    let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let numbers = |text: &str, separator| {
+        let parts: Option<Vec<u64>> = text.split(separator).map(|part| part.parse().ok()).collect();
+        <[u64; 3]>::try_from(parts?).ok()
+    };
+    let ([year, month, day], [hour, minute, second]) = (numbers(date, '-')?, numbers(clock, ':')?);
+    let in_range = (1970..=2400).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !in_range || hour > 23 || minute > 59 || second > 59 || fraction.is_empty() || fraction.len() > 9 {
+        return None;
+    }
+    // Years are counted from March, so that the leap day is the last of its year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
+    let nanos: u64 = format!("{fraction:0<9}").parse().ok()?;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000_000 + nanos)
 }
 
 /// The object that an orderly stop of the venue prints too.
@@ -69,4 +119,24 @@ pub fn summary_of(
         "state_hash": hex(state_hash),
         "commands_per_second": replayed.commands_per_second(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_ns_or_utc() {
+        for (text, nanos) in [
+            ("17", 17),
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T12:00:00.5Z", 951_825_600_500_000_000),
+            ("2026-03-01T00:00:00.000000001Z", 1_772_323_200_000_000_001),
+        ] {
+            assert_eq!(time(text), Ok(Nanos(nanos)), "{text}");
+        }
+        for wrong in ["", "-1", "2026-03-01", "2026-13-01T00:00:00Z", "2026-03-01T24:00:00Z", "2026-03-01T00:00:00.Z"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
 }

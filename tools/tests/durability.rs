@@ -1,0 +1,154 @@
+//! What a venue leaves can be looked at, exported, copied while it runs, and started again from the copy.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use protocol::SessionName;
+use serde_json::Value;
+use support::{Client, Venue, json, run, stderr, stdout};
+
+/// Orders of two accounts that rest and trade; ends when all answers are there.
+fn trade(venue: &Venue, first: u32) {
+    let mut maker = Client::login_from(venue.order_port(), "DEMO01", SessionName::BLANK, 0);
+    let mut taker = Client::login_from(venue.order_port(), "DEMO02", SessionName::BLANK, 0);
+    for number in 0..5 {
+        maker.enter(first + number, b'B', 100, "AAPL", u64::from(1_503_400 - number * 100));
+    }
+    maker.messages(5);
+    taker.enter(first, b'S', 150, "AAPL", 1_503_300);
+    taker.messages(3);
+}
+
+fn replayed(dir: &str, more: &[&str]) -> Value {
+    let output = run(&[&["replay", "--data-dir", dir, "--json"], more].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    json(&output)
+}
+
+/// The feed's messages as they were sent: what the stream file says it holds.
+fn feed_bytes(dir: &Path) -> Vec<u8> {
+    let bytes = fs::read(dir.join("streams/feed.stream")).unwrap();
+    let mut end = 4096;
+    while bytes.get(end..end + 2).is_some_and(|length| length != [0, 0]) {
+        end += 2 + usize::from(u16::from_be_bytes([bytes[end], bytes[end + 1]]));
+    }
+    bytes[4096..end].to_vec()
+}
+
+#[test]
+fn a_backup_taken_while_the_venue_runs_starts_with_the_same_hashes() {
+    let temp = tempfile::tempdir().unwrap();
+    let (live, copy) = (temp.path().join("data"), temp.path().join("copy"));
+    let venue = Venue::start(&live);
+    trade(&venue, 1);
+    let to = copy.to_str().unwrap();
+    let report = run(&["backup", to, "--data-dir", venue.dir(), "--json"]);
+    assert!(report.status.success(), "{}", stderr(&report));
+    let last = json(&report)["last_sequence"].as_u64().unwrap();
+    trade(&venue, 100);
+    let there = replayed(venue.dir(), &["--to", &last.to_string()]);
+    let again = run(&["backup", to, "--data-dir", venue.dir()]);
+    assert!(!again.status.success(), "a folder that exists is left alone");
+    venue.stop("-INT");
+
+    let mut restored = Venue::start(&copy);
+    restored.printed.clear();
+    let here = replayed(to, &["--to", &last.to_string()]);
+    for key in ["last_sequence", "event_hash", "state_hash"] {
+        assert_eq!(here[key], there[key], "{key}");
+    }
+    trade(&restored, 200);
+    let stopped = restored.stop("-INT");
+    assert_eq!(stopped["state_hash"], replayed(to, &[])["state_hash"]);
+    assert!(stopped["last_sequence"].as_u64().unwrap() > last);
+    let verified = json(&run(&["journal", "verify", "--data-dir", to, "--json"]));
+    assert_eq!((&verified["ok"], &verified["chain"]["status"]), (&Value::Bool(true), &Value::from("ok")));
+    assert_eq!(verified["chain"]["last_sequence"], verified["last_sequence"]);
+}
+
+#[test]
+fn the_journal_is_counted_exported_and_travelled_through() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("data");
+    let venue = Venue::start(&dir);
+    trade(&venue, 1);
+    let path = venue.dir().to_owned();
+    let stopped = venue.stop("-INT");
+    let last = stopped["last_sequence"].as_u64().unwrap();
+
+    let stats = json(&run(&["journal", "stats", "--data-dir", &path, "--json"]));
+    assert_eq!((&stats["records"], &stats["commands"]["Enter"]), (&Value::from(last), &Value::from(6)));
+    let summed: u64 = stats["commands"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(summed, last);
+
+    let csv = temp.path().join("out.csv");
+    assert!(
+        run(&["journal", "export", "--format", "csv", "--out", csv.to_str().unwrap(), "--data-dir", &path])
+            .status
+            .success()
+    );
+    let text = fs::read_to_string(csv).unwrap();
+    assert_eq!(text.lines().count() as u64, last + 1);
+    let sells: Vec<_> =
+        text.lines().filter(|line| line.contains(",Enter,") && line.contains(",S,1503300,150,")).collect();
+    assert_eq!(sells.len(), 1, "{text}");
+
+    let itch = temp.path().join("out.itch");
+    assert!(
+        run(&["journal", "export", "--format", "itch", "--out", itch.to_str().unwrap(), "--data-dir", &path])
+            .status
+            .success()
+    );
+    let exported = fs::read(itch).unwrap();
+    assert!(exported == feed_bytes(&dir) && exported.len() > 500, "the export is what the feed sent");
+    assert_eq!(
+        run(&["journal", "export", "--format", "xml", "--out", "x", "--data-dir", &path]).status.code(),
+        Some(2)
+    );
+
+    let enter = sells[0].split(',').next().unwrap().parse::<u64>().unwrap();
+    let before = json(&run(&["book", "AAPL", "--at", &(enter - 1).to_string(), "--data-dir", &path, "--json"]));
+    let after = json(&run(&["book", "AAPL", "--data-dir", &path, "--json"]));
+    assert_eq!(
+        (&before["bids"][0]["price"], &before["bids"][0]["displayed"]),
+        (&Value::from("150.3400"), &Value::from("100"))
+    );
+    assert_eq!(
+        (&after["bids"][0]["price"], &after["bids"][0]["displayed"]),
+        (&Value::from("150.3300"), &Value::from("50"))
+    );
+    assert_eq!(after["asks"], Value::Array(Vec::new()));
+    assert!(stdout(&run(&["book", "AAPL", "--data-dir", &path])).contains("150.3300"));
+
+    let time = sells[0].split(',').nth(1).unwrap();
+    assert_eq!(replayed(&path, &["--to-time", time])["state_hash"], replayed(&path, &[])["state_hash"]);
+    assert_eq!(replayed(&path, &["--to-time", "2001-01-01T00:00:00Z"])["last_sequence"], 0);
+}
+
+#[test]
+fn snapshots_are_listed_verified_and_compared() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("data");
+    let venue = Venue::start(&dir);
+    trade(&venue, 1);
+    let path = venue.dir().to_owned();
+    let first = venue.stop("-INT")["last_sequence"].as_u64().unwrap().to_string();
+    let venue = Venue::start(&dir);
+    trade(&venue, 100);
+    let second = venue.stop("-INT")["last_sequence"].as_u64().unwrap().to_string();
+    let list = stdout(&run(&["snapshot", "list", "--data-dir", &path, "--json"]));
+    assert!(
+        list.contains(&format!("\"sequence\":{first}")) && list.contains(&format!("\"sequence\":{second}")),
+        "{list}"
+    );
+    assert!(run(&["snapshot", "verify", "--data-dir", &path]).status.success());
+    let diff = json(&run(&["snapshot", "diff", &first, &second, "--data-dir", &path, "--json"]));
+    let changes = ["added", "removed", "changed"].map(|key| diff[key].as_u64().unwrap());
+    assert!(changes[0] >= 3 && changes[2] >= 1, "{diff}");
+    let same = json(&run(&["snapshot", "diff", &first, &first, "--data-dir", &path, "--json"]));
+    assert_eq!(["added", "removed", "changed"].map(|key| same[key].as_u64().unwrap()), [0, 0, 0]);
+}
