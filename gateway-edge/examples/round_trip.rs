@@ -77,7 +77,7 @@ impl DurableCursor for Core {
 }
 
 /// A stream of answers of one length.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Answers(Vec<u8>, u64);
 
 impl StreamRead for Answers {
@@ -108,6 +108,7 @@ struct Memory;
 
 impl StreamStore for Memory {
     type Stream = Answers;
+    type Reader = Answers;
     fn open_account(&mut self, _: AccountId, _: &AccountName, _: &SessionName) -> std::io::Result<Answers> {
         Ok(Answers(Vec::with_capacity(16 << 20), 0))
     }

@@ -1,6 +1,7 @@
-//! Sockets in, frames out: the `SoupBinTCP` order port with its session streams, and the WebSocket feed.
+//! Sockets in, frames out: the `SoupBinTCP` order port with its session streams, the drop-copy port, and the WebSocket
+//! feed.
 //!
-//! [`edge::Edge`] is one thread's work (order port), [`feed::Feed`] another's; both are driven turn by turn by whoever
+//! [`edge::Edge`] is one thread's work (order port), [`feed::Feed`] and [`drop_copy::DropCopy`] that of others; both are driven turn by turn by whoever
 //! owns the thread, and reach the rest of the venue only through the traits in [`ports`]. What a client has sent is never
 //! trusted; what leaves was durable before.
 
@@ -14,6 +15,7 @@ pub mod counters;
 pub mod credentials;
 mod directory;
 mod doorway;
+pub mod drop_copy;
 pub mod edge;
 pub mod feed;
 mod order_port;
@@ -21,6 +23,7 @@ mod pending;
 pub mod ports;
 mod reactor;
 pub mod reporter;
+pub mod roster;
 mod session;
 mod slots;
 mod table;
@@ -30,6 +33,7 @@ pub use config::{EdgeConfig, FeedConfig};
 pub use counters::{EdgeCounters, FeedCounters};
 pub use credentials::PasswordTable;
 pub use doorway::Doorway;
+pub use drop_copy::DropCopy;
 pub use edge::Edge;
 pub use feed::{Feed, Publisher, SnapshotAgent};
 pub use ports::{

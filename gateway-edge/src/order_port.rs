@@ -77,7 +77,7 @@ impl<T: EdgeTypes> Edge<T> {
             ReportError::Full { account, .. } | ReportError::Open { account, .. } => {
                 self.table.slot_of_account(*account)
             }
-            ReportError::AccountOutOfTurn { .. } => None,
+            ReportError::AccountOutOfTurn { .. } | ReportError::OpenFirm { .. } => None,
         };
         if let Some(slot) = slot {
             self.remove(slot);

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
-use protocol::{AccountId, AccountName, CommandBody, Event, Nanos, Sequence, SessionName};
+use protocol::{AccountId, AccountName, CommandBody, Event, Firm, Nanos, Sequence, SessionName};
 
 /// The input ring has no room for this command now. It was not taken; offer it again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,8 +86,10 @@ pub trait StreamWrite: StreamRead {
 
 /// Where account streams come from.
 pub trait StreamStore {
-    /// A stream of an account.
+    /// A stream of an account or of a firm.
     type Stream: StreamWrite;
+    /// The stream of a firm, as others read it.
+    type Reader: StreamRead + Clone;
 
     /// Opens the stream of an account, or makes an empty one. Called once per account and run, on the edge's thread.
     ///
@@ -99,6 +101,15 @@ pub trait StreamStore {
         name: &AccountName,
         session: &SessionName,
     ) -> io::Result<Self::Stream>;
+
+    /// Opens the drop-copy stream of a firm, or makes an empty one; called once per firm and run. `None`, as here: firms get
+    /// no drop copy.
+    ///
+    /// # Errors
+    /// Whatever keeps the stream from being opened; the firm then has no drop copy.
+    fn open_firm(&mut self, _: &Firm, _: &SessionName) -> io::Result<Option<(Self::Stream, Self::Reader)>> {
+        Ok(None)
+    }
 }
 
 /// The types of the ports of one [`Edge`](crate::edge::Edge), so that it has one parameter instead of six.

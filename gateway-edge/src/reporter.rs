@@ -4,11 +4,12 @@
 use std::fmt;
 use std::io;
 
-use protocol::ouch::answer::{self, AnswerBuffer, Details};
+use protocol::ouch::answer::{self, AnswerBuffer, COPY_BYTES_MAX, Details};
 use protocol::{AccountId, AccountName, Command, Event, EventBody, Firm, InstrumentId, Nanos, SessionName, Symbol};
 
 use crate::directory::{AccountNames, Instruments};
 use crate::ports::{StreamStore, StreamWrite};
+use crate::roster::{SharedRoster, firm_session};
 
 /// Readings of the live clock that belong to an event; they reach the client only where it asked for details.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +46,14 @@ pub enum ReportError {
         /// Its login name.
         name: AccountName,
     },
+    /// The drop-copy stream of a firm cannot be opened.
+    #[error("cannot open the drop-copy stream of firm {firm}: {source}")]
+    OpenFirm {
+        /// Its name.
+        firm: Firm,
+        /// What the store said.
+        source: io::Error,
+    },
     /// Accounts are opened in the order of their indices, each before it is named.
     #[error("an event names account {account} out of turn: {accounts} accounts were opened before it")]
     AccountOutOfTurn {
@@ -63,6 +72,18 @@ struct Account<W> {
     stream: Option<W>,
     /// An answer is missing: the stream must not grow any more, or its numbers would lie.
     broken: bool,
+    /// Index of its firm.
+    firm_index: usize,
+    /// It is the first of its firm: its System Event is that of the firm's stream too.
+    is_first: bool,
+}
+
+/// A firm with its drop-copy stream; none when firms get none, or once it takes no more.
+#[derive(Debug)]
+struct FirmCopy<W> {
+    firm: Firm,
+    stream: Option<W>,
+    is_broken: bool,
 }
 
 /// The accounts with their streams, and the names of instruments: what events say about who is who.
@@ -70,11 +91,14 @@ pub struct Reporter<S: StreamStore> {
     store: S,
     session: SessionName,
     accounts: Vec<Account<S::Stream>>,
+    firms: Vec<FirmCopy<S::Stream>>,
+    roster: SharedRoster<S::Reader>,
     names: AccountNames,
     instruments: Instruments,
     /// What came before the next event.
     details: Option<Details>,
     buffer: AnswerBuffer,
+    copy: [u8; COPY_BYTES_MAX],
 }
 
 impl<S: StreamStore> Reporter<S> {
@@ -84,10 +108,13 @@ impl<S: StreamStore> Reporter<S> {
             store,
             session: SessionName::BLANK,
             accounts: Vec::new(),
+            firms: Vec::new(),
+            roster: SharedRoster::default(),
             names: AccountNames::default(),
             instruments: Instruments::default(),
             details: None,
             buffer: AnswerBuffer::new(),
+            copy: [0; COPY_BYTES_MAX],
         }
     }
 
@@ -151,6 +178,24 @@ impl<S: StreamStore> Reporter<S> {
                 outcome = Err(ReportError::AccountOutOfTurn { account: answer.account, accounts });
                 continue;
             };
+            let copied = self.firms.get_mut(account.firm_index).filter(|copied| !copied.is_broken);
+            if let Some((copied, stream)) =
+                copied.and_then(|copied| Some((&mut copied.is_broken, copied.stream.as_mut()?)))
+            {
+                let kept = if !answer.is_system_event() {
+                    let len = answer.copy(account.name, &mut self.copy);
+                    stream.append(self.copy.get(..len).unwrap_or_default())
+                } else if account.is_first {
+                    stream.append(answer.packet)
+                } else {
+                    Ok(())
+                };
+                if kept.is_err() {
+                    // Its numbers would lie if it went on: it ends here, and trading does not.
+                    *copied = true;
+                    tracing::error!("the drop-copy stream of firm {} takes no more messages", account.firm);
+                }
+            }
             let stream = account.stream.as_mut().filter(|_| !account.broken);
             if stream.is_some_and(|stream| stream.append(answer.packet).is_ok()) {
                 addressed(answer.account);
@@ -182,9 +227,35 @@ impl<S: StreamStore> Reporter<S> {
             Err(source) => (None, Err(ReportError::Open { account, name, source })),
         };
         let broken = stream.is_none();
-        self.accounts.push(Account { name, firm, stream, broken });
+        let (firm_index, is_first, opened) = self.join_firm(firm);
+        self.accounts.push(Account { name, firm, stream, broken, firm_index, is_first });
         self.names.insert(name, account);
-        outcome
+        self.roster.add_account(name, firm_index);
+        outcome.and(opened)
+    }
+
+    /// The index of a firm, and whether it is new; then its drop-copy stream is opened.
+    fn join_firm(&mut self, firm: Firm) -> (usize, bool, Result<(), ReportError>) {
+        if let Some(known) = self.firms.iter().position(|known| known.firm == firm) {
+            return (known, false, Ok(()));
+        }
+        let index = self.firms.len();
+        let session = firm_session(self.session, firm);
+        let (stream, outcome) = match self.store.open_firm(&firm, &session) {
+            Ok(Some((stream, reader))) => {
+                self.roster.add_firm(index, session, reader);
+                (Some(stream), Ok(()))
+            }
+            Ok(None) => (None, Ok(())),
+            Err(source) => (None, Err(ReportError::OpenFirm { firm, source })),
+        };
+        self.firms.push(FirmCopy { firm, stream, is_broken: false });
+        (index, true, outcome)
+    }
+
+    /// Who may follow which firm's drop copy: for a drop-copy port.
+    pub fn roster(&self) -> SharedRoster<S::Reader> {
+        self.roster.clone()
     }
 
     /// Makes an instrument known without an event: for a start from a snapshot.
@@ -192,11 +263,10 @@ impl<S: StreamStore> Reporter<S> {
         self.instruments.insert(instrument, symbol);
     }
 
-    /// The streams of all accounts, in order of opening: to end a rebuild.
-    pub fn streams_mut(&mut self) -> impl Iterator<Item = (AccountId, &mut S::Stream)> {
-        (0..)
-            .zip(&mut self.accounts)
-            .filter_map(|(index, account)| account.stream.as_mut().map(|stream| (AccountId(index), stream)))
+    /// The streams of all accounts and firms: to end a rebuild.
+    pub fn streams_mut(&mut self) -> impl Iterator<Item = &mut S::Stream> {
+        let accounts = self.accounts.iter_mut().filter_map(|account| account.stream.as_mut());
+        accounts.chain(self.firms.iter_mut().filter_map(|firm| firm.stream.as_mut()))
     }
 
     /// The accounts that are known: index, login name, firm.

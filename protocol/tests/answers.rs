@@ -52,7 +52,29 @@ fn answers_with(command: CommandBody, body: EventBody, details: Option<&Details>
         let elements = |appendage: Appendage<'_>| appendage.elements().collect();
         (answer.account, message, appendage.map(elements))
     };
+    for answer in buffer.answers() {
+        copies_name_the_account(&answer);
+    }
     buffer.answers().map(read).collect()
+}
+
+/// The same message with tag 225 behind what it had.
+fn copies_name_the_account(answer: &answer::Answer<'_>) {
+    if answer.is_system_event() {
+        assert_eq!(answer.packet[3], b'S');
+        return;
+    }
+    let mut copy = [0xAA; answer::COPY_BYTES_MAX];
+    let name = AccountName(*b"DEMO01");
+    let len = answer.copy(name, &mut copy);
+    let Cut::Frame { frame, consumed } = soupbin::cut(&copy[..len]) else { panic!("no whole packet") };
+    assert_eq!(consumed, len);
+    let (message, appendage) = Outbound::decode(frame.payload).expect("a message");
+    let (original, original_appendage) = Outbound::decode(&answer.packet[3..]).expect("a message");
+    let mut elements: Vec<Element> = original_appendage.into_iter().flat_map(Appendage::elements).collect();
+    elements.push(Element::Account(name));
+    assert_eq!(message, original);
+    assert_eq!(appendage.map(|appendage| appendage.elements().collect()), Some(elements));
 }
 
 fn answers(command: CommandBody, body: EventBody) -> Vec<Read> {

@@ -64,6 +64,8 @@ struct File {
     #[serde(default)]
     feed: FeedSection,
     #[serde(default)]
+    drop_copy: DropCopySection,
+    #[serde(default)]
     durability: Durability,
     #[serde(default)]
     journal: JournalSection,
@@ -115,6 +117,10 @@ section!(
         unsent_mib_max: u64 = 4,
     }
 );
+section!(
+    /// The drop-copy port.
+    DropCopySection { address: String = "127.0.0.1:9003".to_owned(), connections_max: u32 = 64 }
+);
 section!(Durability { mode: DurabilityMode = DurabilityMode::Journal });
 section!(
     /// Segments.
@@ -122,7 +128,7 @@ section!(
 );
 section!(
     /// Bounds of the stream files.
-    Streams { account_mib_max: u64 = 4_096, feed_mib_max: u64 = 65_536 }
+    Streams { account_mib_max: u64 = 4_096, firm_mib_max: u64 = 16_384, feed_mib_max: u64 = 65_536 }
 );
 section!(
     /// What the follower writes.
@@ -215,6 +221,8 @@ pub struct Config {
     pub order_entry_address: SocketAddr,
     /// Address of the WebSocket port.
     pub feed_address: SocketAddr,
+    /// Address of the drop-copy port.
+    pub drop_copy_address: SocketAddr,
     /// In listing order.
     pub instruments: Vec<InstrumentConfig>,
     /// Demo accounts first.
@@ -258,10 +266,14 @@ impl Config {
         let order_entry_address =
             check.address("order_entry.address", &file.order_entry.address, overrides.port_offset)?;
         let feed_address = check.address("feed.address", &file.feed.address, overrides.port_offset)?;
+        let drop_copy_address = check.address("drop_copy.address", &file.drop_copy.address, overrides.port_offset)?;
+        if [order_entry_address, feed_address].contains(&drop_copy_address) {
+            return Err(check.bad("drop_copy.address", drop_copy_address, "an address of its own"));
+        }
         if order_entry_address == feed_address {
             return Err(check.bad("feed.address", feed_address, "another address than order_entry.address"));
         }
-        let loopback = order_entry_address.ip().is_loopback() && feed_address.ip().is_loopback();
+        let loopback = [order_entry_address, feed_address, drop_copy_address].iter().all(|at| at.ip().is_loopback());
         let durability = overrides.durability.unwrap_or(file.durability.mode);
         if file.accounts.demo && !loopback {
             return Err(check.bad(
@@ -281,6 +293,7 @@ impl Config {
             data_dir: overrides.data_dir.clone().unwrap_or_else(|| file.data.dir.clone()),
             order_entry_address,
             feed_address,
+            drop_copy_address,
             instruments: check.instruments(&file)?,
             accounts: check.accounts(&file)?,
             durability,
@@ -295,6 +308,10 @@ impl Config {
     /// The WebSocket port.
     pub fn feed(&self) -> &FeedSection {
         &self.file.feed
+    }
+    /// The drop-copy port.
+    pub fn drop_copy(&self) -> &DropCopySection {
+        &self.file.drop_copy
     }
     /// Segments.
     pub fn journal(&self) -> &JournalSection {
@@ -341,6 +358,7 @@ impl Config {
         file.data.dir.clone_from(&self.data_dir);
         file.order_entry.address = self.order_entry_address.to_string();
         file.feed.address = self.feed_address.to_string();
+        file.drop_copy.address = self.drop_copy_address.to_string();
         file.durability.mode = self.durability;
         for account in &mut file.accounts.list {
             MASKED.clone_into(&mut account.password);
@@ -385,6 +403,8 @@ impl Check<'_> {
         within("order_entry.silence_ms", file.order_entry.silence_ms, 10, 3_600_000)?;
         within("feed.subscribers_max", u64::from(file.feed.subscribers_max), 1, 65_536)?;
         within("feed.unsent_mib_max", file.feed.unsent_mib_max, 1, 1_024)?;
+        within("drop_copy.connections_max", u64::from(file.drop_copy.connections_max), 1, 4_096)?;
+        within("streams.firm_mib_max", file.streams.firm_mib_max, 1, 1 << 20)?;
         within("streams.account_mib_max", file.streams.account_mib_max, 1, 1 << 20)?;
         within("streams.feed_mib_max", file.streams.feed_mib_max, 1, 1 << 22)?;
         within("snapshots.keep", u64::from(file.snapshots.keep), 1, 1_000)?;
@@ -538,6 +558,7 @@ mod tests {
         let config = parse(SHIPPED).unwrap();
         assert_eq!(config.order_entry_address.to_string(), "127.0.0.1:9001");
         assert_eq!(config.feed_address.to_string(), "127.0.0.1:9002");
+        assert_eq!(config.drop_copy_address.to_string(), "127.0.0.1:9003");
         assert_eq!(config.data_dir, Path::new("./data"));
         assert_eq!(config.durability, DurabilityMode::Journal);
         let names: Vec<_> = config.accounts.iter().map(|account| account.name.as_text()).collect();
@@ -555,7 +576,7 @@ mod tests {
     fn wrong_values_are_named() {
         for (from, to, expected) in [
             ("segment_mib = 64", "segment_mb = 64", "segment_mb"),
-            ("demo = true", "demo = 1", "line 51: invalid type: integer `1`, expected a boolean"),
+            ("demo = true", "demo = 1", "line 56: invalid type: integer `1`, expected a boolean"),
             ("commands = 16384", "commands = 1000", "rings.commands = 1000: expected a power of two"),
             ("tick = \"0.01\"", "tick = \"0.00001\"", "AAPL tick"),
             ("tick = \"0.01\"", "tick = \"1e-2\"", "AAPL tick"),
@@ -564,6 +585,8 @@ mod tests {
             ("symbol = \"AAPL\"", "symbol = \"AMZN\"", "each symbol once"),
             ("127.0.0.1:9002", "0.0.0.0:9002", "accounts.demo = true: expected false"),
             ("127.0.0.1:9001", "localhost", "order_entry.address"),
+            ("127.0.0.1:9003", "0.0.0.0:9003", "accounts.demo = true: expected false"),
+            ("127.0.0.1:9003", "127.0.0.1:9001", "drop_copy.address = 127.0.0.1:9001: expected an address"),
             ("127.0.0.1:9001", "127.0.0.1:9002", "feed.address = 127.0.0.1:9002: expected another"),
             ("mode = \"journal\"", "mode = \"disk\"", "disk"),
         ] {

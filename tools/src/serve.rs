@@ -51,6 +51,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     free_port("order_entry.address", config.order_entry_address)?;
     free_port("feed.address", config.feed_address)?;
+    free_port("drop_copy.address", config.drop_copy_address)?;
 
     let fault = Arc::new(Fault::default());
     let assembled = assembly::assemble(&config, &fault, &asked_to_stop);
@@ -127,6 +128,7 @@ fn banner(config: &Config, topology: &Topology, plan: &Plan) {
         config.feed_address
     ));
     print_line(&format!("  directory     http://{}/directory.json", config.feed_address));
+    print_line(&format!("  drop copy     {} (SoupBinTCP 3.0, OUCH 5.0, read-only)", config.drop_copy_address));
     print_line(&format!("  data          {}", config.data_dir.display()));
     print_line(&format!("  durability    {}", config.durability.promise()));
     match plan.shape {

@@ -1,4 +1,4 @@
-//! The edge of the real binary beside order port and feed: the directory document, and order entry over WebSocket.
+//! The edge of the real binary beside order port and feed: the directory document, order entry over WebSocket, and drop copy.
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -8,9 +8,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 
-use protocol::SessionName;
+use protocol::ouch::appendage::Element;
 use protocol::ouch::outbound::Outbound;
 use protocol::soupbin::{self, Cut, LoginRequest};
+use protocol::{AccountName, SessionName};
 use support::{Client, PATIENCE, Venue, enter};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
@@ -56,6 +57,38 @@ fn the_directory_says_how_to_read_the_numbers() {
     for (key, wire, decimal) in expected {
         assert_eq!(bitcoin[key], serde_json::json!({ "wire": wire, "decimal": decimal }), "{key}");
     }
+}
+
+#[test]
+fn a_drop_copy_holds_what_the_accounts_of_a_firm_are_told_also_after_a_kill() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let mut live = Client::login(9_003 + venue.offset, "DEMO02");
+    let mut maker = Client::login(venue.order_port(), "DEMO01");
+    maker.enter(1, b'B', 100, "AAPL", 1_503_400);
+    maker.messages(2);
+    let mut taker = Client::login(venue.order_port(), "DEMO03");
+    taker.enter(1, b'S', 40, "AAPL", 1_503_400);
+    taker.messages(3);
+    let copied = live.messages(3);
+    let read = |message: &[u8]| {
+        let (_, appendage) = Outbound::decode(message).unwrap();
+        (char::from(message[0]), appendage.and_then(|appendage| appendage.find(225)))
+    };
+    let account = Some(Element::Account(AccountName(*b"DEMO01")));
+    assert_eq!([read(&copied[0]), read(&copied[1]), read(&copied[2])], [('S', None), ('A', account), ('E', account)]);
+    let session = live.session;
+    assert!(session.as_text().starts_with("DEMA"), "{session}");
+    venue.kill();
+    std::fs::remove_file(dir.join("streams/firm-DEMB.stream")).unwrap();
+    let venue = Venue::start(&dir);
+    let mut again = Client::login_from(9_003 + venue.offset, "DEMO01", session, 1);
+    assert_eq!(again.messages(3), copied);
+    let mut other = Client::login(9_003 + venue.offset, "DEMO03");
+    assert_eq!(other.messages(3).iter().map(|message| char::from(message[0])).collect::<String>(), "SAE");
+    other.enter(9, b'B', 1, "AAPL", 10_000);
+    assert!(other.is_closed(), "read-only");
+    venue.stop("-INT");
 }
 
 /// A session over WebSocket.

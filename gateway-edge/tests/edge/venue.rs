@@ -233,7 +233,8 @@ impl Venue {
 
 pub(crate) fn open_account(account: u32, name: &str) -> CommandBody {
     let name = AccountName::from_text(name).unwrap();
-    CommandBody::OpenAccount(OpenAccount { account: AccountId(account), name, firm: Firm(*b"DEMA") })
+    let firm = Firm(if account < 2 { *b"DEMA" } else { *b"DEMB" });
+    CommandBody::OpenAccount(OpenAccount { account: AccountId(account), name, firm })
 }
 
 pub(crate) fn instrument_named(instrument: u16, name: &str) -> ListInstrument {
@@ -393,6 +394,7 @@ pub(crate) struct MemStore {
 
 impl StreamStore for MemStore {
     type Stream = MemStream;
+    type Reader = MemReader;
 
     fn open_account(&mut self, _: AccountId, name: &AccountName, session: &SessionName) -> io::Result<MemStream> {
         assert_eq!(*session, SESSION);
@@ -400,6 +402,13 @@ impl StreamStore for MemStore {
             return Err(io::Error::other("no room for another file"));
         }
         Ok(MemStream::new(self.stream_bytes_max))
+    }
+
+    fn open_firm(&mut self, _: &Firm, session: &SessionName) -> io::Result<Option<(MemStream, MemReader)>> {
+        assert_ne!(*session, SESSION);
+        let stream = MemStream::new(self.stream_bytes_max);
+        let reader = stream.reader();
+        Ok(Some((stream, reader)))
     }
 }
 

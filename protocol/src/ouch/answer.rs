@@ -15,11 +15,14 @@ use crate::command::{Command, CommandBody, EnterOrder, OrderTags, ReplaceOrder, 
 use crate::event::{Event, EventBody, Shown};
 use crate::limits::OUCH_OUTBOUND_BYTES_MAX;
 use crate::soupbin;
-use crate::types::{AccountId, Channel, ClOrdId, InstrumentId, Nanos, Owner, Symbol};
+use crate::types::{AccountId, AccountName, Channel, ClOrdId, InstrumentId, Nanos, Owner, Symbol};
 use crate::wire::put_at;
 
 /// The longest answer, as a packet.
 pub const PACKET_BYTES_MAX: usize = soupbin::PREFIX_BYTES + OUCH_OUTBOUND_BYTES_MAX;
+
+/// The longest answer as a drop copy has it: one element more, and the length before it.
+pub const COPY_BYTES_MAX: usize = PACKET_BYTES_MAX + 10;
 
 /// What an event's owner asked to be told besides (tag 205). Times are UTC; 0 when unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +48,33 @@ pub struct Answer<'a> {
     pub account: AccountId,
     /// A whole Sequenced Data packet.
     pub packet: &'a [u8],
+    /// Where its fixed fields end.
+    fixed_end: usize,
+}
+
+impl Answer<'_> {
+    /// True for a System Event: a drop copy has none but its own first one.
+    pub fn is_system_event(&self) -> bool {
+        self.packet.get(soupbin::PREFIX_BYTES) == Some(&b'S')
+    }
+
+    /// The packet as a drop copy carries it, with tag 225 behind the other optional fields: written to `out`, and how many
+    /// bytes it has. `name` is the login name of its account.
+    #[inline]
+    pub fn copy(&self, name: AccountName, out: &mut [u8; COPY_BYTES_MAX]) -> usize {
+        let mut end = self.packet.len();
+        if let Some(room) = out.get_mut(..end) {
+            room.copy_from_slice(self.packet);
+        }
+        if end == self.fixed_end {
+            end += 2;
+        }
+        let element = out.get_mut(end..).and_then(|out| Element::Account(name).write(out));
+        end += element.unwrap_or_default();
+        put_at(out, self.fixed_end, length_of(end - self.fixed_end - 2));
+        put_at(out, 0, length_of(end - 2));
+        end
+    }
 }
 
 /// Room for the answers to one event. Make one and use it for ever.
@@ -58,22 +88,24 @@ pub struct AnswerBuffer {
 struct Slot {
     account: AccountId,
     len: usize,
+    fixed_end: usize,
     bytes: [u8; PACKET_BYTES_MAX],
 }
 
 impl AnswerBuffer {
     /// Empty.
     pub const fn new() -> Self {
-        const EMPTY: Slot = Slot { account: AccountId(0), len: 0, bytes: [0; PACKET_BYTES_MAX] };
+        const EMPTY: Slot = Slot { account: AccountId(0), len: 0, fixed_end: 0, bytes: [0; PACKET_BYTES_MAX] };
         Self { slots: [EMPTY; 2], count: 0 }
     }
 
     /// The answers of the last [`write()`], in the order in which they are sent.
     pub fn answers(&self) -> impl Iterator<Item = Answer<'_>> {
-        self.slots
-            .iter()
-            .take(self.count)
-            .map(|slot| Answer { account: slot.account, packet: slot.bytes.get(..slot.len).unwrap_or(&[]) })
+        self.slots.iter().take(self.count).map(|slot| Answer {
+            account: slot.account,
+            packet: slot.bytes.get(..slot.len).unwrap_or(&[]),
+            fixed_end: slot.fixed_end,
+        })
     }
 }
 
@@ -234,6 +266,7 @@ fn finish<const N: usize>(slot: &mut Slot, owner: Owner, fixed: &[u8; N], tail: 
     put_at(&mut slot.bytes, 0, [high, low, soupbin::SEQUENCED]);
     slot.account = owner.account();
     slot.len = end;
+    slot.fixed_end = start + N;
     1
 }
 

@@ -13,7 +13,10 @@ use engine::runtime::core_agent::CoreAgent;
 use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{CommandPublisher, input_ring, output_ring};
 use gateway_edge::clock::SystemClock;
-use gateway_edge::{Edge, EdgeConfig, EdgePorts, Feed, FeedConfig, FeedPorts, PasswordTable, Publisher, Reporter};
+use gateway_edge::roster::SharedRoster;
+use gateway_edge::{
+    DropCopy, Edge, EdgeConfig, EdgePorts, Feed, FeedConfig, FeedPorts, PasswordTable, Publisher, Reporter,
+};
 use journal::{
     DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread, SnapshotMeta, SnapshotStore,
     StreamConfig,
@@ -25,7 +28,9 @@ use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
 use crate::venue::bootstrap;
 use crate::venue::journal_agent::JournalAgent;
-use crate::venue::ports::{JournalCursor, RingCommands, RingEvents, StreamFile, StreamFiles, StreamPreparers};
+use crate::venue::ports::{
+    JournalCursor, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles, StreamPreparers,
+};
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::recovery::{Replayed, Replica};
 use crate::venue::threads::{Agents, Fault};
@@ -152,7 +157,7 @@ impl Recovering<'_> {
     /// accepted in silence, as the files may lie elsewhere.
     fn explain_streams(&mut self, torn_bytes: u64) -> anyhow::Result<()> {
         let mut answers = 0;
-        for (_, stream) in self.reporter.streams_mut() {
+        for stream in self.reporter.streams_mut() {
             answers += stream.unexplained_messages();
         }
         let messages = self.publisher.stream_mut().unexplained_messages();
@@ -173,7 +178,7 @@ impl Recovering<'_> {
     }
 
     fn end_rebuild(&mut self) -> anyhow::Result<()> {
-        for (_, stream) in self.reporter.streams_mut() {
+        for stream in self.reporter.streams_mut() {
             stream.end_rebuild()?;
         }
         self.publisher.stream_mut().end_rebuild()?;
@@ -197,6 +202,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         dir: streams_dir.clone(),
         venue_id: identity.venue_id,
         capacity_bytes: config.streams().account_mib_max * MIB,
+        firm_capacity_bytes: config.streams().firm_mib_max * MIB,
         preparers: Arc::clone(&stream_preparers),
         is_live: Arc::clone(&is_live),
     };
@@ -365,10 +371,11 @@ fn agents(
     let snapshots = feed.snapshot_agent(snapshot_reader);
     let edge = edge(config, commands, ring_events(edge_events), &durable, reporter)?;
     feed.hand_orders_to(edge.doorway());
+    let drop_copy = drop_copy(config, edge.reporter().roster())?;
     let core = CoreAgent::new(replica.core, core_poller, events, applied, utc_now);
     let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher));
     let stream_preparers = shared.stream_preparers;
-    Ok(Agents { edge, core, journal, feed, projections, snapshots, stream_preparers })
+    Ok(Agents { edge, drop_copy, core, journal, feed, projections, snapshots, stream_preparers })
 }
 
 fn edge(
@@ -388,19 +395,39 @@ fn edge(
         in_flight_max: config.rings().commands as usize * 2,
         ..EdgeConfig::default()
     };
-    let mut credentials = PasswordTable::new();
-    for account in &config.accounts {
-        credentials.insert(&account.name, &account.password);
-    }
     let ports = EdgePorts {
         commands: RingCommands(commands),
         events,
         durable: JournalCursor(Arc::clone(durable)),
         clock: SystemClock::new(),
-        credentials,
+        credentials: credentials(config),
         operator: Arc::new(ArrayQueue::new(OPERATOR_QUEUE)),
     };
     Ok(Edge::new(edge_config, ports, reporter)?)
+}
+
+fn credentials(config: &Config) -> PasswordTable {
+    let mut credentials = PasswordTable::new();
+    for account in &config.accounts {
+        credentials.insert(&account.name, &account.password);
+    }
+    credentials
+}
+
+fn drop_copy(
+    config: &Config,
+    roster: SharedRoster<StreamFileReader>,
+) -> anyhow::Result<DropCopy<crate::venue::ports::VenueEdge>> {
+    let section = config.order_entry();
+    let port = EdgeConfig {
+        listen: config.drop_copy_address,
+        connections_max: config.drop_copy().connections_max as usize,
+        login_ms: section.login_ms,
+        silence_ms: section.silence_ms,
+        backlog_bytes_max: section.unsent_mib_max * MIB,
+        ..EdgeConfig::default()
+    };
+    Ok(DropCopy::new(port, SystemClock::new(), credentials(config), roster)?)
 }
 
 fn feed_config(config: &Config) -> FeedConfig {

@@ -13,7 +13,7 @@ use gateway_edge::{
     StreamStore, StreamWrite,
 };
 use journal::{RebuildReport, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader, StreamWriter};
-use protocol::{AccountId, AccountName, CommandBody, Event, Nanos, Sequence, SessionName};
+use protocol::{AccountId, AccountName, CommandBody, Event, Firm, Nanos, Sequence, SessionName};
 
 /// The types of this venue's order port.
 #[derive(Debug)]
@@ -165,8 +165,10 @@ pub struct StreamFiles {
     pub dir: PathBuf,
     /// The venue, as in the journal.
     pub venue_id: [u8; 16],
-    /// The most bytes a file may come to.
+    /// The most bytes the file of an account may come to.
     pub capacity_bytes: u64,
+    /// The most bytes the file of a firm may come to.
+    pub firm_capacity_bytes: u64,
     /// Where each new file is entered.
     pub preparers: StreamPreparers,
     /// Recovery is done: what is opened now is new.
@@ -175,12 +177,25 @@ pub struct StreamFiles {
 
 impl StreamStore for StreamFiles {
     type Stream = StreamFile;
+    type Reader = StreamFileReader;
 
     fn open_account(&mut self, _: AccountId, name: &AccountName, session: &SessionName) -> io::Result<StreamFile> {
-        let mut config = StreamConfig::account(self.venue_id, *session);
-        config.capacity_bytes = self.capacity_bytes;
-        let path = self.dir.join(format!("account-{}.stream", name.as_text()));
-        let mut file = StreamFile::open(&path, &config, same_but_for_live_times).map_err(io::Error::other)?;
+        self.open(&format!("account-{}.stream", name.as_text()), *session, self.capacity_bytes)
+    }
+
+    fn open_firm(&mut self, firm: &Firm, session: &SessionName) -> io::Result<Option<(StreamFile, StreamFileReader)>> {
+        let file = self.open(&format!("firm-{}.stream", firm.as_text()), *session, self.firm_capacity_bytes)?;
+        let reader = file.reader();
+        Ok(Some((file, reader)))
+    }
+}
+
+impl StreamFiles {
+    fn open(&self, file_name: &str, session: SessionName, capacity_bytes: u64) -> io::Result<StreamFile> {
+        let mut config = StreamConfig::account(self.venue_id, session);
+        config.capacity_bytes = capacity_bytes;
+        let mut file =
+            StreamFile::open(&self.dir.join(file_name), &config, same_but_for_live_times).map_err(io::Error::other)?;
         if self.is_live.load(Ordering::Acquire) {
             file.end_rebuild().map_err(io::Error::other)?;
         }

@@ -13,7 +13,7 @@ use engine::event_hash::EventHasher;
 use engine::runtime::agent::{Agent, Idle, run};
 use engine::runtime::core_agent::CoreAgent;
 use engine::runtime::topology::{self, Placement, Plan, Shape, Topology};
-use gateway_edge::{Edge, Feed, SnapshotAgent, WakeHandle};
+use gateway_edge::{DropCopy, Edge, Feed, SnapshotAgent, WakeHandle};
 use journal::JournalWriter;
 
 use crate::venue::journal_agent::JournalAgent;
@@ -127,6 +127,31 @@ impl Agent for FeedAgent {
     }
 }
 
+/// The drop-copy port as an agent.
+struct DropCopyAgent {
+    port: DropCopy<VenueEdge>,
+    signals: Arc<Signals>,
+}
+
+impl Agent for DropCopyAgent {
+    fn name(&self) -> &'static str {
+        "drop copy"
+    }
+
+    fn turn(&mut self) -> usize {
+        if self.signals.stopping.load(Ordering::Relaxed) {
+            self.port.stop();
+        }
+        self.port.turn(Duration::ZERO)
+    }
+
+    fn wait(&mut self, limit: Duration) {
+        if !self.port.is_busy() {
+            self.port.turn(limit);
+        }
+    }
+}
+
 /// Snapshots of the displayed book, made off the feed's thread.
 struct SnapshotBookAgent(SnapshotAgent<StreamFileReader>);
 
@@ -167,6 +192,8 @@ impl Agent for StreamRoomAgent {
 pub struct Agents {
     /// The order port.
     pub edge: Edge<VenueEdge>,
+    /// The drop-copy port.
+    pub drop_copy: DropCopy<VenueEdge>,
     /// The matching core.
     pub core: CoreAgent,
     /// The journal.
@@ -273,6 +300,12 @@ pub fn start(
     let mut feed =
         FeedAgent { feed: agents.feed, signals: Arc::clone(&signals), fault: Arc::clone(fault), stopped: false };
     starter.other("feed", move |stop| run(&mut [&mut feed], HOUSEKEEPING_IDLE, stop))?;
+    let mut drop_copy = DropCopyAgent { port: agents.drop_copy, signals: Arc::clone(&signals) };
+    starter.other("drop-copy", move |stop| {
+        run(&mut [&mut drop_copy], BACKGROUND_IDLE, stop);
+        // Nobody writes streams any more: one turn finds what is left.
+        drop_copy.turn();
+    })?;
     let mut projections = agents.projections;
     starter.other("projections", move |stop| {
         run(&mut [&mut projections], BACKGROUND_IDLE, stop);
