@@ -94,7 +94,16 @@ impl VenueArgs {
     }
 }
 
+/// What the cold threads have to say goes to standard error: warnings and errors, or what `HFT_LOG` asks for (`info`,
+/// `gateway_edge=debug`). The hot threads say nothing.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HFT_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+}
+
 fn main() -> ExitCode {
+    log_to_stderr();
     let done = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Replay(args) => replay::run(&args),
