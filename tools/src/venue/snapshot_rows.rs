@@ -19,7 +19,8 @@ pub fn write(store: &mut SnapshotStore, replica: &Replica) -> Result<(), Snapsho
     let meta = SnapshotMeta {
         sequence: core.last_sequence(),
         ingress: core.last_ingress(),
-        state_hash: core.state_hash(),
+        // Core::state_hash would encode the state a second time.
+        state_hash: *blake3::hash(&state).as_bytes(),
         event_hash: replica.hasher.finish(),
         state_version: STATE_VERSION,
         build: concat!("hft ", env!("CARGO_PKG_VERSION")).to_owned(),
