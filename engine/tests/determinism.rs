@@ -88,7 +88,7 @@ fn the_state_after_a_fixed_flow_is_known() {
     let mut hasher = EventHasher::new();
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
-    assert_eq!(all.0.len(), 6_798);
-    assert_eq!(hex(hasher.finish()), "9807e5226dd3ccc65becbb0c3a60a7e734011ce2ed0185d3bf57905b4056b52a");
-    assert_eq!(hex(core.state_hash()), "54d9d8148641849d214a7ce479ae7288c99e55d9392822ae35c7dd32a79e27bc");
+    assert_eq!(all.0.len(), 7_135);
+    assert_eq!(hex(hasher.finish()), "b8dbf94292019b7fa74426ff7e47de645ba6c9480abf5c8c588985bb27793358");
+    assert_eq!(hex(core.state_hash()), "ce299afa778a7a570ee26ed1913aca6d6a5bb28980d7b384c83bfc275da6fba4");
 }

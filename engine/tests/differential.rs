@@ -134,7 +134,12 @@ fn name(body: &EventBody) -> String {
         | EventBody::TradingStateChanged { .. }
         | EventBody::ShortSaleTestChanged { .. }
         | EventBody::AccountOpened { .. }
-        | EventBody::SystemEvent { .. } => "operator".to_owned(),
+        | EventBody::SystemEvent { .. }
+        | EventBody::Answered { .. }
+        | EventBody::BalanceMoved { .. }
+        | EventBody::FeesCharged { .. }
+        | EventBody::LimitChanged { .. }
+        | EventBody::KillSwitched { .. } => "operator".to_owned(),
     }
 }
 

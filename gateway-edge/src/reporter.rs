@@ -153,7 +153,12 @@ impl<S: StreamStore> Reporter<S> {
             | EventBody::NextUserRefNum { .. }
             | EventBody::TradingStateChanged { .. }
             | EventBody::ShortSaleTestChanged { .. }
-            | EventBody::SystemEvent { .. } => {}
+            | EventBody::SystemEvent { .. }
+            | EventBody::Answered { .. }
+            | EventBody::BalanceMoved { .. }
+            | EventBody::FeesCharged { .. }
+            | EventBody::LimitChanged { .. }
+            | EventBody::KillSwitched { .. } => {}
         }
         let details = self.details.take();
         let instruments = &self.instruments;

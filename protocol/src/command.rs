@@ -5,6 +5,7 @@
 //! rest. [`crate::record`] is the form on disk.
 
 use crate::RejectReason;
+use crate::operator::OperatorCommand;
 use crate::types::{
     AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, Nanos, Owner, Price, Qty,
     Sequence, SessionName, Side, Symbol, SystemEventCode, TimeInForce, TradingState, UserRefNum,
@@ -60,6 +61,8 @@ pub enum CommandBody {
     OpenAccount(OpenAccount),
     /// An event of the trading day.
     SystemEvent(SystemEventCode),
+    /// A request of the operator of a running venue.
+    Operator(OperatorCommand),
 }
 
 /// Which optional fields a client sent: they are echoed, also when they hold the default.

@@ -6,6 +6,8 @@
 
 use crate::RejectReason;
 use crate::limits::EVENT_BYTES;
+use crate::money::{Amount, Asset, Currency};
+use crate::operator::{KillCause, LimitKind, Outcome, Scope};
 use crate::types::{
     AccountId, AccountName, CancelReason, Capacity, CrossType, Firm, InstrumentId, LiquidityFlag, MatchNumber, Nanos,
     OrderRef, OrderState, Owner, Price, Qty, Sequence, SessionName, Side, Symbol, SystemEventCode, TradingState,
@@ -288,6 +290,55 @@ pub enum EventBody {
         /// Which.
         code: SystemEventCode,
     },
+    /// A request of the operator was done or refused: the last event of its command.
+    Answered {
+        /// As in the request.
+        request: u32,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// The operator paid in or out.
+    BalanceMoved {
+        /// Whose.
+        account: AccountId,
+        /// Of what.
+        asset: Asset,
+        /// Paid in; below zero: paid out.
+        amount: Amount,
+        /// Balance from now on.
+        balance: Amount,
+    },
+    /// The fees of the trade before, when there are any.
+    FeesCharged {
+        /// The execution.
+        match_number: MatchNumber,
+        /// What they are paid in.
+        currency: Currency,
+        /// What the maker pays; below zero it gets that.
+        maker: Amount,
+        /// What the taker pays; below zero it gets that.
+        taker: Amount,
+    },
+    /// A limit holds from now on.
+    LimitChanged {
+        /// Whose.
+        scope: Scope,
+        /// Which.
+        limit: LimitKind,
+        /// For a restriction, the instrument; else none.
+        instrument: InstrumentId,
+        /// Its value; [`Amount::UNSET`] when it was removed.
+        value: Amount,
+    },
+    /// A kill switch moved; what it cancels follows.
+    KillSwitched {
+        /// What it is about.
+        scope: Scope,
+        /// New orders are refused; false: they are taken again.
+        is_killed: bool,
+        /// Why.
+        cause: KillCause,
+    },
 }
 
 impl Event {
@@ -322,8 +373,13 @@ impl Event {
     /// 16 ShortSaleTestChanged  17 instrument (2)  19 action
     /// 17 AccountOpened    17 account  21 name (6)  27 firm (4)
     /// 18 SystemEvent      17 code
+    /// 64 Answered         17 request  21 outcome
+    /// 65 BalanceMoved     17 account  21 currency or 0 (1)  22 instrument or 0 (2)  24 amount (16)  40 balance (16)
+    /// 66 FeesCharged      17 match_number (8)  25 currency (1)  26 maker (16)  42 taker (16)
+    /// 67 LimitChanged     17 scope (1, then 4)  22 limit (1)  23 instrument (2)  25 value (16)
+    /// 68 KillSwitched     17 scope (1, then 4)  22 is_killed  23 cause
     /// ```
-    /// Where no size is given, numbers have 4 bytes, letters and flags 1.
+    /// A scope is its kind and who, as in `record/operator.rs`. Where no size is given, numbers have 4 bytes, letters and flags 1.
     #[inline]
     pub fn encode(&self) -> [u8; EVENT_BYTES] {
         let mut bytes = [0; EVENT_BYTES];
@@ -361,6 +417,15 @@ impl Packer<'_> {
     #[inline]
     fn u16(&mut self, value: u16) -> &mut Self {
         self.put(value.to_le_bytes())
+    }
+
+    fn amount(&mut self, value: Amount) -> &mut Self {
+        self.put(value.0.to_le_bytes())
+    }
+
+    fn scope(&mut self, scope: Scope) -> &mut Self {
+        let (kind, who) = scope.to_words();
+        self.put([kind]).put(who)
     }
 
     /// Kind, owner, number.
@@ -479,6 +544,25 @@ impl EventBody {
             }
             Self::SystemEvent { code } => {
                 to.put([18]).put([code.letter()]);
+            }
+            Self::Answered { request, outcome } => {
+                to.put([64]).u32(request).put([outcome.number()]);
+            }
+            Self::BalanceMoved { account, asset, amount, balance } => {
+                let (currency, instrument) = match asset {
+                    Asset::Currency(currency) => (currency.number(), 0),
+                    Asset::Shares(instrument) => (0, instrument.0),
+                };
+                to.put([65]).u32(account.0).put([currency]).u16(instrument).amount(amount).amount(balance);
+            }
+            Self::FeesCharged { match_number, currency, maker, taker } => {
+                to.put([66]).u64(match_number.0).put([currency.number()]).amount(maker).amount(taker);
+            }
+            Self::LimitChanged { scope, limit, instrument, value } => {
+                to.put([67]).scope(scope).put([limit.number()]).u16(instrument.0).amount(value);
+            }
+            Self::KillSwitched { scope, is_killed, cause } => {
+                to.put([68]).scope(scope).put([u8::from(is_killed), cause.letter()]);
             }
         }
     }

@@ -101,13 +101,69 @@ reasons! {
     ChannelsFull = 32 => 0x000A,
     /// The venue is closing, or its disk is nearly full.
     VenueClosing = 33 => 0x0002,
+    /// Quantity above a limit of the account or the instrument.
+    LimitOrderQuantity = 64 => 0x0031,
+    /// The account may not trade this instrument.
+    InstrumentRestricted = 65 => 0x0022,
+    /// Notional above a limit of the account or the instrument, or beyond what can be counted.
+    LimitOrderNotional = 66 => 0x0030,
+    /// The account may not sell short.
+    ShortSaleNotPermitted = 67 => 0x002B,
+    /// A short sale must name a locate.
+    LocateMissing = 68 => 0x0027,
+    /// The price is further from the reference price than the collar allows.
+    PriceOutsideCollar = 69 => 0x0026,
+    /// The account may not send market orders, or nothing bounds what one would cost it.
+    MarketOrderNotPermitted = 70 => 0x002C,
+    /// The account has as many open orders as it may.
+    LimitOpenOrders = 71 => 0x0020,
+    /// Notional of the open orders above the limit.
+    LimitOpenNotional = 72 => 0x0020,
+    /// The position could pass its limit.
+    LimitPosition = 73 => 0x0020,
+    /// Beyond the credit of the account.
+    CreditExceeded = 74 => 0x0020,
+    /// Less is held, and not reserved, than the order may cost.
+    BalanceTooLow = 75 => 0x0020,
+    /// The loss of the day has passed its limit.
+    DayLossPassed = 76 => 0x0020,
+    /// More messages per second than the account may send.
+    MessageRate = 77 => 0x0029,
+    /// More messages per second than may be sent for the instrument.
+    SymbolRate = 78 => 0x0028,
+    /// Notional traded today above the limit.
+    LimitDayNotional = 79 => 0x0025,
+    /// Too many equal orders per second.
+    DuplicateRate = 80 => 0x002A,
+    /// The kill switch of the account or of its firm is on.
+    AccountKilled = 81 => 0x000C,
+    /// The kill switch of the instrument or of the venue is on.
+    InstrumentKilled = 82 => 0x0007,
+    /// The table of positions is full.
+    PositionsFull = 83 => 0x000A,
 }
 
 impl RejectReason {
     /// True when the same request may succeed later without being changed.
     pub const fn is_transient(self) -> bool {
         match self {
-            Self::TradingHalted | Self::OrdersFull | Self::ChannelsFull | Self::VenueClosing => true,
+            Self::TradingHalted
+            | Self::OrdersFull
+            | Self::ChannelsFull
+            | Self::VenueClosing
+            | Self::LimitOpenOrders
+            | Self::LimitOpenNotional
+            | Self::LimitPosition
+            | Self::CreditExceeded
+            | Self::BalanceTooLow
+            | Self::DayLossPassed
+            | Self::MessageRate
+            | Self::SymbolRate
+            | Self::LimitDayNotional
+            | Self::DuplicateRate
+            | Self::AccountKilled
+            | Self::InstrumentKilled
+            | Self::PositionsFull => true,
             Self::Malformed
             | Self::SideUnknown
             | Self::QuantityZero
@@ -136,7 +192,14 @@ impl RejectReason {
             | Self::NotSupported
             | Self::PegNotSupported
             | Self::CrossNotSupported
-            | Self::DisplayNotSupported => false,
+            | Self::DisplayNotSupported
+            | Self::LimitOrderQuantity
+            | Self::InstrumentRestricted
+            | Self::LimitOrderNotional
+            | Self::ShortSaleNotPermitted
+            | Self::LocateMissing
+            | Self::PriceOutsideCollar
+            | Self::MarketOrderNotPermitted => false,
         }
     }
 }

@@ -150,7 +150,7 @@ fn columns(body: &CommandBody) -> [String; 7] {
         CommandBody::SetTradingState(set) => row[3] = set.instrument.0.to_string(),
         CommandBody::SetShortSaleTest(set) => row[3] = set.instrument.0.to_string(),
         CommandBody::OpenAccount(open) => row[0] = open.account.0.to_string(),
-        CommandBody::OpenVenue(_) | CommandBody::SystemEvent(_) => {}
+        CommandBody::OpenVenue(_) | CommandBody::SystemEvent(_) | CommandBody::Operator(_) => {}
     }
     row
 }
@@ -174,5 +174,6 @@ pub fn kind(body: &CommandBody) -> &'static str {
         CommandBody::SetShortSaleTest(_) => "SetShortSaleTest",
         CommandBody::OpenAccount(_) => "OpenAccount",
         CommandBody::SystemEvent(_) => "SystemEvent",
+        CommandBody::Operator(_) => "Operator",
     }
 }

@@ -12,6 +12,7 @@
 //! | `validate.rs` | all refusals |
 //! | `matcher.rs` | trades and rests |
 //! | `requests.rs` | Cancel, Modify and the other requests of clients |
+//! | `operator.rs` | requests of the operator: checked, done, answered |
 //! | `book/` | price levels, orders, the index |
 //! | `accounts.rs`, `instruments.rs` | tables |
 //! | `prefetch.rs` | hints to the caches |
@@ -21,6 +22,7 @@ mod accounts;
 pub(crate) mod book;
 mod instruments;
 mod matcher;
+mod operator;
 mod orders;
 mod prefetch;
 mod requests;
@@ -104,6 +106,7 @@ impl Core {
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
             | CommandBody::SystemEvent(_) => self.operate(&command.body, out),
+            CommandBody::Operator(request) => self.answer(request, out),
         }
     }
 
@@ -156,7 +159,8 @@ impl Core {
             | CommandBody::EnableEntry(_)
             | CommandBody::Query(_)
             | CommandBody::Refuse(_)
-            | CommandBody::RefuseReplace(_) => unreachable!("requests of clients have their own functions"),
+            | CommandBody::RefuseReplace(_)
+            | CommandBody::Operator(_) => unreachable!("these have their own functions"),
         }
     }
 

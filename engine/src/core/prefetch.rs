@@ -56,7 +56,8 @@ impl Core {
             | CommandBody::SetTradingState(_)
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
-            | CommandBody::SystemEvent(_) => {}
+            | CommandBody::SystemEvent(_)
+            | CommandBody::Operator(_) => {}
         }
     }
 
@@ -123,6 +124,7 @@ fn named(command: &Command) -> Option<(Owner, UserRefNum)> {
         | CommandBody::SetTradingState(_)
         | CommandBody::SetShortSaleTest(_)
         | CommandBody::OpenAccount(_)
-        | CommandBody::SystemEvent(_) => None,
+        | CommandBody::SystemEvent(_)
+        | CommandBody::Operator(_) => None,
     }
 }

@@ -88,7 +88,8 @@ impl BTreeBook {
             | CommandBody::SetTradingState(_)
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
-            | CommandBody::SystemEvent(_) => {}
+            | CommandBody::SystemEvent(_)
+            | CommandBody::Operator(_) => {}
         }
     }
 

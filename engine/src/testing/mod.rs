@@ -4,9 +4,11 @@
 pub mod btree_book;
 pub mod differential;
 pub mod naive_book;
+mod naive_operator;
 mod naive_requests;
 mod naive_rules;
 mod naive_state;
+mod operator_flow;
 pub mod order_flow;
 pub mod random;
 pub mod workload;

@@ -143,11 +143,12 @@ impl NaiveVenue {
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
             | CommandBody::SystemEvent(_) => self.operate(&command.body),
+            CommandBody::Operator(request) => self.answer(request),
         }
         &self.events
     }
 
-    fn operate(&mut self, body: &CommandBody) {
+    pub(super) fn operate(&mut self, body: &CommandBody) {
         match body {
             CommandBody::OpenVenue(open) => {
                 self.venue = Some(*open);
@@ -195,7 +196,8 @@ impl NaiveVenue {
             | CommandBody::EnableEntry(_)
             | CommandBody::Query(_)
             | CommandBody::Refuse(_)
-            | CommandBody::RefuseReplace(_) => {}
+            | CommandBody::RefuseReplace(_)
+            | CommandBody::Operator(_) => {}
         }
     }
 

@@ -40,6 +40,11 @@ impl NaiveVenue {
 
     /// Cancels all that is open of a resting order.
     pub(super) fn cancel_rest(&mut self, owner: Owner, number: UserRefNum) {
+        self.cancel_rest_for(owner, number, CancelReason::User);
+    }
+
+    /// The same for this reason.
+    pub(super) fn cancel_rest_for(&mut self, owner: Owner, number: UserRefNum, reason: CancelReason) {
         if let Some(order) = self.take(owner, number) {
             self.tell_details(&order, 0);
             self.tell(EventBody::Canceled {
@@ -49,7 +54,7 @@ impl NaiveVenue {
                 leaves: Qty::ZERO,
                 order_ref: OrderRef(order.order_ref),
                 instrument: order.instrument,
-                reason: CancelReason::User,
+                reason,
                 shown: order.is_shown(),
             });
         }

@@ -2,6 +2,7 @@
 //! to be full, deep enough to sweep, and with prices from one tick to both ends of the domain.
 
 use super::naive_book::NaiveVenue;
+use super::operator_flow;
 use super::random::Random;
 use protocol::command::{
     AccountQuery, CancelOrder, EnterOrder, EntrySwitch, ListInstrument, MassCancel, ModifyOrder, OpenAccount,
@@ -56,9 +57,10 @@ pub fn opening(seed: u64) -> Vec<CommandBody> {
     let mut bodies = vec![CommandBody::OpenVenue(OpenVenue {
         session: SessionName::from_text("TEST").unwrap_or_default(),
         orders_max: profile.orders_max,
-        accounts_max: ACCOUNTS,
+        // Room for one more of each, which an operator adds.
+        accounts_max: ACCOUNTS + 1,
         channels_max: 3,
-        instruments_max: 3,
+        instruments_max: 4,
         orders_per_command_max: profile.orders_per_command_max,
     })];
     for account in 0..ACCOUNTS {
@@ -124,7 +126,7 @@ impl OrderFlow {
             94..96 => self.mass_cancel(odd),
             96 => CommandBody::Query(AccountQuery { owner: self.owner() }),
             97 => self.refusal(venue),
-            _ if odd => self.operator(),
+            _ if odd => self.operator(venue),
             _ => CommandBody::Enter(self.enter(false)),
         }
     }
@@ -437,16 +439,21 @@ impl OrderFlow {
         CommandBody::RefuseReplace(RefuseReplace { owner, orig_user_ref_num, user_ref_num, reason })
     }
 
-    fn operator(&mut self) -> CommandBody {
+    fn operator(&mut self, venue: &NaiveVenue) -> CommandBody {
         let instrument = InstrumentId(self.random.pick(&[1, 2, 3]));
         let owner = self.owner();
-        match self.random.below(10) {
+        match self.random.below(12) {
             0 => trading_state(instrument, self.random.pick(TradingState::ALL)),
             1..4 => trading_state(instrument, TradingState::Trading),
             4 => CommandBody::SetShortSaleTest(SetShortSaleTest { instrument, action: self.random.pick(b"012") }),
             5 => CommandBody::SystemEvent(self.random.pick(SystemEventCode::ALL)),
             6 => CommandBody::DisableEntry(self.switch(owner)),
-            _ => CommandBody::EnableEntry(self.switch(owner)),
+            7..10 => CommandBody::EnableEntry(self.switch(owner)),
+            _ => {
+                let (owner, number, ..) =
+                    if self.random.chance(80) { self.live(venue) } else { (owner, UserRefNum(1), 0, 0) };
+                operator_flow::request(&mut self.random, owner, number)
+            }
         }
     }
 

@@ -324,6 +324,11 @@ fn show(body: &EventBody) -> String {
         | EventBody::TradingStateChanged { .. }
         | EventBody::ShortSaleTestChanged { .. }
         | EventBody::AccountOpened { .. }
-        | EventBody::SystemEvent { .. } => "operator".to_owned(),
+        | EventBody::SystemEvent { .. }
+        | EventBody::Answered { .. }
+        | EventBody::BalanceMoved { .. }
+        | EventBody::FeesCharged { .. }
+        | EventBody::LimitChanged { .. }
+        | EventBody::KillSwitched { .. } => "operator".to_owned(),
     }
 }

@@ -172,7 +172,8 @@ impl Venue {
             | CommandBody::DisableEntry(_)
             | CommandBody::EnableEntry(_)
             | CommandBody::RefuseReplace(_)
-            | CommandBody::SetShortSaleTest(_) => {}
+            | CommandBody::SetShortSaleTest(_)
+            | CommandBody::Operator(_) => {}
         }
     }
 

@@ -136,7 +136,12 @@ pub fn write(
         | EventBody::InstrumentListed { .. }
         | EventBody::TradingStateChanged { .. }
         | EventBody::ShortSaleTestChanged { .. }
-        | EventBody::SystemEvent { .. } => 0,
+        | EventBody::SystemEvent { .. }
+        | EventBody::Answered { .. }
+        | EventBody::BalanceMoved { .. }
+        | EventBody::FeesCharged { .. }
+        | EventBody::LimitChanged { .. }
+        | EventBody::KillSwitched { .. } => 0,
         EventBody::Accepted { instrument, .. } => accepted(command, event, for_owner, symbol(instrument), first),
         EventBody::Replaced { instrument, .. } => replaced(command, event, for_owner, symbol(instrument), first),
         EventBody::Traded { .. } => {
@@ -419,7 +424,8 @@ fn cl_ord_id_of(body: &CommandBody) -> ClOrdId {
         | CommandBody::SetTradingState(_)
         | CommandBody::SetShortSaleTest(_)
         | CommandBody::OpenAccount(_)
-        | CommandBody::SystemEvent(_) => ClOrdId::BLANK,
+        | CommandBody::SystemEvent(_)
+        | CommandBody::Operator(_) => ClOrdId::BLANK,
     }
 }
 
@@ -474,7 +480,12 @@ fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut
         | EventBody::InstrumentListed { .. }
         | EventBody::TradingStateChanged { .. }
         | EventBody::ShortSaleTestChanged { .. }
-        | EventBody::SystemEvent { .. } => 0,
+        | EventBody::SystemEvent { .. }
+        | EventBody::Answered { .. }
+        | EventBody::BalanceMoved { .. }
+        | EventBody::FeesCharged { .. }
+        | EventBody::LimitChanged { .. }
+        | EventBody::KillSwitched { .. } => 0,
     }
 }
 

@@ -48,6 +48,7 @@ pub fn encode(body: &CommandBody, out: &mut [u8; BODY_BYTES_MAX]) -> usize {
         | CommandBody::SetShortSaleTest(_)
         | CommandBody::OpenAccount(_)
         | CommandBody::SystemEvent(_) => encode_operator(body, out),
+        CommandBody::Operator(command) => super::operator::encode(command, out),
     }
 }
 
@@ -201,6 +202,7 @@ fn encode_operator(body: &CommandBody, out: &mut [u8; BODY_BYTES_MAX]) -> usize 
         | CommandBody::EnableEntry(_)
         | CommandBody::Query(_)
         | CommandBody::Refuse(_)
-        | CommandBody::RefuseReplace(_) => 0,
+        | CommandBody::RefuseReplace(_)
+        | CommandBody::Operator(_) => 0,
     }
 }

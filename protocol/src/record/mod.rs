@@ -26,6 +26,7 @@
 //! 14 SetShortSaleTest      8  1 action  2 instrument  4 -
 //! 15 OpenAccount          24  1 -  4 account  8 name  14 firm  18 -
 //! 16 SystemEvent           8  1 code  2 -
+//! 64 Operator             40  as `record/operator.rs` draws it
 //! ```
 //!
 //! The optional fields of Enter and Replace follow at 40 when the client sent any, else the record ends there:
@@ -39,6 +40,7 @@
 
 mod decode;
 mod encode;
+mod operator;
 
 pub use decode::decode;
 pub use encode::encode;
