@@ -139,7 +139,21 @@ fn name(body: &EventBody) -> String {
         | EventBody::BalanceMoved { .. }
         | EventBody::FeesCharged { .. }
         | EventBody::LimitChanged { .. }
-        | EventBody::KillSwitched { .. } => "operator".to_owned(),
+        | EventBody::KillSwitched { .. }
+        | EventBody::PriorityUpdated { .. }
+        | EventBody::Restated { .. }
+        | EventBody::SelfMatchPrevented { .. }
+        | EventBody::CancelPending { .. }
+        | EventBody::CancelRejected { .. }
+        | EventBody::CrossExecuted { .. }
+        | EventBody::Crossed { .. }
+        | EventBody::Imbalance { .. }
+        | EventBody::AuctionCollar { .. }
+        | EventBody::OperationalHaltChanged { .. }
+        | EventBody::MarketWideLevels { .. }
+        | EventBody::MarketWideBreached { .. }
+        | EventBody::TradeBroken { .. }
+        | EventBody::OperatorRefused { .. } => "operator".to_owned(),
     }
 }
 

@@ -158,7 +158,21 @@ impl<S: StreamStore> Reporter<S> {
             | EventBody::BalanceMoved { .. }
             | EventBody::FeesCharged { .. }
             | EventBody::LimitChanged { .. }
-            | EventBody::KillSwitched { .. } => {}
+            | EventBody::KillSwitched { .. }
+            | EventBody::PriorityUpdated { .. }
+            | EventBody::Restated { .. }
+            | EventBody::SelfMatchPrevented { .. }
+            | EventBody::CancelPending { .. }
+            | EventBody::CancelRejected { .. }
+            | EventBody::CrossExecuted { .. }
+            | EventBody::Crossed { .. }
+            | EventBody::Imbalance { .. }
+            | EventBody::AuctionCollar { .. }
+            | EventBody::OperationalHaltChanged { .. }
+            | EventBody::MarketWideLevels { .. }
+            | EventBody::MarketWideBreached { .. }
+            | EventBody::TradeBroken { .. }
+            | EventBody::OperatorRefused { .. } => {}
         }
         let details = self.details.take();
         let instruments = &self.instruments;

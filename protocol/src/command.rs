@@ -10,6 +10,7 @@ use crate::types::{
     AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, Nanos, Owner, Price, Qty,
     Sequence, SessionName, Side, Symbol, SystemEventCode, TimeInForce, TradingState, UserRefNum,
 };
+use crate::venue_command::VenueCommand;
 
 /// One sequenced request. 128 bytes, so that a ring slot is two cache lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub enum CommandBody {
     SystemEvent(SystemEventCode),
     /// A request of the operator of a running venue.
     Operator(OperatorCommand),
+    /// Time, connections, and what an operator decides beyond the configuration.
+    Venue(VenueCommand),
 }
 
 /// Which optional fields a client sent: they are echoed, also when they hold the default.

@@ -9,11 +9,10 @@ use crate::limits::EVENT_BYTES;
 use crate::money::{Amount, Asset, Currency};
 use crate::operator::{KillCause, LimitKind, Outcome, Scope};
 use crate::types::{
-    AccountId, AccountName, CancelReason, Capacity, CrossType, Firm, InstrumentId, LiquidityFlag, MatchNumber, Nanos,
-    OrderRef, OrderState, Owner, Price, Qty, Sequence, SessionName, Side, Symbol, SystemEventCode, TradingState,
-    UserRefNum,
+    AccountId, AccountName, BustReason, CancelReason, Capacity, CrossType, Display, Firm, ImbalanceDirection,
+    InstrumentId, LiquidityFlag, MatchNumber, Nanos, OrderRef, OrderState, Owner, Price, Qty, Sequence, SessionName,
+    Side, Symbol, SystemEventCode, TradingState, UserRefNum,
 };
-use crate::wire::put_at;
 
 /// One thing that happened. 64 bytes: one cache line, one ring slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +168,8 @@ pub enum EventBody {
         leaves: Qty,
         /// Its reference.
         order_ref: OrderRef,
+        /// Of `quantity`, what was not displayed: it came off the reserve of an iceberg. 0 for every other order.
+        concealed: Qty,
         /// Instrument.
         instrument: InstrumentId,
         /// Why.
@@ -186,6 +187,8 @@ pub enum EventBody {
         quantity: Qty,
         /// Quantity taken off now.
         removed: Qty,
+        /// Of `removed`, what came off the reserve of an iceberg.
+        concealed: Qty,
         /// Its reference.
         order_ref: OrderRef,
         /// Instrument.
@@ -290,6 +293,191 @@ pub enum EventBody {
         /// Which.
         code: SystemEventCode,
     },
+    /// An order got a new reference and a new place without its owner asking, as a stop does when it is elected (OUCH `T`).
+    PriorityUpdated {
+        /// Account and channel.
+        owner: Owner,
+        /// The order.
+        user_ref_num: UserRefNum,
+        /// Its price: a limit or a market sentinel.
+        price: Price,
+        /// How it is shown while it rests.
+        display: Display,
+        /// The new reference, the one of the feed.
+        order_ref: OrderRef,
+    },
+    /// The displayed part of an iceberg was filled up again (OUCH `R`; ITCH `A` or `F`).
+    Restated {
+        /// Account and channel.
+        owner: Owner,
+        /// The order.
+        user_ref_num: UserRefNum,
+        /// The reference of its displayed part on the feed, new.
+        order_ref: OrderRef,
+        /// Displayed quantity now.
+        quantity: Qty,
+        /// Its price.
+        price: Price,
+        /// Instrument.
+        instrument: InstrumentId,
+        /// Side of the book.
+        side: Side,
+        /// `Anonymous` or `Attributed`.
+        shown: Shown,
+        /// Name for `Attributed`.
+        firm: Firm,
+    },
+    /// Quantity was taken off to prevent a self-match, with details (OUCH `D`; ITCH `X`, or `D` when nothing is left).
+    SelfMatchPrevented {
+        /// Account and channel.
+        owner: Owner,
+        /// The order.
+        user_ref_num: UserRefNum,
+        /// Quantity taken off now, which is what would have traded.
+        quantity: Qty,
+        /// Quantity still open.
+        leaves: Qty,
+        /// Price it would have traded at.
+        price: Price,
+        /// Its reference.
+        order_ref: OrderRef,
+        /// As in `Canceled`.
+        concealed: Qty,
+        /// Instrument.
+        instrument: InstrumentId,
+        /// Liquidity flag it would have had.
+        flag: LiquidityFlag,
+        /// Letter of the strategy that was applied.
+        strategy: u8,
+        /// It was on the feed.
+        shown: bool,
+    },
+    /// A cancel waits for the end of a cross (OUCH `P`).
+    CancelPending {
+        /// Account and channel.
+        owner: Owner,
+        /// The order.
+        user_ref_num: UserRefNum,
+    },
+    /// A cancel is refused while a cross goes on (OUCH `I`).
+    CancelRejected {
+        /// Account and channel.
+        owner: Owner,
+        /// The order.
+        user_ref_num: UserRefNum,
+    },
+    /// One side of an execution in a cross; the other one is told next to it, under the same number (OUCH `E`; ITCH `C` not
+    /// to be printed, when it was on the feed).
+    CrossExecuted {
+        /// Number of this execution.
+        match_number: MatchNumber,
+        /// Reference of the order; that of the displayed part when `shown`.
+        order_ref: OrderRef,
+        /// Quantity of this execution.
+        quantity: Qty,
+        /// Price of the cross.
+        price: Price,
+        /// Account and channel.
+        owner: Owner,
+        /// The order.
+        user_ref_num: UserRefNum,
+        /// Instrument.
+        instrument: InstrumentId,
+        /// Side with marking.
+        side: Side,
+        /// Liquidity flag: which cross.
+        flag: LiquidityFlag,
+        /// What executed was on the feed.
+        shown: bool,
+    },
+    /// A cross is complete (ITCH `Q`).
+    Crossed {
+        /// Number of the cross: of no single execution.
+        match_number: MatchNumber,
+        /// Quantity executed on each side; 0 when nothing was paired.
+        quantity: u64,
+        /// Price; 0 when nothing was paired.
+        price: Price,
+        /// Instrument.
+        instrument: InstrumentId,
+        /// `Opening`, `Closing` or `Halt`.
+        cross_type: CrossType,
+    },
+    /// What a cross would do now (ITCH `I`).
+    Imbalance {
+        /// Quantity that would be paired at the reference price.
+        paired: u64,
+        /// Quantity that would be left there.
+        imbalance: u64,
+        /// Price at which the orders of this cross alone would cross; 0 = none.
+        far: Price,
+        /// Price at which all would cross; 0 = none.
+        near: Price,
+        /// The price that `paired` and `imbalance` are given for; 0 = none.
+        reference: Price,
+        /// Instrument.
+        instrument: InstrumentId,
+        /// Side of the imbalance.
+        direction: ImbalanceDirection,
+        /// `Opening`, `Closing` or `Halt`.
+        cross_type: CrossType,
+    },
+    /// Prices between which a volatility auction may cross (ITCH `J`).
+    AuctionCollar {
+        /// Instrument.
+        instrument: InstrumentId,
+        /// Reference.
+        reference: Price,
+        /// Highest.
+        upper: Price,
+        /// Lowest.
+        lower: Price,
+        /// Extensions so far.
+        extension: u32,
+    },
+    /// Operational halt or its end (ITCH `h`).
+    OperationalHaltChanged {
+        /// Instrument.
+        instrument: InstrumentId,
+        /// Halted, else resumed.
+        is_halted: bool,
+    },
+    /// Decline levels of the market-wide circuit breaker (ITCH `V`).
+    MarketWideLevels {
+        /// With 8 decimals.
+        level_1: u64,
+        /// With 8 decimals.
+        level_2: u64,
+        /// With 8 decimals.
+        level_3: u64,
+    },
+    /// A decline level was breached (ITCH `W`).
+    MarketWideBreached {
+        /// 1, 2 or 3.
+        level: u8,
+    },
+    /// A trade is void (OUCH `B` twice, the buyer's first; ITCH `B`).
+    TradeBroken {
+        /// The execution.
+        match_number: MatchNumber,
+        /// Instrument.
+        instrument: InstrumentId,
+        /// Why.
+        reason: BustReason,
+        /// Who bought.
+        buyer: Owner,
+        /// With which order.
+        buyer_user_ref_num: UserRefNum,
+        /// Who sold.
+        seller: Owner,
+        /// With which order.
+        seller_user_ref_num: UserRefNum,
+    },
+    /// What an operator asked for cannot be done; nothing changed.
+    OperatorRefused {
+        /// Why.
+        reason: RejectReason,
+    },
     /// A request of the operator was done or refused: the last event of its command.
     Answered {
         /// As in the request.
@@ -339,231 +527,4 @@ pub enum EventBody {
         /// Why.
         cause: KillCause,
     },
-}
-
-impl Event {
-    /// The canonical bytes that the venue's event hash is made of: little-endian, unused bytes zero. `Details.matched`
-    /// is left out, because it is a reading of the live clock.
-    ///
-    /// ```text
-    ///  0 sequence (8)   8 ingress (8)   16 kind (1), then by kind, each packed behind the one before:
-    ///  1 Details          17 quantity_ahead (8)   25 for_maker   26 for_owner
-    ///  2 Accepted         17 owner  21 user_ref_num  25 quantity  29 price  33 order_ref (8)  41 instrument (2)
-    ///                     43 side  44 state  45 shown  46 firm (4)
-    ///  3 Replaced         17 owner  21 orig_user_ref_num  25 user_ref_num  29 quantity  33 price  37 order_ref (8)
-    ///                     45 old_order_ref (8)  53 instrument (2)  55 side  56 capacity  57 cross_type  58 state
-    ///                     59 shown  60 old_shown
-    ///  4 Rested           17 order_ref (8)  25 quantity  29 price  33 instrument (2)  35 side  36 shown  37 firm (4)
-    ///  5 Traded           17 match_number (8)  25 maker_ref (8)  33 quantity  37 price  41 maker
-    ///                     45 maker_user_ref_num  49 taker  53 taker_user_ref_num  57 instrument (2)  59 maker_side
-    ///                     60 maker_flag  61 taker_flag  62 maker_shown
-    ///  6 Canceled         17 owner  21 user_ref_num  25 quantity  29 leaves  33 order_ref (8)  41 instrument (2)
-    ///                     43 reason  44 shown
-    ///  7 Modified         17 owner  21 user_ref_num  25 quantity  29 removed  33 order_ref (8)  41 instrument (2)
-    ///                     43 side  44 shown
-    ///  8 Rejected         17 owner  21 user_ref_num  25 reason (2), our own number
-    ///  9 MassCancelTaken  17 owner  21 user_ref_num  25 firm (4)
-    /// 10 EntryDisabled    as 9
-    /// 11 EntryEnabled     as 9
-    /// 12 NextUserRefNum   17 owner  21 next
-    /// 13 VenueOpened      17 session (10)
-    /// 14 InstrumentListed 17 instrument (2)  19 symbol (8)  27 price_decimals  28 qty_decimals  29 tick  33 lot
-    ///                     37 max_qty
-    /// 15 TradingStateChanged   17 instrument (2)  19 state  20 reason (4)
-    /// 16 ShortSaleTestChanged  17 instrument (2)  19 action
-    /// 17 AccountOpened    17 account  21 name (6)  27 firm (4)
-    /// 18 SystemEvent      17 code
-    /// 64 Answered         17 request  21 outcome
-    /// 65 BalanceMoved     17 account  21 currency or 0 (1)  22 instrument or 0 (2)  24 amount (16)  40 balance (16)
-    /// 66 FeesCharged      17 match_number (8)  25 currency (1)  26 maker (16)  42 taker (16)
-    /// 67 LimitChanged     17 scope (1, then 4)  22 limit (1)  23 instrument (2)  25 value (16)
-    /// 68 KillSwitched     17 scope (1, then 4)  22 is_killed  23 cause
-    /// ```
-    /// A scope is its kind and who, as in `record/operator.rs`. Where no size is given, numbers have 4 bytes, letters and flags 1.
-    #[inline]
-    pub fn encode(&self) -> [u8; EVENT_BYTES] {
-        let mut bytes = [0; EVENT_BYTES];
-        let mut to = Packer { bytes: &mut bytes, at: 0 };
-        to.u64(self.sequence.0).u64(self.ingress.0);
-        self.body.pack(&mut to);
-        bytes
-    }
-}
-
-/// Packs values one behind the other. With constant positions, which they are once this is inlined, each is one store.
-struct Packer<'a> {
-    bytes: &'a mut [u8; EVENT_BYTES],
-    at: usize,
-}
-
-impl Packer<'_> {
-    #[inline]
-    fn put<const N: usize>(&mut self, value: [u8; N]) -> &mut Self {
-        put_at(self.bytes, self.at, value);
-        self.at += N;
-        self
-    }
-
-    #[inline]
-    fn u64(&mut self, value: u64) -> &mut Self {
-        self.put(value.to_le_bytes())
-    }
-
-    #[inline]
-    fn u32(&mut self, value: u32) -> &mut Self {
-        self.put(value.to_le_bytes())
-    }
-
-    #[inline]
-    fn u16(&mut self, value: u16) -> &mut Self {
-        self.put(value.to_le_bytes())
-    }
-
-    fn amount(&mut self, value: Amount) -> &mut Self {
-        self.put(value.0.to_le_bytes())
-    }
-
-    fn scope(&mut self, scope: Scope) -> &mut Self {
-        let (kind, who) = scope.to_words();
-        self.put([kind]).put(who)
-    }
-
-    /// Kind, owner, number.
-    #[inline]
-    fn of(&mut self, kind: u8, owner: Owner, user_ref_num: UserRefNum) -> &mut Self {
-        self.put([kind]).u32(owner.to_bits()).u32(user_ref_num.0)
-    }
-}
-
-impl EventBody {
-    #[inline]
-    #[expect(clippy::too_many_lines, reason = "a flat list: one arm per kind")]
-    fn pack(&self, to: &mut Packer<'_>) {
-        match *self {
-            Self::Details { matched: _, quantity_ahead, for_maker, for_owner } => {
-                to.put([1]).u64(quantity_ahead).put([u8::from(for_maker), u8::from(for_owner)]);
-            }
-            Self::Accepted {
-                owner,
-                user_ref_num,
-                quantity,
-                price,
-                order_ref,
-                instrument,
-                side,
-                state,
-                shown,
-                firm,
-            } => {
-                to.of(2, owner, user_ref_num).u32(quantity.0).u32(price.0).u64(order_ref.0).u16(instrument.0);
-                to.put([side.letter(), state.letter(), shown as u8]).put(firm.0);
-            }
-            Self::Replaced {
-                owner,
-                orig_user_ref_num,
-                user_ref_num,
-                quantity,
-                price,
-                order_ref,
-                old_order_ref,
-                instrument,
-                side,
-                capacity,
-                cross_type,
-                state,
-                shown,
-                old_shown,
-            } => {
-                to.of(3, owner, orig_user_ref_num).u32(user_ref_num.0).u32(quantity.0).u32(price.0);
-                to.u64(order_ref.0).u64(old_order_ref.0).u16(instrument.0);
-                to.put([side.letter(), capacity.letter(), cross_type.letter(), state.letter()]);
-                to.put([shown as u8, u8::from(old_shown)]);
-            }
-            Self::Rested { order_ref, quantity, price, instrument, side, shown, firm } => {
-                to.put([4]).u64(order_ref.0).u32(quantity.0).u32(price.0).u16(instrument.0);
-                to.put([side.letter(), shown as u8]).put(firm.0);
-            }
-            Self::Traded {
-                match_number,
-                maker_ref,
-                quantity,
-                price,
-                maker,
-                maker_user_ref_num,
-                taker,
-                taker_user_ref_num,
-                instrument,
-                maker_side,
-                maker_flag,
-                taker_flag,
-                maker_shown,
-            } => {
-                to.put([5]).u64(match_number.0).u64(maker_ref.0).u32(quantity.0).u32(price.0);
-                to.u32(maker.to_bits()).u32(maker_user_ref_num.0).u32(taker.to_bits()).u32(taker_user_ref_num.0);
-                to.u16(instrument.0);
-                to.put([maker_side.letter(), maker_flag.letter(), taker_flag.letter(), u8::from(maker_shown)]);
-            }
-            Self::Canceled { owner, user_ref_num, quantity, leaves, order_ref, instrument, reason, shown } => {
-                to.of(6, owner, user_ref_num).u32(quantity.0).u32(leaves.0).u64(order_ref.0).u16(instrument.0);
-                to.put([reason.letter(), u8::from(shown)]);
-            }
-            Self::Modified { owner, user_ref_num, quantity, removed, order_ref, instrument, side, shown } => {
-                to.of(7, owner, user_ref_num).u32(quantity.0).u32(removed.0).u64(order_ref.0).u16(instrument.0);
-                to.put([side.letter(), u8::from(shown)]);
-            }
-            Self::Rejected { owner, user_ref_num, reason } => {
-                to.of(8, owner, user_ref_num).u16(reason.number());
-            }
-            Self::MassCancelTaken { owner, user_ref_num, firm } => {
-                to.of(9, owner, user_ref_num).put(firm.0);
-            }
-            Self::EntryDisabled { owner, user_ref_num, firm } => {
-                to.of(10, owner, user_ref_num).put(firm.0);
-            }
-            Self::EntryEnabled { owner, user_ref_num, firm } => {
-                to.of(11, owner, user_ref_num).put(firm.0);
-            }
-            Self::NextUserRefNum { owner, next } => {
-                to.of(12, owner, next);
-            }
-            Self::VenueOpened { session } => {
-                to.put([13]).put(session.0);
-            }
-            Self::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty } => {
-                to.put([14]).u16(instrument.0).put(symbol.0).put([price_decimals]).put(qty_decimals.to_le_bytes());
-                to.u32(tick.0).u32(lot.0).u32(max_qty.0);
-            }
-            Self::TradingStateChanged { instrument, state, reason } => {
-                to.put([15]).u16(instrument.0).put([state.letter()]).put(reason.0);
-            }
-            Self::ShortSaleTestChanged { instrument, action } => {
-                to.put([16]).u16(instrument.0).put([action]);
-            }
-            Self::AccountOpened { account, name, firm } => {
-                to.put([17]).u32(account.0).put(name.0).put(firm.0);
-            }
-            Self::SystemEvent { code } => {
-                to.put([18]).put([code.letter()]);
-            }
-            Self::Answered { request, outcome } => {
-                to.put([64]).u32(request).put([outcome.number()]);
-            }
-            Self::BalanceMoved { account, asset, amount, balance } => {
-                let (currency, instrument) = match asset {
-                    Asset::Currency(currency) => (currency.number(), 0),
-                    Asset::Shares(instrument) => (0, instrument.0),
-                };
-                to.put([65]).u32(account.0).put([currency]).u16(instrument).amount(amount).amount(balance);
-            }
-            Self::FeesCharged { match_number, currency, maker, taker } => {
-                to.put([66]).u64(match_number.0).put([currency.number()]).amount(maker).amount(taker);
-            }
-            Self::LimitChanged { scope, limit, instrument, value } => {
-                to.put([67]).scope(scope).put([limit.number()]).u16(instrument.0).amount(value);
-            }
-            Self::KillSwitched { scope, is_killed, cause } => {
-                to.put([68]).scope(scope).put([u8::from(is_killed), cause.letter()]);
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@
 pub mod command;
 pub mod decode_error;
 pub mod event;
+mod event_encode;
 pub mod itch;
 pub mod limits;
 pub mod moldudp64;
@@ -19,6 +20,7 @@ pub mod record;
 pub mod reject;
 pub mod soupbin;
 pub mod types;
+pub mod venue_command;
 mod wire;
 
 pub use command::{Command, CommandBody};
@@ -27,4 +29,5 @@ pub use event::{Event, EventBody};
 pub use money::{Amount, Currency};
 pub use reject::RejectReason;
 pub use types::*;
+pub use venue_command::VenueCommand;
 pub use wire::{FieldValue, FieldView};

@@ -6,6 +6,12 @@ pub const ACCOUNTS_MAX: u32 = 1 << 24;
 pub const INSTRUMENTS_MAX: usize = u16::MAX as usize;
 /// Default bound on the orders that one command may touch.
 pub const ORDERS_PER_COMMAND_MAX_DEFAULT: usize = 16_384;
+/// Default bound on the stop orders that one command elects.
+pub const ELECTIONS_PER_COMMAND_MAX_DEFAULT: u16 = 16;
+/// Trades that can be broken between two rolls of the day.
+pub const BUSTS_MAX: usize = 1_024;
+/// Cancels that can wait for the end of a cross, in the whole venue.
+pub const CANCELS_PENDING_MAX: usize = 1_024;
 /// A `SoupBinTCP` packet: the length field, and the most it can count.
 pub const SOUP_PACKET_BYTES_MAX: usize = 2 + u16::MAX as usize;
 /// The longest message that a client may send: fixed fields of Enter Order and an appendage with every tag once.

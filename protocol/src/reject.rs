@@ -71,8 +71,12 @@ reasons! {
     SymbolUnknown = 17 => 0x0017,
     /// The firm is not the account's, or its order entry is disabled.
     FirmNotAuthorized = 18 => 0x000C,
-    /// The instrument is halted.
+    /// The instrument is closed.
+    MarketClosed = 38 => 0x0002,
+    /// The instrument is not trading, and the order cannot wait.
     TradingHalted = 19 => 0x0007,
+    /// Orders of this account are being cancelled, or the order is frozen by a cross in progress.
+    CancelPending = 37 => 0x000B,
     /// Quantity above the instrument's maximum.
     QuantityAboveMax = 20 => 0x0013,
     /// Quantity is no multiple of the lot.
@@ -81,6 +85,8 @@ reasons! {
     PriceNotOnTick = 22 => 0x001D,
     /// Stop price or trail offset is not on the tick grid.
     StopPriceNotOnTick = 23 => 0x001D,
+    /// Peg offset is not on the tick grid.
+    PegOffsetNotOnTick = 35 => 0x001D,
     /// Minimum quantity on a displayed order that could rest.
     MinQtyOnDisplayed = 24 => 0x000D,
     /// Max floor together with what excludes it.
@@ -91,6 +97,10 @@ reasons! {
     NotSupported = 27 => 0x000F,
     /// Pegging is not offered (yet).
     PegNotSupported = 28 => 0x0011,
+    /// A pegged order that asks to be displayed.
+    PegDisplayed = 34 => 0x0003,
+    /// A cross order with terms that no cross order has, or at a time when its cross takes none.
+    CrossInvalid = 36 => 0x0014,
     /// Cross orders are not offered (yet).
     CrossNotSupported = 29 => 0x0014,
     /// Hidden or reserve orders are not offered (yet).
@@ -101,6 +111,8 @@ reasons! {
     ChannelsFull = 32 => 0x000A,
     /// The venue is closing, or its disk is nearly full.
     VenueClosing = 33 => 0x0002,
+    /// No such trade to break, or it is broken already; told to the operator only.
+    TradeUnknown = 39 => 0x000F,
     /// Quantity above a limit of the account or the instrument.
     LimitOrderQuantity = 64 => 0x0031,
     /// The account may not trade this instrument.
@@ -148,6 +160,8 @@ impl RejectReason {
     pub const fn is_transient(self) -> bool {
         match self {
             Self::TradingHalted
+            | Self::MarketClosed
+            | Self::CancelPending
             | Self::OrdersFull
             | Self::ChannelsFull
             | Self::VenueClosing
@@ -186,11 +200,15 @@ impl RejectReason {
             | Self::QuantityNotOnLot
             | Self::PriceNotOnTick
             | Self::StopPriceNotOnTick
+            | Self::PegOffsetNotOnTick
             | Self::MinQtyOnDisplayed
             | Self::MaxFloorInvalid
             | Self::PostOnlyInvalid
             | Self::NotSupported
             | Self::PegNotSupported
+            | Self::PegDisplayed
+            | Self::CrossInvalid
+            | Self::TradeUnknown
             | Self::CrossNotSupported
             | Self::DisplayNotSupported
             | Self::LimitOrderQuantity

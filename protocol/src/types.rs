@@ -438,15 +438,82 @@ letters!(
     }
 );
 letters!(
-    /// Trading state of one instrument (itch50.md §3, `H`).
+    /// Trading state of one instrument, in our own letters; the feed has four of them ([`TradingState::feed_letter`]).
     TradingState {
-        /// Halted.
+        /// Halted: orders are collected for the reopening cross.
         Halted = b'H',
-        /// Paused.
+        /// Volatility auction: orders are collected for its cross.
         Paused = b'P',
-        /// Quotation only.
+        /// Quotation only before a reopening: orders are collected for the cross.
         QuotationOnly = b'Q',
-        /// Trading.
+        /// Trading: orders are matched as they come.
         Trading = b'T',
+        /// Before the opening: orders are collected for the opening cross.
+        PreOpen = b'O',
+        /// Before the close: orders are collected for the closing cross.
+        PreClose = b'C',
+        /// Closed: no orders.
+        Closed = b'E',
+    }
+);
+
+impl TradingState {
+    /// The letter of ITCH `H` (itch50.md §3).
+    pub const fn feed_letter(self) -> u8 {
+        match self {
+            Self::Trading => b'T',
+            Self::Paused => b'P',
+            Self::QuotationOnly | Self::PreOpen | Self::PreClose => b'Q',
+            Self::Halted | Self::Closed => b'H',
+        }
+    }
+
+    /// The cross that ends this state: opening, closing, or the reopening after a halt or a pause. `None` where no orders
+    /// are collected.
+    pub const fn cross_type(self) -> Option<CrossType> {
+        match self {
+            Self::PreOpen => Some(CrossType::Opening),
+            Self::PreClose => Some(CrossType::Closing),
+            Self::Halted | Self::Paused | Self::QuotationOnly => Some(CrossType::Halt),
+            Self::Trading | Self::Closed => None,
+        }
+    }
+}
+
+letters!(
+    /// How the quantity of an aggressor is shared among the displayed orders at one price.
+    MatchingAlgorithm {
+        /// Oldest first.
+        PriceTime = b'P',
+        /// In proportion to displayed quantity, what remains oldest first.
+        ProRata = b'R',
+        /// The oldest order first, the rest in proportion.
+        TopThenProRata = b'T',
+    }
+);
+letters!(
+    /// Why a trade is void (ouch50.md §8, `B`).
+    BustReason {
+        /// Erroneous.
+        Erroneous = b'E',
+        /// Consent of both sides.
+        Consent = b'C',
+        /// Supervisory.
+        Supervisory = b'S',
+        /// External.
+        External = b'X',
+    }
+);
+letters!(
+    /// Which way the imbalance of a cross goes (itch50.md §5, `I`).
+    ImbalanceDirection {
+        /// More to buy.
+        Buy = b'B',
+        /// More to sell.
+        Sell = b'S',
+        /// None.
+        Balanced = b'N',
+        /// Too few orders to say.
+        Insufficient = b'O',
     }
 );

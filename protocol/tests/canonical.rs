@@ -10,10 +10,15 @@ use protocol::command::{
 };
 use protocol::event::Shown;
 use protocol::record::{self, BODY_BYTES_MAX};
+use protocol::venue_command::{
+    BustTrade, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
+    SetReferencePrice, StartAuction, VenueCommand,
+};
 use protocol::{
-    AccountId, AccountName, CancelReason, Capacity, Channel, ClOrdId, CrossType, DecodeError, Display, Event,
-    EventBody, Firm, InstrumentId, LiquidityFlag, MatchNumber, Nanos, OrderRef, OrderState, Owner, Price, Qty,
-    RejectReason, Sequence, SessionName, Side, Symbol, SystemEventCode, TimeInForce, TradingState, UserRefNum,
+    AccountId, AccountName, BustReason, CancelReason, Capacity, Channel, ClOrdId, CrossType, DecodeError, Display,
+    Event, EventBody, Firm, ImbalanceDirection, InstrumentId, LiquidityFlag, MatchNumber, MatchingAlgorithm, Nanos,
+    OrderRef, OrderState, Owner, Price, Qty, RejectReason, Sequence, SessionName, Side, Symbol, SystemEventCode,
+    TimeInForce, TradingState, UserRefNum,
 };
 
 const FIRM: Firm = Firm(*b"DEMA");
@@ -216,6 +221,87 @@ fn commands() -> Vec<(CommandBody, &'static str)> {
         ),
         (CommandBody::SystemEvent(SystemEventCode::StartOfMarketHours), "10 51 000000000000"),
     ]
+    .into_iter()
+    .chain(venue_commands().into_iter().map(|(command, bytes)| (CommandBody::Venue(command), bytes)))
+    .collect()
+}
+
+/// Every kind of command of the venue itself with its bytes.
+#[expect(clippy::too_many_lines, reason = "a flat table")]
+fn venue_commands() -> Vec<(VenueCommand, &'static str)> {
+    let instrument = InstrumentId(0x4142);
+    let party = |owner, number, flag| Party {
+        owner: Owner::from_bits(owner),
+        user_ref_num: UserRefNum(number),
+        cl_ord_id: TEXT,
+        flag,
+    };
+    vec![
+        (VenueCommand::Tick, "11 00000000000000"),
+        (
+            VenueCommand::SetMatching(SetMatching {
+                instrument,
+                algorithm: MatchingAlgorithm::TopThenProRata,
+                minimum: Qty(0x2122_2324),
+                elections_per_command_max: 0x0102,
+            }),
+            "12 54 4241 24232221 0201 000000000000",
+        ),
+        (
+            VenueCommand::SetBands(SetBands {
+                instrument,
+                static_ppm: 1_000_000,
+                dynamic_ppm: 50_000,
+                collar_ppm: 0,
+                auction_s: 86_400,
+            }),
+            "13 00 4241 40420f00 50c30000 00000000 80510100 00000000",
+        ),
+        (
+            VenueCommand::SetReferencePrice(SetReferencePrice { instrument, price: Price(0x3132_3334) }),
+            "14 00 4241 34333231",
+        ),
+        (
+            VenueCommand::StartAuction(StartAuction {
+                instrument,
+                state: TradingState::PreOpen,
+                reason: FIRM,
+                until: Nanos(0x0102_0304_0506_0708),
+            }),
+            "15 4f 4241 44454d41 0807060504030201",
+        ),
+        (
+            VenueCommand::SetAccountDefaults(SetAccountDefaults {
+                account: AccountId(0x01_02_03),
+                aiq_strategy: b'B',
+                aiq_group_id: *b"G1",
+                cancel_on_disconnect: true,
+                grace_ms: 0x0102_0304,
+            }),
+            "16 42 4731 03020100 04030201 01 000000",
+        ),
+        (VenueCommand::Connected(AccountId(0x01_02_03)), "17 000000 03020100"),
+        (VenueCommand::Disconnected(AccountId(0x01_02_03)), "18 000000 03020100"),
+        (VenueCommand::SetOperationalHalt(SetOperationalHalt { instrument, is_halted: true }), "19 01 4241 00000000"),
+        (
+            VenueCommand::SetMarketWideLevels(SetMarketWideLevels { level_1: 3, level_2: 2, level_3: 1 }),
+            "1a 00000000000000 0300000000000000 0200000000000000 0100000000000000",
+        ),
+        (VenueCommand::BreachMarketWide(3), "1b 03 000000000000"),
+        (
+            VenueCommand::BustTrade(BustTrade {
+                match_number: MatchNumber(0x0102_0304_0506_0708),
+                instrument,
+                quantity: Qty(0x2122_2324),
+                price: Price(0x3132_3334),
+                reason: BustReason::Consent,
+                buyer: party(0x0506_0708, 9, LiquidityFlag::Added),
+                seller: party(0x0506_0709, 10, LiquidityFlag::Removed),
+            }),
+            "1c 43 4241 24232221 0807060504030201 34333231 08070605 09000000 6162636465666768696a6b6c6d6e 41 52 \
+             09070605 0a000000 6162636465666768696a6b6c6d6e 000000000000",
+        ),
+    ]
 }
 
 fn hex(text: &str) -> Vec<u8> {
@@ -247,7 +333,7 @@ fn every_command_of_a_wrong_length_is_refused() {
         assert!(record::decode(&[&bytes[..], &[0]].concat()).is_err(), "{body:?} and a byte");
     }
     assert_eq!(record::decode(&[0; 8]), Err(DecodeError::UnknownType(0)));
-    assert_eq!(record::decode(&[17; 8]), Err(DecodeError::UnknownType(17)));
+    assert_eq!(record::decode(&[29; 8]), Err(DecodeError::UnknownType(29)));
 }
 
 /// A body that decodes must be the only one that encodes to its bytes.
@@ -295,6 +381,13 @@ fn values_out_of_their_ranges_are_refused() {
     assert_eq!(spoiled(2, 1, "45"), bad(1, 0x45), "a replacement after hours");
     assert_eq!(spoiled(6, 28, "0000"), bad(28, 0), "a symbol without its instrument");
     assert_eq!(spoiled(16, 7, "01"), bad(4, 3), "an account that no owner can name");
+    assert_eq!(spoiled(20, 4, "41420f00"), bad(4, 0x41), "a band wider than the price");
+    assert_eq!(spoiled(20, 16, "00000000"), bad(16, 0), "bands without an auction");
+    assert_eq!(spoiled(21, 4, "ffffff7f"), bad(4, 0xff), "a reference that is no limit price");
+    assert_eq!(spoiled(22, 1, "54"), bad(1, 0x54), "an auction that trades");
+    assert_eq!(spoiled(23, 1, "2a"), bad(1, 0x2a), "a default that means the default");
+    assert_eq!(spoiled(23, 7, "01"), bad(4, 3), "an account that no owner can name");
+    assert_eq!(spoiled(28, 1, "04"), bad(1, 4), "a level that is none");
 }
 
 /// Every kind of event with its bytes from offset 16 on.
@@ -379,11 +472,12 @@ fn events() -> Vec<(EventBody, &'static str)> {
                 quantity,
                 leaves: Qty(6),
                 order_ref,
+                concealed: Qty::ZERO,
                 instrument,
                 reason: CancelReason::Immediate,
                 shown: false,
             },
-            "06 04030201 14131211 24232221 06000000 0807060504030201 4241 49 00",
+            "06 04030201 14131211 24232221 06000000 0807060504030201 4241 49 00 00000000",
         ),
         (
             EventBody::Modified {
@@ -392,11 +486,12 @@ fn events() -> Vec<(EventBody, &'static str)> {
                 quantity,
                 removed: Qty(6),
                 order_ref,
+                concealed: Qty::ZERO,
                 instrument,
                 side: Side::SellShort,
                 shown: true,
             },
-            "07 04030201 14131211 24232221 06000000 0807060504030201 4241 54 01",
+            "07 04030201 14131211 24232221 06000000 0807060504030201 4241 54 01 00000000",
         ),
         (
             EventBody::Rejected { owner: owner(), user_ref_num, reason: RejectReason::VenueClosing },
@@ -432,9 +527,121 @@ fn events() -> Vec<(EventBody, &'static str)> {
     ]
 }
 
+/// The same for what happens to orders and markets beside the plain way.
+#[expect(clippy::too_many_lines, reason = "a flat table")]
+fn venue_events() -> Vec<(EventBody, &'static str)> {
+    let (user_ref_num, instrument) = (UserRefNum(0x1112_1314), InstrumentId(0x4142));
+    let (quantity, price, order_ref) = (Qty(0x2122_2324), Price(0x3132_3334), OrderRef(0x0102_0304_0506_0708));
+    vec![
+        (
+            EventBody::PriorityUpdated { owner: owner(), user_ref_num, price, display: Display::Hidden, order_ref },
+            "13 04030201 14131211 34333231 0807060504030201 4e",
+        ),
+        (
+            EventBody::Restated {
+                owner: owner(),
+                user_ref_num,
+                order_ref,
+                quantity,
+                price,
+                instrument,
+                side: Side::Buy,
+                shown: Shown::Attributed,
+                firm: FIRM,
+            },
+            "14 04030201 14131211 0807060504030201 24232221 34333231 4241 42 02 44454d41",
+        ),
+        (
+            EventBody::SelfMatchPrevented {
+                owner: owner(),
+                user_ref_num,
+                quantity,
+                leaves: Qty(6),
+                price,
+                order_ref,
+                concealed: Qty(5),
+                instrument,
+                flag: LiquidityFlag::Removed,
+                strategy: b'd',
+                shown: true,
+            },
+            "15 04030201 14131211 24232221 06000000 34333231 0807060504030201 05000000 4241 52 64 01",
+        ),
+        (EventBody::CancelPending { owner: owner(), user_ref_num }, "16 04030201 14131211"),
+        (EventBody::CancelRejected { owner: owner(), user_ref_num }, "17 04030201 14131211"),
+        (
+            EventBody::CrossExecuted {
+                match_number: MatchNumber(3),
+                order_ref,
+                quantity,
+                price,
+                owner: owner(),
+                user_ref_num,
+                instrument,
+                side: Side::Sell,
+                flag: LiquidityFlag::Opening,
+                shown: true,
+            },
+            "18 04030201 14131211 0300000000000000 0807060504030201 24232221 34333231 4241 53 4f 01",
+        ),
+        (
+            EventBody::Crossed {
+                match_number: MatchNumber(3),
+                quantity: 0x0102_0304_0506_0708,
+                price,
+                instrument,
+                cross_type: CrossType::Closing,
+            },
+            "19 0300000000000000 0807060504030201 34333231 4241 43",
+        ),
+        (
+            EventBody::Imbalance {
+                paired: 0x0102_0304_0506_0708,
+                imbalance: 9,
+                far: Price(1),
+                near: Price(2),
+                reference: Price(3),
+                instrument,
+                direction: ImbalanceDirection::Insufficient,
+                cross_type: CrossType::Halt,
+            },
+            "1a 0807060504030201 0900000000000000 01000000 02000000 03000000 4241 4f 48",
+        ),
+        (
+            EventBody::AuctionCollar {
+                instrument,
+                reference: Price(1),
+                upper: Price(2),
+                lower: Price(3),
+                extension: 4,
+            },
+            "1b 4241 01000000 02000000 03000000 04000000",
+        ),
+        (EventBody::OperationalHaltChanged { instrument, is_halted: true }, "1c 4241 01"),
+        (
+            EventBody::MarketWideLevels { level_1: 3, level_2: 2, level_3: 1 },
+            "1d 0300000000000000 0200000000000000 0100000000000000",
+        ),
+        (EventBody::MarketWideBreached { level: 2 }, "1e 02"),
+        (
+            EventBody::TradeBroken {
+                match_number: MatchNumber(3),
+                instrument,
+                reason: BustReason::External,
+                buyer: owner(),
+                buyer_user_ref_num: user_ref_num,
+                seller: Owner::new(AccountId(5), Channel(0)),
+                seller_user_ref_num: UserRefNum(1),
+            },
+            "1f 0300000000000000 4241 58 04030201 14131211 00050000 01000000",
+        ),
+        (EventBody::OperatorRefused { reason: RejectReason::TradeUnknown }, "20 2700"),
+    ]
+}
+
 #[test]
 fn events_have_the_bytes_of_the_table() {
-    for (body, bytes) in events() {
+    for (body, bytes) in events().into_iter().chain(venue_events()) {
         let event = Event { sequence: Sequence(0x0102_0304_0506_0708), ingress: Nanos(0x1112_1314_1516_1718), body };
         let mut expected = hex("0807060504030201 1817161514131211");
         expected.extend(hex(bytes));
@@ -459,8 +666,8 @@ proptest! {
     #[test]
     fn any_bytes_are_refused_or_canonical(
         mut bytes in prop::collection::vec(any::<u8>(), 0..120),
-        kind in 0..18_u8,
-        length in prop::sample::select(vec![8_usize, 16, 24, 32, 40, 104]),
+        kind in 0..30_u8,
+        length in prop::sample::select(vec![8_usize, 16, 24, 32, 40, 72, 104]),
     ) {
         canonical(&bytes);
         bytes.resize(length, 0);

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use journal::JournalReader;
 use protocol::itch::{self, BLOCK_BYTES_MAX};
-use protocol::{Command, CommandBody, Event, InstrumentId, Owner, Symbol, record};
+use protocol::{Command, CommandBody, Event, InstrumentId, Owner, Symbol, VenueCommand, record};
 use serde_json::json;
 
 use crate::output::print_line;
@@ -151,6 +151,7 @@ fn columns(body: &CommandBody) -> [String; 7] {
         CommandBody::SetShortSaleTest(set) => row[3] = set.instrument.0.to_string(),
         CommandBody::OpenAccount(open) => row[0] = open.account.0.to_string(),
         CommandBody::OpenVenue(_) | CommandBody::SystemEvent(_) | CommandBody::Operator(_) => {}
+        CommandBody::Venue(command) => venue_columns(command, &mut row),
     }
     row
 }
@@ -175,5 +176,42 @@ pub fn kind(body: &CommandBody) -> &'static str {
         CommandBody::OpenAccount(_) => "OpenAccount",
         CommandBody::SystemEvent(_) => "SystemEvent",
         CommandBody::Operator(_) => "Operator",
+        CommandBody::Venue(command) => venue_kind(command),
+    }
+}
+
+fn venue_columns(command: &VenueCommand, row: &mut [String; 7]) {
+    match command {
+        VenueCommand::SetMatching(set) => row[3] = set.instrument.0.to_string(),
+        VenueCommand::SetBands(set) => row[3] = set.instrument.0.to_string(),
+        VenueCommand::SetReferencePrice(set) => {
+            (row[3], row[5]) = (set.instrument.0.to_string(), set.price.0.to_string());
+        }
+        VenueCommand::StartAuction(auction) => row[3] = auction.instrument.0.to_string(),
+        VenueCommand::SetOperationalHalt(set) => row[3] = set.instrument.0.to_string(),
+        VenueCommand::SetAccountDefaults(set) => row[0] = set.account.0.to_string(),
+        VenueCommand::Connected(account) | VenueCommand::Disconnected(account) => row[0] = account.0.to_string(),
+        VenueCommand::BustTrade(bust) => {
+            row[3] = bust.instrument.0.to_string();
+            (row[5], row[6]) = (bust.price.0.to_string(), bust.quantity.0.to_string());
+        }
+        VenueCommand::Tick | VenueCommand::SetMarketWideLevels(_) | VenueCommand::BreachMarketWide(_) => {}
+    }
+}
+
+fn venue_kind(command: &VenueCommand) -> &'static str {
+    match command {
+        VenueCommand::Tick => "Tick",
+        VenueCommand::SetMatching(_) => "SetMatching",
+        VenueCommand::SetBands(_) => "SetBands",
+        VenueCommand::SetReferencePrice(_) => "SetReferencePrice",
+        VenueCommand::StartAuction(_) => "StartAuction",
+        VenueCommand::SetAccountDefaults(_) => "SetAccountDefaults",
+        VenueCommand::Connected(_) => "Connected",
+        VenueCommand::Disconnected(_) => "Disconnected",
+        VenueCommand::SetOperationalHalt(_) => "SetOperationalHalt",
+        VenueCommand::SetMarketWideLevels(_) => "SetMarketWideLevels",
+        VenueCommand::BreachMarketWide(_) => "BreachMarketWide",
+        VenueCommand::BustTrade(_) => "BustTrade",
     }
 }

@@ -289,6 +289,7 @@ fn tell_end(order: &Incoming, quantity: u32, reason: CancelReason, out: &mut Out
         quantity: Qty(quantity),
         leaves: Qty::ZERO,
         order_ref: order.order_ref,
+        concealed: Qty::ZERO,
         instrument: order.instrument,
         reason,
         shown: false,

@@ -41,7 +41,7 @@ use book::index::OrderIndex;
 use instruments::Instruments;
 use protocol::command::OpenVenue;
 use protocol::types::{AccountId, Nanos, Sequence};
-use protocol::{Command, CommandBody, EventBody};
+use protocol::{Command, CommandBody, EventBody, RejectReason};
 use sink::Out;
 
 /// The state of a venue, and the one way to change it. Owned by one thread.
@@ -105,7 +105,8 @@ impl Core {
             | CommandBody::SetTradingState(_)
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
-            | CommandBody::SystemEvent(_) => self.operate(&command.body, out),
+            | CommandBody::SystemEvent(_)
+            | CommandBody::Venue(_) => self.operate(&command.body, out),
             CommandBody::Operator(request) => self.answer(request, out),
         }
     }
@@ -150,6 +151,7 @@ impl Core {
                 out.push(EventBody::AccountOpened { account: open.account, name: open.name, firm: open.firm });
             }
             CommandBody::SystemEvent(code) => out.push(EventBody::SystemEvent { code: *code }),
+            CommandBody::Venue(_) => out.push(EventBody::OperatorRefused { reason: RejectReason::NotSupported }),
             CommandBody::Enter(_)
             | CommandBody::Replace(_)
             | CommandBody::Cancel(_)

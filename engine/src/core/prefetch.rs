@@ -57,7 +57,8 @@ impl Core {
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
             | CommandBody::SystemEvent(_)
-            | CommandBody::Operator(_) => {}
+            | CommandBody::Operator(_)
+            | CommandBody::Venue(_) => {}
         }
     }
 
@@ -125,6 +126,7 @@ fn named(command: &Command) -> Option<(Owner, UserRefNum)> {
         | CommandBody::SetShortSaleTest(_)
         | CommandBody::OpenAccount(_)
         | CommandBody::SystemEvent(_)
-        | CommandBody::Operator(_) => None,
+        | CommandBody::Operator(_)
+        | CommandBody::Venue(_) => None,
     }
 }

@@ -89,7 +89,8 @@ impl BTreeBook {
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
             | CommandBody::SystemEvent(_)
-            | CommandBody::Operator(_) => {}
+            | CommandBody::Operator(_)
+            | CommandBody::Venue(_) => {}
         }
     }
 
@@ -159,6 +160,7 @@ impl BTreeBook {
                     quantity: Qty(order.leaves),
                     leaves: Qty::ZERO,
                     order_ref: order.order_ref,
+                    concealed: Qty::ZERO,
                     instrument,
                     reason: CancelReason::Immediate,
                     shown: false,
@@ -250,6 +252,7 @@ impl BTreeBook {
                 quantity: Qty(order.leaves),
                 leaves: Qty::ZERO,
                 order_ref: order.order_ref,
+                concealed: Qty::ZERO,
                 instrument,
                 reason: CancelReason::User,
                 shown: true,
@@ -281,6 +284,7 @@ impl BTreeBook {
                 quantity: Qty(removed),
                 leaves: Qty(stays),
                 order_ref: order.order_ref,
+                concealed: Qty::ZERO,
                 instrument,
                 reason: CancelReason::User,
                 shown: true,

@@ -142,7 +142,8 @@ impl NaiveVenue {
             | CommandBody::SetTradingState(_)
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
-            | CommandBody::SystemEvent(_) => self.operate(&command.body),
+            | CommandBody::SystemEvent(_)
+            | CommandBody::Venue(_) => self.operate(&command.body),
             CommandBody::Operator(request) => self.answer(request),
         }
         &self.events
@@ -187,6 +188,7 @@ impl NaiveVenue {
                 self.tell(EventBody::AccountOpened { account, name, firm });
             }
             CommandBody::SystemEvent(code) => self.tell(EventBody::SystemEvent { code: *code }),
+            CommandBody::Venue(_) => self.tell(EventBody::OperatorRefused { reason: RejectReason::NotSupported }),
             CommandBody::Enter(_)
             | CommandBody::Replace(_)
             | CommandBody::Cancel(_)
@@ -508,6 +510,7 @@ impl NaiveVenue {
             quantity: qty(order.open),
             leaves: Qty::ZERO,
             order_ref: OrderRef(order.order_ref),
+            concealed: Qty::ZERO,
             instrument: order.instrument,
             reason,
             shown: false,

@@ -1,14 +1,13 @@
 //! Requests of an operator for the differential tests: every action, right and wrong.
 
+use super::order_flow::STATES;
 use super::random::Random;
 use protocol::CommandBody;
 use protocol::money::{Amount, Asset, Currency, Legs};
 use protocol::operator::{
     AccountMode, AddInstrument, CreateAccount, LimitKind, OperatorAction, OperatorCommand, Scope, SetFees, SetLimit,
 };
-use protocol::types::{
-    AccountId, AccountName, Firm, InstrumentId, MatchNumber, Owner, Price, Qty, Symbol, TradingState, UserRefNum,
-};
+use protocol::types::{AccountId, AccountName, Firm, InstrumentId, MatchNumber, Owner, Price, Qty, Symbol, UserRefNum};
 
 /// A request; `owner` and `number` may name a live order.
 pub(super) fn request(random: &mut Random, owner: Owner, number: UserRefNum) -> CommandBody {
@@ -28,7 +27,7 @@ fn action(random: &mut Random, owner: Owner, user_ref_num: UserRefNum) -> Operat
         1 => OperatorAction::AddInstrument(add_instrument(random)),
         2 | 3 => OperatorAction::SetState {
             instrument,
-            state: random.pick(TradingState::ALL),
+            state: random.pick(&STATES),
             reason: Firm::from_text(random.pick(&["", "T1"])).unwrap_or_default(),
         },
         4 => OperatorAction::SetMode { account, mode: random.pick(&[AccountMode::Cash, AccountMode::Margin]) },

@@ -19,6 +19,10 @@ const ACCOUNTS: u32 = 3;
 /// (tick, lot, largest quantity) of the instruments.
 const GRIDS: [(u32, u32, u32); 3] = [(100, 1, 999_999), (1, 1, u32::MAX), (7, 10, 5_000)];
 
+/// The states that a plain venue knows.
+pub(super) const STATES: [TradingState; 4] =
+    [TradingState::Halted, TradingState::Paused, TradingState::QuotationOnly, TradingState::Trading];
+
 /// What is different from one seed to the next.
 #[derive(Clone, Copy, Debug)]
 struct Profile {
@@ -443,7 +447,7 @@ impl OrderFlow {
         let instrument = InstrumentId(self.random.pick(&[1, 2, 3]));
         let owner = self.owner();
         match self.random.below(12) {
-            0 => trading_state(instrument, self.random.pick(TradingState::ALL)),
+            0 => trading_state(instrument, self.random.pick(&STATES)),
             1..4 => trading_state(instrument, TradingState::Trading),
             4 => CommandBody::SetShortSaleTest(SetShortSaleTest { instrument, action: self.random.pick(b"012") }),
             5 => CommandBody::SystemEvent(self.random.pick(SystemEventCode::ALL)),

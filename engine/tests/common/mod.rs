@@ -329,6 +329,20 @@ fn show(body: &EventBody) -> String {
         | EventBody::BalanceMoved { .. }
         | EventBody::FeesCharged { .. }
         | EventBody::LimitChanged { .. }
-        | EventBody::KillSwitched { .. } => "operator".to_owned(),
+        | EventBody::KillSwitched { .. }
+        | EventBody::PriorityUpdated { .. }
+        | EventBody::Restated { .. }
+        | EventBody::SelfMatchPrevented { .. }
+        | EventBody::CancelPending { .. }
+        | EventBody::CancelRejected { .. }
+        | EventBody::CrossExecuted { .. }
+        | EventBody::Crossed { .. }
+        | EventBody::Imbalance { .. }
+        | EventBody::AuctionCollar { .. }
+        | EventBody::OperationalHaltChanged { .. }
+        | EventBody::MarketWideLevels { .. }
+        | EventBody::MarketWideBreached { .. }
+        | EventBody::TradeBroken { .. }
+        | EventBody::OperatorRefused { .. } => "operator".to_owned(),
     }
 }

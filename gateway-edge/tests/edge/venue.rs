@@ -151,6 +151,7 @@ impl Venue {
                         quantity: order.quantity,
                         leaves: Qty::ZERO,
                         order_ref,
+                        concealed: Qty::ZERO,
                         instrument: order.instrument,
                         reason: CancelReason::User,
                         shown: true,
@@ -173,7 +174,8 @@ impl Venue {
             | CommandBody::EnableEntry(_)
             | CommandBody::RefuseReplace(_)
             | CommandBody::SetShortSaleTest(_)
-            | CommandBody::Operator(_) => {}
+            | CommandBody::Operator(_)
+            | CommandBody::Venue(_) => {}
         }
     }
 

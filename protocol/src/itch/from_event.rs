@@ -2,8 +2,9 @@
 //! keeps no state: what the feed must know of an order stands in the event (`shown`, `maker_shown`, `old_shown`).
 
 use super::messages::{
-    AddOrder, AddOrderAttributed, Header, OrderCancel, OrderDelete, OrderExecuted, OrderReplace, ShortSaleTest,
-    StockDirectory, StockTradingAction, SystemEvent, Trade,
+    AddOrder, AddOrderAttributed, BrokenTrade, CrossTrade, Header, LuldAuctionCollar, MwcbDeclineLevel, MwcbStatus,
+    NetOrderImbalance, OperationalHalt, OrderCancel, OrderDelete, OrderExecuted, OrderExecutedWithPrice, OrderReplace,
+    ShortSaleTest, StockDirectory, StockTradingAction, SystemEvent, Trade,
 };
 use crate::event::{Event, EventBody, Shown};
 use crate::limits::ITCH_MESSAGE_BYTES_MAX;
@@ -25,7 +26,8 @@ pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &
     };
     match event.body {
         EventBody::Accepted { order_ref, quantity, price, instrument, side, shown, firm, .. }
-        | EventBody::Rested { order_ref, quantity, price, instrument, side, shown, firm } => {
+        | EventBody::Rested { order_ref, quantity, price, instrument, side, shown, firm }
+        | EventBody::Restated { order_ref, quantity, price, instrument, side, shown, firm, .. } => {
             let order = Shape { order_ref, quantity, price, side, shown, firm };
             order.add(header(instrument), &symbol, out)
         }
@@ -56,18 +58,19 @@ pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &
             let (order_ref, side, stock) = (OrderRef(0), b'B', symbol(instrument));
             block(Trade { header, order_ref, side, shares: quantity, stock, price, match_number }.to_bytes(), out)
         }
-        EventBody::Canceled { quantity, leaves, order_ref, instrument, shown, .. } => {
-            reduce(header(instrument), order_ref, if shown { quantity } else { Qty::ZERO }, leaves, out)
+        EventBody::Canceled { quantity, leaves, order_ref, concealed, instrument, shown, .. }
+        | EventBody::SelfMatchPrevented { quantity, leaves, order_ref, concealed, instrument, shown, .. } => {
+            reduce(header(instrument), order_ref, if shown { quantity - concealed } else { Qty::ZERO }, leaves, out)
         }
-        EventBody::Modified { quantity, removed, order_ref, instrument, shown, .. } => {
-            reduce(header(instrument), order_ref, if shown { removed } else { Qty::ZERO }, quantity, out)
+        EventBody::Modified { quantity, removed, concealed, order_ref, instrument, shown, .. } => {
+            reduce(header(instrument), order_ref, if shown { removed - concealed } else { Qty::ZERO }, quantity, out)
         }
         EventBody::InstrumentListed { instrument, symbol: stock, lot, .. } => {
             block(directory(header(instrument), stock, lot).to_bytes(), out)
         }
         EventBody::TradingStateChanged { instrument, state, reason } => {
             let (header, stock) = (header(instrument), symbol(instrument));
-            let trading_state = state.letter();
+            let trading_state = state.feed_letter();
             block(StockTradingAction { header, stock, trading_state, reserved: b' ', reason: reason.0 }.to_bytes(), out)
         }
         EventBody::ShortSaleTestChanged { instrument, action } => {
@@ -89,7 +92,95 @@ pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &
         | EventBody::BalanceMoved { .. }
         | EventBody::FeesCharged { .. }
         | EventBody::LimitChanged { .. }
-        | EventBody::KillSwitched { .. } => 0,
+        | EventBody::KillSwitched { .. }
+        | EventBody::PriorityUpdated { .. }
+        | EventBody::CancelPending { .. }
+        | EventBody::CancelRejected { .. }
+        | EventBody::OperatorRefused { .. } => 0,
+        EventBody::CrossExecuted { .. }
+        | EventBody::Crossed { .. }
+        | EventBody::Imbalance { .. }
+        | EventBody::AuctionCollar { .. }
+        | EventBody::OperationalHaltChanged { .. }
+        | EventBody::MarketWideLevels { .. }
+        | EventBody::MarketWideBreached { .. }
+        | EventBody::TradeBroken { .. } => of_market(event, symbol, out),
+    }
+}
+
+/// What the feed says of crosses and of the market as a whole.
+#[inline(never)]
+fn of_market(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &mut [u8; BLOCK_BYTES_MAX]) -> usize {
+    let timestamp_ns = event.ingress.since_midnight();
+    let header = |stock_locate| Header { stock_locate, tracking_number: 0, timestamp_ns };
+    if let EventBody::CrossExecuted { match_number, order_ref, quantity, price, instrument, shown, .. } = event.body {
+        if !shown {
+            return 0;
+        }
+        let (header, executed_shares) = (header(instrument), quantity);
+        // The cross itself is printed once, by its `Q`.
+        let (printable, execution_price) = (b'N', price);
+        let executed =
+            OrderExecutedWithPrice { header, order_ref, executed_shares, match_number, printable, execution_price };
+        return block(executed.to_bytes(), out);
+    }
+    if let EventBody::Crossed { match_number, quantity, price, instrument, cross_type } = event.body {
+        let (header, stock) = (header(instrument), symbol(instrument));
+        let (shares, cross_price, cross_type) = (quantity, price, cross_type.letter());
+        return block(CrossTrade { header, shares, stock, cross_price, match_number, cross_type }.to_bytes(), out);
+    }
+    if let EventBody::Imbalance { paired, imbalance, far, near, reference, instrument, direction, cross_type } =
+        event.body
+    {
+        let noii = NetOrderImbalance {
+            header: header(instrument),
+            paired_shares: paired,
+            imbalance_shares: imbalance,
+            imbalance_direction: direction.letter(),
+            stock: symbol(instrument),
+            far_price: far,
+            near_price: near,
+            reference_price: reference,
+            cross_type: cross_type.letter(),
+            price_variation: price_variation(near, reference),
+        };
+        return block(noii.to_bytes(), out);
+    }
+    if let EventBody::AuctionCollar { instrument, reference, upper, lower, extension } = event.body {
+        let (header, stock) = (header(instrument), symbol(instrument));
+        let (reference_price, upper_price, lower_price) = (reference, upper, lower);
+        let collar = LuldAuctionCollar { header, stock, reference_price, upper_price, lower_price, extension };
+        return block(collar.to_bytes(), out);
+    }
+    if let EventBody::OperationalHaltChanged { instrument, is_halted } = event.body {
+        let (header, stock) = (header(instrument), symbol(instrument));
+        let action = if is_halted { b'H' } else { b'T' };
+        return block(OperationalHalt { header, stock, market_code: b'Q', action }.to_bytes(), out);
+    }
+    if let EventBody::MarketWideLevels { level_1, level_2, level_3 } = event.body {
+        let header = header(InstrumentId(0));
+        return block(MwcbDeclineLevel { header, level_1, level_2, level_3 }.to_bytes(), out);
+    }
+    if let EventBody::MarketWideBreached { level } = event.body {
+        let (header, breached_level) = (header(InstrumentId(0)), b'0'.saturating_add(level));
+        return block(MwcbStatus { header, breached_level }.to_bytes(), out);
+    }
+    let EventBody::TradeBroken { match_number, instrument, .. } = event.body else { return 0 };
+    block(BrokenTrade { header: header(instrument), match_number }.to_bytes(), out)
+}
+
+/// How far the near price is from the reference, as a letter (itch50.md §5, `I`).
+fn price_variation(near: Price, reference: Price) -> u8 {
+    if near == Price(0) || reference == Price(0) {
+        return b' ';
+    }
+    let percent = u64::from(near.0.abs_diff(reference.0)) * 100 / u64::from(reference.0);
+    match percent {
+        0 => b'L',
+        1..=9 => b'0' + percent.to_le_bytes()[0],
+        10..=19 => b'A',
+        20..=29 => b'B',
+        _ => b'C',
     }
 }
 

@@ -7,15 +7,16 @@
 
 use super::appendage::Element;
 use super::outbound::{
-    Accepted, AccountQueryResponse, Canceled, EntryDisabled, EntryEnabled, Executed, MassCancelResponse, Modified,
-    Rejected, Replaced, SystemEvent,
+    Accepted, AccountQueryResponse, AiqCanceled, BrokenTrade, CancelPending, CancelReject, Canceled, EntryDisabled,
+    EntryEnabled, Executed, MassCancelResponse, Modified, PriorityUpdate, Rejected, Replaced, Restated, SystemEvent,
 };
 use super::tags;
 use crate::command::{Command, CommandBody, EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use crate::event::{Event, EventBody, Shown};
 use crate::limits::OUCH_OUTBOUND_BYTES_MAX;
 use crate::soupbin;
-use crate::types::{AccountId, AccountName, Channel, ClOrdId, InstrumentId, Nanos, Owner, Symbol};
+use crate::types::{AccountId, AccountName, Channel, ClOrdId, InstrumentId, Nanos, OrderRef, Owner, Qty, Symbol};
+use crate::venue_command::VenueCommand;
 use crate::wire::put_at;
 
 /// The longest answer, as a packet.
@@ -141,7 +142,14 @@ pub fn write(
         | EventBody::BalanceMoved { .. }
         | EventBody::FeesCharged { .. }
         | EventBody::LimitChanged { .. }
-        | EventBody::KillSwitched { .. } => 0,
+        | EventBody::KillSwitched { .. }
+        | EventBody::Crossed { .. }
+        | EventBody::Imbalance { .. }
+        | EventBody::AuctionCollar { .. }
+        | EventBody::OperationalHaltChanged { .. }
+        | EventBody::MarketWideLevels { .. }
+        | EventBody::MarketWideBreached { .. }
+        | EventBody::OperatorRefused { .. } => 0,
         EventBody::Accepted { instrument, .. } => accepted(command, event, for_owner, symbol(instrument), first),
         EventBody::Replaced { instrument, .. } => replaced(command, event, for_owner, symbol(instrument), first),
         EventBody::Traded { .. } => {
@@ -156,6 +164,13 @@ pub fn write(
         | EventBody::EntryEnabled { .. }
         | EventBody::NextUserRefNum { .. }
         | EventBody::AccountOpened { .. } => short(command, event, for_owner, first),
+        EventBody::PriorityUpdated { .. }
+        | EventBody::Restated { .. }
+        | EventBody::SelfMatchPrevented { .. }
+        | EventBody::CancelPending { .. }
+        | EventBody::CancelRejected { .. }
+        | EventBody::CrossExecuted { .. } => unasked(event, for_owner, first),
+        EventBody::TradeBroken { .. } => broken(command, event, first, second),
     };
 }
 
@@ -204,6 +219,8 @@ struct Tail<'a> {
     report: Option<(Nanos, &'a Details)>,
     /// Tag 224 too.
     rests_displayed: bool,
+    /// Tags 1 and 22 of Restated.
+    restated: Option<(OrderRef, Qty)>,
 }
 
 impl<'a> Tail<'a> {
@@ -219,6 +236,7 @@ impl<'a> Tail<'a> {
             channel: owner.channel(),
             report: details.map(|details| (event.ingress, details)),
             rests_displayed: false,
+            restated: None,
         }
     }
 
@@ -234,6 +252,10 @@ impl<'a> Tail<'a> {
             let written = out.get_mut(end..).and_then(|out| element.write(out));
             end += written.unwrap_or(0);
         };
+        if let Some((order_ref, quantity)) = self.restated {
+            put(Element::SecondaryOrdRefNum(order_ref));
+            put(Element::DisplayQuantity(quantity));
+        }
         let echoed = self.echoed.0;
         tags::for_each(self.sent, TagSet(echoed & BEFORE_CHANNEL.0), &mut put);
         if self.channel != Channel(0) {
@@ -425,7 +447,8 @@ fn cl_ord_id_of(body: &CommandBody) -> ClOrdId {
         | CommandBody::SetShortSaleTest(_)
         | CommandBody::OpenAccount(_)
         | CommandBody::SystemEvent(_)
-        | CommandBody::Operator(_) => ClOrdId::BLANK,
+        | CommandBody::Operator(_)
+        | CommandBody::Venue(_) => ClOrdId::BLANK,
     }
 }
 
@@ -485,8 +508,89 @@ fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut
         | EventBody::BalanceMoved { .. }
         | EventBody::FeesCharged { .. }
         | EventBody::LimitChanged { .. }
-        | EventBody::KillSwitched { .. } => 0,
+        | EventBody::KillSwitched { .. }
+        | EventBody::PriorityUpdated { .. }
+        | EventBody::Restated { .. }
+        | EventBody::SelfMatchPrevented { .. }
+        | EventBody::CancelPending { .. }
+        | EventBody::CancelRejected { .. }
+        | EventBody::CrossExecuted { .. }
+        | EventBody::Crossed { .. }
+        | EventBody::Imbalance { .. }
+        | EventBody::AuctionCollar { .. }
+        | EventBody::OperationalHaltChanged { .. }
+        | EventBody::MarketWideLevels { .. }
+        | EventBody::MarketWideBreached { .. }
+        | EventBody::TradeBroken { .. }
+        | EventBody::OperatorRefused { .. } => 0,
     }
+}
+
+/// What is told to the owner of an order although he asked for nothing.
+#[inline(never)]
+fn unasked(event: &Event, details: Option<&Details>, slot: &mut Slot) -> usize {
+    let timestamp_ns = event.ingress.since_midnight();
+    if let EventBody::PriorityUpdated { owner, user_ref_num, price, display, order_ref } = event.body {
+        let (price, display) = (u64::from(price.0), display.letter());
+        let answer = PriorityUpdate { timestamp_ns, user_ref_num, price, display, order_ref };
+        return finish(slot, owner, &answer.to_bytes(), &Tail::optional(event, owner, details));
+    }
+    if let EventBody::Restated { owner, user_ref_num, order_ref, quantity, .. } = event.body {
+        let answer = Restated { timestamp_ns, user_ref_num, reason: b'R' };
+        let restated = Some((order_ref, quantity));
+        let tail = Tail { restated, rests_displayed: true, ..Tail::due(event, owner, details) };
+        return finish(slot, owner, &answer.to_bytes(), &tail);
+    }
+    if let EventBody::SelfMatchPrevented { owner, user_ref_num, quantity, price, flag, strategy, .. } = event.body {
+        let answer = AiqCanceled {
+            timestamp_ns,
+            user_ref_num,
+            decrement_shares: quantity,
+            reason: b'Q',
+            quantity_prevented: quantity,
+            execution_price: u64::from(price.0),
+            liquidity_flag: flag.letter(),
+            aiq_strategy: strategy,
+        };
+        return finish(slot, owner, &answer.to_bytes(), &Tail::optional(event, owner, details));
+    }
+    if let EventBody::CancelPending { owner, user_ref_num } = event.body {
+        let answer = CancelPending { timestamp_ns, user_ref_num };
+        return finish(slot, owner, &answer.to_bytes(), &Tail::optional(event, owner, details));
+    }
+    if let EventBody::CancelRejected { owner, user_ref_num } = event.body {
+        let answer = CancelReject { timestamp_ns, user_ref_num };
+        return finish(slot, owner, &answer.to_bytes(), &Tail::optional(event, owner, details));
+    }
+    let EventBody::CrossExecuted { match_number, quantity, price, owner, user_ref_num, flag, .. } = event.body else {
+        return 0;
+    };
+    let (price, liquidity_flag) = (u64::from(price.0), flag.letter());
+    let answer = Executed { timestamp_ns, user_ref_num, quantity, price, liquidity_flag, match_number };
+    finish(slot, owner, &answer.to_bytes(), &Tail::due(event, owner, details))
+}
+
+/// Tells both sides that their trade is void, the buyer first.
+#[inline(never)]
+fn broken(command: &Command, event: &Event, first: &mut Slot, second: &mut Slot) -> usize {
+    let EventBody::TradeBroken { match_number, reason, buyer, buyer_user_ref_num, seller, seller_user_ref_num, .. } =
+        event.body
+    else {
+        return 0;
+    };
+    let bust = if let CommandBody::Venue(VenueCommand::BustTrade(bust)) = &command.body { Some(bust) } else { None };
+    assert!(bust.is_some(), "only a BustTrade breaks a trade");
+    let Some(bust) = bust else { return 0 };
+    let answer = BrokenTrade {
+        timestamp_ns: event.ingress.since_midnight(),
+        user_ref_num: buyer_user_ref_num,
+        match_number,
+        reason: reason.letter(),
+        cl_ord_id: bust.buyer.cl_ord_id,
+    };
+    let count = finish(first, buyer, &answer.to_bytes(), &Tail::optional(event, buyer, None));
+    let answer = BrokenTrade { user_ref_num: seller_user_ref_num, cl_ord_id: bust.seller.cl_ord_id, ..answer };
+    count + finish(second, seller, &answer.to_bytes(), &Tail::optional(event, seller, None))
 }
 
 /// What a Modify sent, as tags.

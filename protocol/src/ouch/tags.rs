@@ -14,7 +14,7 @@ pub(crate) struct Terms {
 }
 
 /// Letters of the self-match prevention table (ouch50.md §5).
-const AIQ_STRATEGIES: &[u8] = b"YyZ0DdE1OoP2WwX4RrS5N*";
+pub(crate) const AIQ_STRATEGIES: &[u8] = b"YyZ0DdE1OoP2WwX4RrS5N*";
 
 fn one_of(letter: u8, letters: &[u8], otherwise: RejectReason) -> Result<u8, RejectReason> {
     if letters.contains(&letter) { Ok(letter) } else { Err(otherwise) }

@@ -1,7 +1,7 @@
 //! From the bytes that [`super`] draws back to a command. Called for every record of a journal, good or damaged: it
 //! must never panic and never make a value that no command can hold.
 
-use super::{BODY_BYTES_MAX, ORDER_BYTES};
+use super::{BODY_BYTES_MAX, ORDER_BYTES, venue};
 use crate::command::{
     AccountQuery, CancelOrder, CommandBody, EnterOrder, EntrySwitch, ListInstrument, MassCancel, ModifyOrder,
     OpenAccount, OpenVenue, OrderTags, Refuse, RefuseReplace, ReplaceOrder, SetShortSaleTest, SetTradingState, TagSet,
@@ -58,6 +58,7 @@ pub fn decode(bytes: &[u8]) -> Result<CommandBody, DecodeError> {
             from.zeros::<6>(2)?;
             Ok(CommandBody::SystemEvent(from.letter(1, SystemEventCode::from_letter)?))
         }
+        17..=28 => venue::decode(from),
         super::operator::KIND => super::operator::decode(bytes).map(CommandBody::Operator),
         _ if bytes.is_empty() => Err(DecodeError::TooShort { message_type: 0, expected: 8, found: 0 }),
         other => Err(DecodeError::UnknownType(other)),
@@ -66,35 +67,39 @@ pub fn decode(bytes: &[u8]) -> Result<CommandBody, DecodeError> {
 
 /// A body being read. Offsets are those of the table above.
 #[derive(Clone, Copy)]
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl Fields<'_> {
-    fn byte(self, offset: usize) -> u8 {
+    pub(super) fn byte(self, offset: usize) -> u8 {
         let [byte] = array_at(self.0, offset);
         byte
     }
 
-    fn u16(self, offset: usize) -> u16 {
+    pub(super) fn u16(self, offset: usize) -> u16 {
         u16::from_le_bytes(array_at(self.0, offset))
     }
 
-    fn u32(self, offset: usize) -> u32 {
+    pub(super) fn u32(self, offset: usize) -> u32 {
         u32::from_le_bytes(array_at(self.0, offset))
+    }
+
+    pub(super) fn u64(self, offset: usize) -> u64 {
+        u64::from_le_bytes(array_at(self.0, offset))
     }
 
     fn owner(self) -> Owner {
         Owner::from_bits(self.u32(4))
     }
 
-    fn number(self, offset: usize) -> UserRefNum {
+    pub(super) fn number(self, offset: usize) -> UserRefNum {
         UserRefNum(self.u32(offset))
     }
 
-    fn firm(self, offset: usize) -> Firm {
+    pub(super) fn firm(self, offset: usize) -> Firm {
         Firm(array_at(self.0, offset))
     }
 
-    fn exactly(self, expected: usize) -> Result<(), DecodeError> {
+    pub(super) fn exactly(self, expected: usize) -> Result<(), DecodeError> {
         let (message_type, found) = (self.byte(0), self.0.len());
         match found.cmp(&expected) {
             core::cmp::Ordering::Less => Err(DecodeError::TooShort { message_type, expected, found }),
@@ -107,19 +112,19 @@ impl Fields<'_> {
         DecodeError::BadValue { offset, found: u64::from(self.byte(offset)) }
     }
 
-    fn check(self, offset: usize, holds: bool) -> Result<(), DecodeError> {
+    pub(super) fn check(self, offset: usize, holds: bool) -> Result<(), DecodeError> {
         if holds { Ok(()) } else { Err(self.bad(offset)) }
     }
 
-    fn zeros<const N: usize>(self, offset: usize) -> Result<(), DecodeError> {
+    pub(super) fn zeros<const N: usize>(self, offset: usize) -> Result<(), DecodeError> {
         self.check(offset, array_at::<N>(self.0, offset) == [0; N])
     }
 
-    fn letter<T>(self, offset: usize, from_letter: impl Fn(u8) -> Option<T>) -> Result<T, DecodeError> {
+    pub(super) fn letter<T>(self, offset: usize, from_letter: impl Fn(u8) -> Option<T>) -> Result<T, DecodeError> {
         from_letter(self.byte(offset)).ok_or(self.bad(offset))
     }
 
-    fn flag(self, offset: usize) -> Result<bool, DecodeError> {
+    pub(super) fn flag(self, offset: usize) -> Result<bool, DecodeError> {
         self.letter(offset, |byte| match byte {
             0 => Some(false),
             1 => Some(true),
@@ -131,7 +136,7 @@ impl Fields<'_> {
         if self.byte(offset) == 0 { Ok(None) } else { self.letter(offset, Side::from_letter).map(Some) }
     }
 
-    fn instrument(self, offset: usize) -> Result<InstrumentId, DecodeError> {
+    pub(super) fn instrument(self, offset: usize) -> Result<InstrumentId, DecodeError> {
         let instrument = InstrumentId(self.u16(offset));
         self.check(offset, instrument.0 != 0)?;
         Ok(instrument)
@@ -143,7 +148,7 @@ impl Fields<'_> {
         Ok(price)
     }
 
-    fn printable<const N: usize>(self, offset: usize) -> Result<[u8; N], DecodeError> {
+    pub(super) fn printable<const N: usize>(self, offset: usize) -> Result<[u8; N], DecodeError> {
         let text = array_at(self.0, offset);
         self.check(offset, text.iter().all(|byte| (0x20..0x7f).contains(byte)))?;
         Ok(text)

@@ -1,6 +1,6 @@
 //! From a command to the bytes that [`super`] draws.
 
-use super::{BODY_BYTES_MAX, ORDER_BYTES};
+use super::{BODY_BYTES_MAX, ORDER_BYTES, venue};
 use crate::command::{CommandBody, EnterOrder, EntrySwitch, MassCancel, ModifyOrder, OrderTags, ReplaceOrder, TagSet};
 use crate::types::Side;
 use crate::wire::put_at;
@@ -49,12 +49,13 @@ pub fn encode(body: &CommandBody, out: &mut [u8; BODY_BYTES_MAX]) -> usize {
         | CommandBody::OpenAccount(_)
         | CommandBody::SystemEvent(_) => encode_operator(body, out),
         CommandBody::Operator(command) => super::operator::encode(command, out),
+        CommandBody::Venue(command) => venue::encode(command, out),
     }
 }
 
 /// The first `N` bytes of `out`: the kind, and zeros.
 #[inline]
-fn start<const N: usize>(out: &mut [u8; BODY_BYTES_MAX], kind: u8) -> &mut [u8] {
+pub(super) fn start<const N: usize>(out: &mut [u8; BODY_BYTES_MAX], kind: u8) -> &mut [u8] {
     put_at(out, 0, [0; N]);
     put_at(out, 0, [kind]);
     out
@@ -203,6 +204,7 @@ fn encode_operator(body: &CommandBody, out: &mut [u8; BODY_BYTES_MAX]) -> usize 
         | CommandBody::Query(_)
         | CommandBody::Refuse(_)
         | CommandBody::RefuseReplace(_)
-        | CommandBody::Operator(_) => 0,
+        | CommandBody::Operator(_)
+        | CommandBody::Venue(_) => 0,
     }
 }

@@ -26,6 +26,20 @@
 //! 14 SetShortSaleTest      8  1 action  2 instrument  4 -
 //! 15 OpenAccount          24  1 -  4 account  8 name  14 firm  18 -
 //! 16 SystemEvent           8  1 code  2 -
+//! 17 Tick                  8  1 -
+//! 18 SetMatching          16  1 algorithm  2 instrument  4 minimum  8 elections_per_command_max (2)  10 -
+//! 19 SetBands             24  1 -  2 instrument  4 static_ppm  8 dynamic_ppm  12 collar_ppm  16 auction_s  20 -
+//! 20 SetReferencePrice     8  1 -  2 instrument  4 price
+//! 21 StartAuction         16  1 state  2 instrument  4 reason  8 until (8)
+//! 22 SetAccountDefaults   16  1 aiq_strategy  2 aiq_group_id (2)  4 account  8 grace_ms  12 cancel_on_disconnect  13 -
+//! 23 Connected             8  1 -  4 account
+//! 24 Disconnected          8  1 -  4 account
+//! 25 SetOperationalHalt    8  1 is_halted  2 instrument  4 -
+//! 26 SetMarketWideLevels  32  1 -  8 level_1 (8)  16 level_2 (8)  24 level_3 (8)
+//! 27 BreachMarketWide      8  1 level, 1..=3  2 -
+//! 28 BustTrade            72  1 reason  2 instrument  4 quantity  8 match_number (8)  16 price  20 buyer's owner
+//!                             24 user_ref_num  28 cl_ord_id  42 buyer's flag  43 seller's flag  44 seller's owner
+//!                             48 user_ref_num  52 cl_ord_id  66 -
 //! 64 Operator             40  as `record/operator.rs` draws it
 //! ```
 //!
@@ -41,6 +55,7 @@
 mod decode;
 mod encode;
 mod operator;
+mod venue;
 
 pub use decode::decode;
 pub use encode::encode;
@@ -51,6 +66,9 @@ use crate::limits::COMMAND_RECORD_BYTES_MAX;
 pub const BODY_BYTES_MAX: usize = 104;
 
 const _: () = assert!(BODY_BYTES_MAX + 24 == COMMAND_RECORD_BYTES_MAX);
+
+/// Kind of a Tick, the first of the venue's own commands.
+const KIND_TICK: u8 = 17;
 
 /// Bytes of Enter and Replace up to the optional fields.
 const ORDER_BYTES: usize = 40;
