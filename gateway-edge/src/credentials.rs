@@ -48,7 +48,8 @@ impl fmt::Debug for PasswordTable {
     }
 }
 
-fn canonical_password(text: &[u8]) -> [u8; 10] {
+/// A password as it is compared: trimmed, without case, padded to the field of a login.
+pub fn canonical_password(text: &[u8]) -> [u8; 10] {
     let mut password = [b' '; 10];
     for (to, from) in password.iter_mut().zip(trim(text)) {
         *to = from.to_ascii_lowercase();

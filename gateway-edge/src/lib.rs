@@ -31,7 +31,7 @@ mod ws_link;
 
 pub use config::{EdgeConfig, FeedConfig};
 pub use counters::{EdgeCounters, FeedCounters};
-pub use credentials::PasswordTable;
+pub use credentials::{PasswordTable, canonical_password};
 pub use doorway::Doorway;
 pub use drop_copy::DropCopy;
 pub use edge::Edge;

@@ -12,6 +12,7 @@ use journal::{DataPaths, SnapshotStore, copy_journal};
 use serde_json::json;
 
 use crate::output::print_line;
+use crate::venue::credentials::FILE as PASSWORDS;
 
 /// Copy the data directory, also while the venue runs.
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     fs::create_dir(to.journal_dir()).context("cannot create the folder of the copied journal")?;
     let copied = copy_journal(&from.journal_dir(), &to.journal_dir())?;
     let streams = copy_streams(&from.streams_dir(), &to.streams_dir())?;
+    copy_passwords(&from, &to)?;
     ensure!(copied.segments > 0, "the journal in {} is empty: there is nothing to keep", args.data_dir.display());
     if args.json {
         let report = json!({
@@ -58,6 +60,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The passwords of accounts that the operator created, when there are any.
+fn copy_passwords(from: &DataPaths, to: &DataPaths) -> anyhow::Result<()> {
+    let (source, target) = (from.root().join(PASSWORDS), to.root().join(PASSWORDS));
+    if source.exists() {
+        fs::copy(&source, &target).with_context(|| format!("cannot copy {}", source.display()))?;
+    }
+    Ok(())
 }
 
 /// Each as it is: the next start compares every message with what the journal says, and mends the rest.

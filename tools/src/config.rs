@@ -530,7 +530,7 @@ impl Check<'_> {
 }
 
 /// A positive decimal as an integer of `10^-decimals` units, at most `max`; else what was expected.
-fn wire_units(text: &str, decimals: i32, max: u64) -> Result<u32, String> {
+pub fn wire_units(text: &str, decimals: i32, max: u64) -> Result<u32, String> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let value =
         plain.then(|| Decimal::from_str_exact(text).ok()).flatten().ok_or("a positive decimal number, as \"0.01\"")?;

@@ -4,14 +4,18 @@
 
 #![expect(unreachable_pub, reason = "in a binary nothing is reachable; `pub` marks what a module offers its siblings")]
 
+mod account_cmd;
 mod backup;
 mod bench;
 mod book_cmd;
 mod check_config;
 mod clock;
 mod config;
+mod control;
 mod export;
+mod instrument_cmd;
 mod journal_cmd;
+mod kill_cmd;
 mod output;
 mod replay;
 mod serve;
@@ -51,6 +55,14 @@ enum Command {
     Journal(journal_cmd::Args),
     /// List, check and compare the snapshots
     Snapshot(snapshot_cmd::Args),
+    /// Accounts: create, list, money, limits
+    Account(account_cmd::Args),
+    /// Instruments: add, halt, resume, list
+    Instrument(instrument_cmd::Args),
+    /// Block new orders and cancel resting ones, at once
+    Kill(kill_cmd::Args),
+    /// Undo a kill
+    Resume(kill_cmd::Args),
     /// Copy the data directory, also while the venue runs
     Backup(backup::Args),
     /// Play a recorded day into the running venue and compare its feed with the record
@@ -110,6 +122,10 @@ fn main() -> ExitCode {
         Command::Book(args) => book_cmd::run(&args),
         Command::Journal(args) => journal_cmd::run(&args),
         Command::Snapshot(args) => snapshot_cmd::run(&args),
+        Command::Account(args) => account_cmd::run(&args),
+        Command::Instrument(args) => instrument_cmd::run(&args),
+        Command::Kill(args) => kill_cmd::run(&args, true),
+        Command::Resume(args) => kill_cmd::run(&args, false),
         Command::Backup(args) => backup::run(&args),
         Command::Drive(args) => drive::run(&args),
         Command::Order(args) => order::run(&args),

@@ -33,7 +33,7 @@ pub(crate) enum OrderCommand {
     Sell(Enter),
     /// Replace an order: `replace 1 --qty 200 --price 150.35`
     Replace(Replace),
-    /// Cancel an order, or a part of it: `cancel 1`, `cancel 1 --qty 40`
+    /// Cancel an order, or a part of it: `cancel 1`, `cancel 1 --qty 40`; as the operator: `cancel DEMO02 1`
     Cancel(Cancel),
     /// Show the open orders and the next number
     Query,
@@ -97,12 +97,35 @@ pub(crate) struct Change {
 /// A cancel.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Cancel {
-    /// Number of the order
-    #[arg(value_name = "NUM")]
-    pub(crate) number: u32,
+    /// Number of the order; the operator of a venue on this host names the account before it
+    #[arg(value_name = "[ACCOUNT] NUM", required = true, num_args = 1..=2)]
+    pub(crate) words: Vec<String>,
+    /// Channel of the order, for the operator
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) channel: u8,
     /// Total size to leave in decimals, what was executed included; nothing is left open when left out
     #[arg(long = "qty", value_name = "QTY", value_parser = units::decimal)]
     pub(crate) quantity: Option<Decimal>,
+}
+
+/// Whose order is to be cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CancelTarget<'a> {
+    /// One's own.
+    Own(u32),
+    /// Anybody's, by the operator.
+    Of(&'a str, u32),
+}
+
+impl Cancel {
+    /// What the words mean; `None` when the last one is no number.
+    pub(crate) fn target(&self) -> Option<CancelTarget<'_>> {
+        match self.words.as_slice() {
+            [number] => number.parse().ok().map(CancelTarget::Own),
+            [account, number] => number.parse().ok().map(|number| CancelTarget::Of(account, number)),
+            _ => None,
+        }
+    }
 }
 
 /// How long an order stays.

@@ -9,7 +9,7 @@ use protocol::ouch::inbound::{AccountQuery, CancelOrder, EnterOrder, Inbound, Re
 use protocol::ouch::outbound::Outbound;
 use protocol::{ClOrdId, Display, Price, Qty, Symbol, UserRefNum};
 
-use super::command::{Cancel, Enter, OrderCommand, PriceWord, Replace};
+use super::command::{Cancel, CancelTarget, Enter, OrderCommand, PriceWord, Replace};
 use super::words::Words;
 use crate::client::{ClientError, Credentials, OrderClient, OwnOrder, OwnOrders};
 use crate::units::{InstrumentUnits, UnitsError};
@@ -173,7 +173,10 @@ impl Desk {
     }
 
     fn cancel(&mut self, cancel: &Cancel) -> Result<Result<UserRefNum, Unsent>, ClientError> {
-        let request = self.known(cancel.number).and_then(|order| {
+        let Some(CancelTarget::Own(number)) = cancel.target() else {
+            return Ok(Err(Unsent::BadUsage("expected the number of an order of yours, as `cancel 1`".to_owned())));
+        };
+        let request = self.known(number).and_then(|order| {
             let units = self.words.units(order.symbol)?;
             let quantity = cancel.quantity.map(|quantity| units.quantity("quantity", quantity)).transpose()?;
             Ok(CancelOrder { user_ref_num: order.user_ref_num, quantity: quantity.unwrap_or(Qty::ZERO) })

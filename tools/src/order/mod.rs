@@ -8,19 +8,22 @@ mod words;
 
 use std::io::{BufRead, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use clap::Parser;
 
-use self::command::{Line, OrderCommand};
+use self::command::{Cancel, CancelTarget, Line, OrderCommand};
 use self::desk::{Desk, Outcome};
 use self::words::Words;
 use crate::VenueArgs;
 use crate::client::Credentials;
 use crate::config::DEMO_PASSWORD;
+use crate::control;
+use crate::control::client::Where;
+use crate::control::request::Request;
 
 /// Lines typed ahead.
 const LINES_MAX: usize = 64;
@@ -32,7 +35,7 @@ const LISTEN: Duration = Duration::from_millis(20);
 #[command(
     subcommand_negates_reqs = true,
     after_help = "Examples:\n  hft order buy AAPL 100 @ 150.34\n  hft order sell BTC-USD 0.5 @ market\n  \
-                  hft order replace 1 --price 150.35\n  hft order cancel 1\n  hft order query\n  hft order --account DEMO02\n\n\
+                  hft order replace 1 --price 150.35\n  hft order cancel 1\n  hft order cancel DEMO02 1\n  hft order query\n  hft order --account DEMO02\n\n\
                   The exit code is 0 when the venue took the request and 1 when it refused or ignored it."
 )]
 pub(crate) struct Args {
@@ -70,6 +73,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let venue =
         VenueArgs { config: args.config.clone(), data_dir: args.data_dir.clone(), port_offset: args.port_offset };
     let config = venue.load()?;
+    if let Some(OrderCommand::Cancel(cancel)) = &args.command
+        && let Some(code) = for_operator(cancel, &config.data_dir, args.json)?
+    {
+        return Ok(code);
+    }
     let address =
         SocketAddr::new(args.host.unwrap_or(config.order_entry_address.ip()), config.order_entry_address.port());
     let words = Words::new(&config.instruments, args.json);
@@ -82,6 +90,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Outcome::BadUsage => ExitCode::from(2),
         }),
         None => prompt(&mut desk),
+    }
+}
+
+/// What names an account is a request of the operator, and goes to the venue's own socket.
+fn for_operator(cancel: &Cancel, data_dir: &Path, json: bool) -> anyhow::Result<Option<ExitCode>> {
+    match cancel.target() {
+        Some(CancelTarget::Own(_)) => Ok(None),
+        Some(CancelTarget::Of(account, number)) if cancel.quantity.is_none() => {
+            let request = Request::CancelOrder { account: account.to_owned(), channel: cancel.channel, number };
+            control::client::run(&Where { data_dir: data_dir.to_owned(), json }, &request).map(Some)
+        }
+        Some(CancelTarget::Of(..)) | None => {
+            eprintln!("hft: expected `cancel NUM`, `cancel NUM --qty QTY` or `cancel ACCOUNT NUM`");
+            Ok(Some(ExitCode::from(2)))
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crossbeam_queue::ArrayQueue;
 use engine::event_hash::EventHasher;
 use engine::runtime::core_agent::CoreAgent;
 use engine::runtime::cursor::Cursor;
-use engine::runtime::pipeline::{CommandPublisher, input_ring, output_ring};
+use engine::runtime::pipeline::{input_ring, output_ring};
 use gateway_edge::clock::SystemClock;
 use gateway_edge::roster::SharedRoster;
 use gateway_edge::{
@@ -27,12 +27,15 @@ use crate::clock::{monotonic, utc_now};
 use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
 use crate::venue::bootstrap;
+use crate::venue::control::{Control, ControlPorts, TOLD_MAX, ToldQueue};
+use crate::venue::credentials::VenueCredentials;
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{
     JournalCursor, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles, StreamPreparers,
 };
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::recovery::{Replayed, Replica};
+use crate::venue::registry::Registry;
 use crate::venue::threads::{Agents, Fault};
 
 /// Operator commands that may wait for the edge.
@@ -235,13 +238,15 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let mut writer = if memory { None } else { Some(open_writer(config, &paths, &identity, recovered_to)?) };
     let preparer = writer.as_ref().map(|writer| writer.preparer().spawn()).transpose();
     let preparer = preparer.context("cannot start the thread that allocates journal segments")?;
-    open_venue(config, &identity, &mut recovering, writer.as_mut())?;
+    let credentials = VenueCredentials::open(configured(config), paths.root())?;
+    open_venue(config, &identity, &mut recovering, writer.as_mut(), &credentials)?;
     recovering.end_rebuild()?;
     is_live.store(true, Ordering::Release);
 
     let hasher = Arc::new(Mutex::new(recovering.replica.hasher.clone()));
     let ready_at = recovering.replica.core.last_sequence();
-    let agents = agents(config, recovering, writer, Shared { hasher: &hasher, fault, stream_preparers })?;
+    let shared = Shared { hasher: &hasher, fault, stream_preparers, credentials, paths: &paths };
+    let agents = agents(config, recovering, writer, shared)?;
     Ok((agents, Venue { hasher, ready_at, paths, preparer, _data_dir: data_dir }))
 }
 
@@ -315,8 +320,9 @@ fn open_venue(
     identity: &Identity,
     recovering: &mut Recovering<'_>,
     mut writer: Option<&mut JournalWriter>,
+    credentials: &VenueCredentials,
 ) -> anyhow::Result<()> {
-    for notice in bootstrap::notices(&recovering.replica.core, config) {
+    for notice in bootstrap::notices(&recovering.replica.core, config, |name| credentials.knows(name)) {
         print_line(&format!("note: {notice}"));
     }
     let ingress = utc_now().max(recovering.replica.core.last_ingress());
@@ -340,6 +346,8 @@ struct Shared<'a> {
     hasher: &'a Arc<Mutex<EventHasher>>,
     fault: &'a Arc<Fault>,
     stream_preparers: StreamPreparers,
+    credentials: VenueCredentials,
+    paths: &'a DataPaths,
 }
 
 fn agents(
@@ -369,24 +377,39 @@ fn agents(
         publisher,
     )?;
     let snapshots = feed.snapshot_agent(snapshot_reader);
-    let edge = edge(config, commands, ring_events(edge_events), &durable, reporter)?;
+    let operator = Arc::new(ArrayQueue::new(OPERATOR_QUEUE));
+    let ports = EdgePorts {
+        commands: RingCommands(commands),
+        events: ring_events(edge_events),
+        durable: JournalCursor(Arc::clone(&durable)),
+        clock: SystemClock::new(),
+        credentials: shared.credentials.clone(),
+        operator: Arc::clone(&operator),
+    };
+    let edge = Edge::new(edge_config(config), ports, reporter)?;
     feed.hand_orders_to(edge.doorway());
-    let drop_copy = drop_copy(config, edge.reporter().roster())?;
+    let drop_copy = drop_copy(config, edge.reporter().roster(), shared.credentials.clone())?;
+    let told: ToldQueue = Arc::new(ArrayQueue::new(TOLD_MAX));
+    let control = Control::open(
+        shared.paths.root(),
+        ControlPorts {
+            commands: operator,
+            waker: edge.waker(),
+            told: Arc::clone(&told),
+            durable,
+            credentials: shared.credentials,
+        },
+        Registry::of(&replica.core),
+    );
     let core = CoreAgent::new(replica.core, core_poller, events, applied, utc_now);
-    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher));
+    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told);
     let stream_preparers = shared.stream_preparers;
-    Ok(Agents { edge, drop_copy, core, journal, feed, projections, snapshots, stream_preparers })
+    Ok(Agents { edge, drop_copy, core, journal, feed, projections, control, snapshots, stream_preparers })
 }
 
-fn edge(
-    config: &Config,
-    commands: CommandPublisher,
-    events: RingEvents,
-    durable: &Arc<Cursor>,
-    reporter: Reporter<StreamFiles>,
-) -> anyhow::Result<Edge<crate::venue::ports::VenueEdge>> {
+fn edge_config(config: &Config) -> EdgeConfig {
     let section = config.order_entry();
-    let edge_config = EdgeConfig {
+    EdgeConfig {
         listen: config.order_entry_address,
         connections_max: section.connections_max as usize,
         login_ms: section.login_ms,
@@ -394,19 +417,10 @@ fn edge(
         backlog_bytes_max: section.unsent_mib_max * MIB,
         in_flight_max: config.rings().commands as usize * 2,
         ..EdgeConfig::default()
-    };
-    let ports = EdgePorts {
-        commands: RingCommands(commands),
-        events,
-        durable: JournalCursor(Arc::clone(durable)),
-        clock: SystemClock::new(),
-        credentials: credentials(config),
-        operator: Arc::new(ArrayQueue::new(OPERATOR_QUEUE)),
-    };
-    Ok(Edge::new(edge_config, ports, reporter)?)
+    }
 }
 
-fn credentials(config: &Config) -> PasswordTable {
+fn configured(config: &Config) -> PasswordTable {
     let mut credentials = PasswordTable::new();
     for account in &config.accounts {
         credentials.insert(&account.name, &account.password);
@@ -417,6 +431,7 @@ fn credentials(config: &Config) -> PasswordTable {
 fn drop_copy(
     config: &Config,
     roster: SharedRoster<StreamFileReader>,
+    credentials: VenueCredentials,
 ) -> anyhow::Result<DropCopy<crate::venue::ports::VenueEdge>> {
     let section = config.order_entry();
     let port = EdgeConfig {
@@ -427,7 +442,7 @@ fn drop_copy(
         backlog_bytes_max: section.unsent_mib_max * MIB,
         ..EdgeConfig::default()
     };
-    Ok(DropCopy::new(port, SystemClock::new(), credentials(config), roster)?)
+    Ok(DropCopy::new(port, SystemClock::new(), credentials, roster)?)
 }
 
 fn feed_config(config: &Config) -> FeedConfig {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use engine::core::Core;
 use protocol::command::{ListInstrument, OpenAccount, OpenVenue, SetShortSaleTest, SetTradingState};
 use protocol::{
-    AccountId, CommandBody, Firm, InstrumentId, Nanos, Sequence, SessionName, SystemEventCode, TradingState,
+    AccountId, AccountName, CommandBody, Firm, InstrumentId, Nanos, Sequence, SessionName, SystemEventCode,
+    TradingState,
 };
 
 use crate::config::{Config, InstrumentConfig};
@@ -61,7 +62,7 @@ pub fn commands(core: &Core, config: &Config, session: SessionName) -> Result<Ve
 
 /// What the configuration says and this venue will not do, one line each: bounds are fixed when it is opened, and what was
 /// listed or opened stays.
-pub fn notices(core: &Core, config: &Config) -> Vec<String> {
+pub fn notices(core: &Core, config: &Config, has_password: impl Fn(AccountName) -> bool) -> Vec<String> {
     let Some(opened) = core.venue() else { return Vec::new() };
     let limits = config.limits();
     let mut notices = Vec::new();
@@ -82,9 +83,9 @@ pub fn notices(core: &Core, config: &Config) -> Vec<String> {
         }
     }
     for view in core.accounts() {
-        if !config.accounts.iter().any(|wanted| wanted.name == view.name) {
+        if !config.accounts.iter().any(|wanted| wanted.name == view.name) && !has_password(view.name) {
             notices.push(format!(
-                "account {} is not in the configuration any more: it stays, and cannot log in",
+                "account {} is not in the configuration and has no password: it stays, and cannot log in",
                 view.name
             ));
         }

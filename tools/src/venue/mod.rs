@@ -1,14 +1,19 @@
 //! The composition root: wires journal, core, edge and feed into one running venue.
 //!
 //! [`assembly`] builds it, [`recovery`] brings the state back, [`bootstrap`] says what the configuration adds to it, [`threads`] runs the agents,
-//! [`ports`] gives the edge its rings and files, [`follower`] reads behind and writes snapshots.
+//! [`ports`] gives the edge its rings and files, [`follower`] reads behind and writes snapshots, [`control`] is the operator's socket,
+//! [`reading`] looks at the state from another process.
 
 pub mod assembly;
 pub mod bootstrap;
+pub mod control;
+pub mod credentials;
 pub mod follower;
 pub mod journal_agent;
 pub mod ports;
 pub mod projection;
+pub mod reading;
 pub mod recovery;
+pub mod registry;
 pub mod snapshot_rows;
 pub mod threads;

@@ -9,11 +9,12 @@ use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{CommandPublisher, EventRingPoller};
 use gateway_edge::clock::SystemClock;
 use gateway_edge::{
-    CommandPort, DurableCursor, EdgeTypes, EventPort, FeedTypes, Full, PasswordTable, StreamFull, StreamRead,
-    StreamStore, StreamWrite,
+    CommandPort, DurableCursor, EdgeTypes, EventPort, FeedTypes, Full, StreamFull, StreamRead, StreamStore, StreamWrite,
 };
 use journal::{RebuildReport, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader, StreamWriter};
 use protocol::{AccountId, AccountName, CommandBody, Event, Firm, Nanos, Sequence, SessionName};
+
+use crate::venue::credentials::VenueCredentials;
 
 /// The types of this venue's order port.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl EdgeTypes for VenueEdge {
     type Events = RingEvents;
     type Durable = JournalCursor;
     type Clock = SystemClock;
-    type Credentials = PasswordTable;
+    type Credentials = VenueCredentials;
     type Store = StreamFiles;
 }
 

@@ -1,25 +1,55 @@
-//! The projections: what is made of the events beside the answers and the feed. Here the event hash, off the core's thread.
+//! The projections: what is made of the events beside the answers and the feed, off the core's thread. Here the event hash,
+//! and what the operator's socket has to know.
 
 use std::sync::{Arc, Mutex};
 
 use engine::event_hash::EventHasher;
 use engine::runtime::agent::Agent;
 use engine::runtime::pipeline::EventRingPoller;
+use protocol::types::CancelReason;
+use protocol::{Event, EventBody, Sequence};
+
+use crate::venue::control::{Told, ToldQueue};
 
 /// Events of one turn.
 const BATCH_MAX: u64 = 4_096;
 
-/// Hashes the events of the output ring.
+/// Hashes the events of the output ring, and passes on what concerns the operator.
 #[derive(Debug)]
 pub struct ProjectionAgent {
     events: EventRingPoller,
     hasher: Arc<Mutex<EventHasher>>,
+    operator: OperatorView,
+}
+
+/// Picks what the operator's socket waits for.
+#[derive(Debug)]
+struct OperatorView {
+    told: ToldQueue,
+    /// The last command that cancelled for the operator, and how many orders.
+    canceled: (Sequence, u32),
+}
+
+impl OperatorView {
+    fn look(&mut self, event: &Event) {
+        let before = if self.canceled.0 == event.sequence { self.canceled.1 } else { 0 };
+        if matches!(event.body, EventBody::Canceled { reason: CancelReason::Supervisory, .. }) {
+            self.canceled = (event.sequence, before + 1);
+        }
+        if matches!(
+            event.body,
+            EventBody::Answered { .. } | EventBody::AccountOpened { .. } | EventBody::InstrumentListed { .. }
+        ) {
+            // What is pushed out was waited for by nobody.
+            self.told.force_push(Told { sequence: event.sequence, body: event.body, canceled: before });
+        }
+    }
 }
 
 impl ProjectionAgent {
     /// `hasher` has taken what recovery replayed; others may read it between turns.
-    pub fn new(events: EventRingPoller, hasher: Arc<Mutex<EventHasher>>) -> Self {
-        Self { events, hasher }
+    pub fn new(events: EventRingPoller, hasher: Arc<Mutex<EventHasher>>, told: ToldQueue) -> Self {
+        Self { events, hasher, operator: OperatorView { told, canceled: (Sequence::ZERO, 0) } }
     }
 }
 
@@ -29,7 +59,11 @@ impl Agent for ProjectionAgent {
     }
 
     fn turn(&mut self) -> usize {
-        let Ok(mut hasher) = self.hasher.lock() else { return 0 };
-        self.events.poll(BATCH_MAX, |event| hasher.push(event))
+        let Self { events, hasher, operator } = self;
+        let Ok(mut hasher) = hasher.lock() else { return 0 };
+        events.poll(BATCH_MAX, |event| {
+            hasher.push(event);
+            operator.look(event);
+        })
     }
 }

@@ -47,6 +47,13 @@ impl Replica {
         Self { core: Core::new(), hasher: EventHasher::new(), events: EventBuffer::new(0) }
     }
 
+    /// Takes the place of a core that has come further. The hash over its events is not known and stays that of none.
+    pub fn go_on_from(&mut self, core: Core) {
+        let orders = core.venue().map_or(0, |venue| venue.orders_per_command_max as usize);
+        self.events = EventBuffer::new(orders);
+        self.core = core;
+    }
+
     /// Applies one command and hands its events to `told`, in order.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use engine::runtime::topology::{self, Placement, Plan, Shape, Topology};
 use gateway_edge::{DropCopy, Edge, Feed, SnapshotAgent, WakeHandle};
 use journal::JournalWriter;
 
+use crate::venue::control::Control;
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
 use crate::venue::projection::ProjectionAgent;
@@ -202,6 +203,8 @@ pub struct Agents {
     pub feed: Feed<VenueFeed>,
     /// The event hash.
     pub projections: ProjectionAgent,
+    /// The operator's socket.
+    pub control: Control,
     /// The displayed book for snapshots.
     pub snapshots: SnapshotAgent<StreamFileReader>,
     /// Handles that keep room in every stream.
@@ -212,6 +215,7 @@ pub struct Agents {
 #[derive(Debug)]
 pub struct Running {
     signals: Arc<Signals>,
+    control_stopping: Arc<AtomicBool>,
     fault: Arc<Fault>,
     hot: Vec<JoinHandle<HotEnd>>,
     others: Vec<JoinHandle<()>>,
@@ -312,12 +316,15 @@ pub fn start(
         // Whoever writes events has ended before this thread is waited for: what is there now is all.
         while projections.turn() > 0 {}
     })?;
+    let mut control = agents.control;
+    let control_stopping = control.stopping();
+    starter.other("control", move |stop| run(&mut [&mut control], BACKGROUND_IDLE, stop))?;
     let mut snapshots = SnapshotBookAgent(agents.snapshots);
     starter.other("snapshot-book", move |stop| run(&mut [&mut snapshots], BACKGROUND_IDLE, stop))?;
     let mut room = StreamRoomAgent(agents.stream_preparers);
     starter.other("stream-room", move |stop| run(&mut [&mut room], ROOM_IDLE, stop))?;
     let Starter { hot, others, .. } = starter;
-    Ok(Running { fault: Arc::clone(fault), hot, others, wakers, hasher, signals })
+    Ok(Running { fault: Arc::clone(fault), control_stopping, hot, others, wakers, hasher, signals })
 }
 
 /// How a thread waits that nobody waits for.
@@ -384,6 +391,7 @@ impl Running {
     /// Stops orderly: what was taken is answered and published, for at most `limit`; then the threads end.
     pub fn stop(self, limit: Duration) -> Stopped {
         self.signals.stopping.store(true, Ordering::Relaxed);
+        self.control_stopping.store(true, Ordering::Relaxed);
         let end = crate::clock::monotonic() + limit;
         let drained =
             || self.signals.edge_drained.load(Ordering::Acquire) && self.signals.feed_drained.load(Ordering::Acquire);

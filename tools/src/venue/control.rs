@@ -1,0 +1,267 @@
+//! The operator's socket: `control.sock` in the data directory, for its owner alone. A request becomes commands in the
+//! journal, in turn with those of clients; the reply goes out once the core has answered and that is durable. The thread
+//! does nothing else, so that it also works when everything else is busy.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+use engine::runtime::agent::Agent;
+use engine::runtime::cursor::Cursor;
+use gateway_edge::WakeHandle;
+use protocol::operator::{OperatorAction, OperatorCommand, Outcome};
+use protocol::{CommandBody, EventBody, Sequence};
+
+use crate::clock::monotonic;
+use crate::control::request::{LINE_BYTES_MAX, Reply, Request, SOCKET};
+use crate::venue::credentials::{VenueCredentials, is_usable};
+use crate::venue::registry::{Registry, account_name};
+
+/// How long a client may take to say what it wants.
+const REQUEST_MAX: Duration = Duration::from_secs(2);
+/// How long the core may take to answer.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// How long to wait between two looks for an answer.
+const LOOK: Duration = Duration::from_micros(100);
+
+/// Something the core told that concerns the operator.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// The command.
+    pub sequence: Sequence,
+    /// What it told.
+    pub body: EventBody,
+    /// Orders cancelled so far by the same command.
+    pub canceled: u32,
+}
+
+/// What the core tells the operator, from the projections to the socket's thread. A reader that is not there loses the
+/// oldest.
+pub type ToldQueue = Arc<ArrayQueue<Told>>;
+
+/// Events that may wait.
+pub const TOLD_MAX: usize = 4_096;
+
+/// How the socket reaches the venue.
+#[derive(Debug)]
+pub struct ControlPorts {
+    /// Commands for the order port to sequence.
+    pub commands: Arc<ArrayQueue<CommandBody>>,
+    /// Wakes it.
+    pub waker: WakeHandle,
+    /// What came of them.
+    pub told: ToldQueue,
+    /// How far the journal is durable.
+    pub durable: Arc<Cursor>,
+    /// Passwords of accounts.
+    pub credentials: VenueCredentials,
+}
+
+/// The socket, and who is who.
+#[derive(Debug)]
+pub struct Control {
+    listener: Option<UnixListener>,
+    path: PathBuf,
+    ports: ControlPorts,
+    registry: Registry,
+    last_request: u32,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Control {
+    /// Opens the socket in `data_dir`, where no other venue runs. What cannot be opened is told, and the venue goes on
+    /// without.
+    pub fn open(data_dir: &Path, ports: ControlPorts, registry: Registry) -> Self {
+        let path = data_dir.join(SOCKET);
+        let listener = match listen(&path) {
+            Ok(listener) => Some(listener),
+            Err(error) => {
+                tracing::error!(%error, path = %path.display(), "no operator's socket: accounts, limits and kill switches cannot be reached");
+                None
+            }
+        };
+        Self { listener, path, ports, registry, last_request: 0, stopping: Arc::default() }
+    }
+
+    /// Set when the venue stops: nothing is taken any more.
+    pub fn stopping(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stopping)
+    }
+
+    fn learn(&mut self) -> Option<Told> {
+        let told = self.ports.told.pop()?;
+        self.registry.learn(&told.body);
+        Some(told)
+    }
+
+    fn serve(&mut self, socket: &UnixStream) -> io::Result<()> {
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(REQUEST_MAX))?;
+        socket.set_write_timeout(Some(REQUEST_MAX))?;
+        let mut line = String::new();
+        BufReader::new(socket.take(LINE_BYTES_MAX)).read_line(&mut line)?;
+        let reply = match serde_json::from_str(&line) {
+            Ok(request) => self.reply(&request),
+            Err(error) => Reply::refused(format!("no request: {error}")),
+        };
+        let mut text = serde_json::to_string(&reply).map_err(io::Error::other)?;
+        text.push('\n');
+        let mut socket = socket;
+        socket.write_all(text.as_bytes())
+    }
+
+    fn reply(&mut self, request: &Request) -> Reply {
+        while self.learn().is_some() {}
+        if let Request::CreateAccount { password, .. } | Request::SetPassword { password, .. } = request
+            && !is_usable(password)
+        {
+            return Reply::refused("password: expected 1 to 10 printable characters without spaces");
+        }
+        let actions = match self.registry.actions(request) {
+            Ok(actions) => actions,
+            Err(wrong) => return Reply::refused(wrong),
+        };
+        let mut reply = Reply { ok: true, message: "done".to_owned(), sequence: 0, canceled: 0 };
+        for action in actions {
+            if !self.act(action, &mut reply) {
+                return reply;
+            }
+        }
+        if let Request::CreateAccount { name, password, .. } | Request::SetPassword { name, password } = request {
+            let kept = account_name(name)
+                .map_err(anyhow::Error::msg)
+                .and_then(|name| self.ports.credentials.set(name, password));
+            if let Err(error) = kept {
+                reply.ok = false;
+                reply.message = format!("the account is there, but its password was not kept: {error:#}");
+            }
+        }
+        reply
+    }
+
+    /// One action, again and again while there is more of it to do. False when it was refused.
+    fn act(&mut self, action: OperatorAction, reply: &mut Reply) -> bool {
+        loop {
+            let Some((told, outcome)) = self.submit(action) else {
+                reply.ok = false;
+                reply.message = String::from("the core did not answer in time: look whether the request was done");
+                return false;
+            };
+            reply.sequence = told.sequence.0;
+            reply.canceled = reply.canceled.saturating_add(told.canceled);
+            reply.ok = outcome.is_done();
+            reply.message = String::from(outcome.as_text());
+            if outcome != Outcome::More {
+                return reply.ok;
+            }
+        }
+    }
+
+    /// Sequences one action and waits for its durable answer.
+    fn submit(&mut self, action: OperatorAction) -> Option<(Told, Outcome)> {
+        self.last_request = self.last_request.wrapping_add(1);
+        let request = self.last_request;
+        let end = monotonic() + ANSWER_MAX;
+        let mut command = CommandBody::Operator(OperatorCommand { request, action });
+        while let Err(back) = self.ports.commands.push(command) {
+            command = back;
+            self.rest(end)?;
+        }
+        self.ports.waker.wake();
+        let (told, outcome) = loop {
+            match self.learn() {
+                Some(told) => {
+                    if let EventBody::Answered { request: answered, outcome } = told.body
+                        && answered == request
+                    {
+                        break (told, outcome);
+                    }
+                }
+                None => self.rest(end)?,
+            }
+        };
+        while self.ports.durable.load() < told.sequence {
+            self.rest(end)?;
+        }
+        Some((told, outcome))
+    }
+
+    /// Waits a moment; `None` when there is no time left.
+    fn rest(&self, end: std::time::Instant) -> Option<()> {
+        if monotonic() > end || self.stopping.load(Ordering::Relaxed) {
+            return None;
+        }
+        std::thread::park_timeout(LOOK);
+        Some(())
+    }
+}
+
+impl Agent for Control {
+    fn name(&self) -> &'static str {
+        "control"
+    }
+
+    fn turn(&mut self) -> usize {
+        if self.stopping.load(Ordering::Relaxed) {
+            self.listener = None;
+            return 0;
+        }
+        while self.learn().is_some() {}
+        match self.listener.as_ref().map(UnixListener::accept) {
+            Some(Ok((socket, _))) => {
+                if let Err(error) = self.serve(&socket) {
+                    tracing::warn!(%error, "a request of the operator was not read or its reply not taken");
+                }
+                1
+            }
+            Some(Err(_)) | None => 0,
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+/// Listens at `path`, which only the owner can open: it gets its name once it has its permissions.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let unnamed = path.with_extension("new");
+    for old in [path, &unnamed] {
+        match fs::remove_file(old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    let listener = UnixListener::bind(&unnamed)?;
+    fs::set_permissions(&unnamed, fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    fs::rename(&unnamed, path)?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_the_owners_and_replaces_what_a_crash_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SOCKET);
+        for _ in 0..2 {
+            let listener = listen(&path).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            let client = UnixStream::connect(&path).unwrap();
+            assert!(listener.accept().is_ok());
+            drop(client);
+        }
+        assert!(!dir.path().join("control.new").exists());
+    }
+}
