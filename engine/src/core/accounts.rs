@@ -1,22 +1,18 @@
 //! Accounts: the numbers they have used up, whether they may enter orders, and the list of what they have open.
 
-use super::book::slab::{AccountLink, NONE, Slab};
+use super::book::slab::Slab;
 use protocol::types::{AccountId, AccountName, Channel, Firm, Owner, UserRefNum};
 
-/// What every request reads. 16 bytes.
+/// What every request reads. 8 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Account {
     /// Highest number used up on channel 0.
     consumed: u32,
-    /// Oldest open order.
-    oldest: u32,
-    /// Newest open order.
-    newest: u32,
     /// Open orders, and in the top bit whether entry is disabled.
     open: u32,
 }
 
-const _: () = assert!(size_of::<Account>() == 16);
+const _: () = assert!(size_of::<Account>() == 8);
 
 const DISABLED: u32 = 1 << 31;
 
@@ -79,7 +75,7 @@ impl Accounts {
     /// Adds an account. Its index is the number of accounts before.
     pub(crate) fn open(&mut self, name: AccountName, firm: Firm) {
         assert!(self.accounts.len() < self.accounts_max, "accounts_max is reached");
-        self.accounts.push(Account { consumed: 0, oldest: NONE, newest: NONE, open: 0 });
+        self.accounts.push(Account { consumed: 0, open: 0 });
         self.names.push(AccountNames { name, firm });
     }
 
@@ -173,17 +169,9 @@ impl Accounts {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn link(&mut self, slab: &mut Slab, owner: Owner, slot: u32) {
-        let account = &mut self.accounts[owner.account().0 as usize];
-        let links = slab.links.as_mut_slice();
-        let newest = account.newest;
-        account.newest = slot;
-        account.open += 1;
-        links[slot as usize] = AccountLink { older: newest, newer: NONE };
-        if newest == NONE {
-            account.oldest = slot;
-        } else {
-            links[newest as usize].newer = slot;
-        }
+        let id = owner.account();
+        self.accounts[id.0 as usize].open += 1;
+        slab.link_newest(id, slot);
     }
 
     /// Takes an order out of its account's list.
@@ -191,24 +179,9 @@ impl Accounts {
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn unlink(&mut self, slab: &mut Slab, owner: Owner, slot: u32) {
         let account = &mut self.accounts[owner.account().0 as usize];
-        let links = slab.links.as_mut_slice();
-        let AccountLink { older, newer } = links[slot as usize];
+        assert!(account.open_orders() != 0);
         account.open -= 1;
-        if older == NONE {
-            account.oldest = newer;
-        } else {
-            links[older as usize].newer = newer;
-        }
-        if newer == NONE {
-            account.newest = older;
-        } else {
-            links[newer as usize].older = older;
-        }
-    }
-
-    /// Oldest open order of an account, or [`NONE`].
-    pub(crate) fn oldest(&self, id: AccountId) -> u32 {
-        self.account(id).oldest
+        slab.unlink(slot);
     }
 
     /// Walks an account's list and checks its links.
@@ -216,10 +189,10 @@ impl Accounts {
     /// # Errors
     /// The first broken law, in words.
     pub(crate) fn verify(&self, id: AccountId, slab: &Slab) -> Result<u32, String> {
-        let account = self.account(id);
-        let (mut slot, mut older, mut count, mut last_ref) = (account.oldest, NONE, 0, 0);
-        while slot != NONE {
-            let link = slab.links[slot as usize];
+        let sentinel = slab.account_link(id);
+        let (mut older, mut slot, mut count, mut last_ref) = (sentinel, slab.link(sentinel).newer, 0, 0);
+        while slot != sentinel {
+            let link = slab.link(slot);
             let order = slab.node(slot);
             if link.older != older || order.owner().account() != id || order.order_ref().0 <= last_ref {
                 return Err(format!("account {id}: order {slot} is linked wrongly"));
@@ -227,8 +200,9 @@ impl Accounts {
             (older, slot, last_ref) = (slot, link.newer, order.order_ref().0);
             count += 1;
         }
-        if account.newest != older || account.open_orders() != count {
-            return Err(format!("account {id}: {} open orders, {count} listed", account.open_orders()));
+        let open = self.account(id).open_orders();
+        if slab.link(sentinel).older != older || open != count {
+            return Err(format!("account {id}: {open} open orders, {count} listed"));
         }
         Ok(count)
     }

@@ -102,19 +102,16 @@ impl Core {
             if key < order.limit_key {
                 return false;
             }
-            for half in [level, level | 1] {
-                let node = self.books.slab.node(half);
-                if node.orders() <= budget {
-                    budget -= node.orders();
-                    found += node.total();
-                } else {
-                    let first = self.books.fifo(half).take(budget as usize);
-                    found += first.map(|slot| u64::from(self.books.slab.node(slot).leaves)).sum::<u64>();
-                    return found >= wanted;
-                }
-                if found >= wanted {
-                    return true;
-                }
+            let node = self.books.slab.node(level);
+            if node.orders() > budget {
+                let first = self.books.fifo(level).take(budget as usize);
+                found += first.map(|slot| u64::from(self.books.slab.node(slot).leaves)).sum::<u64>();
+                return found >= wanted;
+            }
+            budget -= node.orders();
+            found += node.total();
+            if found >= wanted {
+                return true;
             }
         }
         false
@@ -198,7 +195,7 @@ impl Core {
                 self.take_off(slot);
             } else {
                 self.books.slab.reduce(slot, quantity);
-                self.books.slab.cold[slot as usize].done += quantity;
+                self.books.slab.cold_mut(slot).done += quantity;
             }
             if leaves == 0 {
                 break;
@@ -244,15 +241,15 @@ impl Core {
     pub(super) fn rest(&mut self, order: &Incoming, leaves: u32, cold: Cold) {
         let node = Node::order(order.owner, order.user_ref_num, leaves, order.order_ref, order.flags);
         let slot = self.books.rest(order.side, order.key, node, cold);
-        self.index.insert(order.owner.to_bits(), order.user_ref_num.0, slot);
+        self.index.insert(node.name, slot);
         self.accounts.link(&mut self.books.slab, order.owner, slot);
     }
 
     /// Takes an order off the book, the index and its account's list, and frees its slot.
     pub(super) fn take_off(&mut self, slot: u32) {
-        let node = *self.books.slab.node(slot);
-        self.index.remove(node.owner, node.user_ref_num, slot);
-        self.accounts.unlink(&mut self.books.slab, node.owner(), slot);
+        let owner = self.books.slab.node(slot).owner();
+        self.index.remove(&self.books.slab, slot);
+        self.accounts.unlink(&mut self.books.slab, owner, slot);
         self.books.remove(slot);
     }
 
@@ -260,7 +257,7 @@ impl Core {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(super) fn take_off_at(&mut self, owner: Owner, slot: u32, place: usize) {
-        self.index.remove_at(place);
+        self.index.remove_at(&self.books.slab, place);
         self.accounts.unlink(&mut self.books.slab, owner, slot);
         self.books.remove(slot);
     }

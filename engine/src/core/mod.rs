@@ -70,7 +70,7 @@ impl Core {
             venue: None,
             accounts: Accounts::new(0, 0),
             instruments: Instruments::new(0),
-            books: Books::new(0, 0),
+            books: Books::new(0, 0, 0),
             index: OrderIndex::new(0),
             order_refs: 0,
             matches: 0,
@@ -172,7 +172,7 @@ impl Core {
         self.venue = Some(*open);
         self.accounts = Accounts::new(open.accounts_max, open.channels_max);
         self.instruments = Instruments::new(open.instruments_max);
-        self.books = Books::new(open.orders_max, open.instruments_max);
+        self.books = Books::new(open.orders_max, open.instruments_max, open.accounts_max);
         self.index = OrderIndex::new(open.orders_max);
     }
 
@@ -208,7 +208,7 @@ impl Core {
                 }
             }
             let (bids, asks) = (self.books.side(bid).best_key, self.books.side(bid ^ 1).best_key);
-            if bids != 0 && asks != 0 && asks >= book::ladder::key_of(bid ^ 1, bids) {
+            if book::is_crossed((bid, bids), (bid ^ 1, asks)) {
                 return Err(format!("instrument {instrument} is crossed"));
             }
         }

@@ -9,7 +9,7 @@ use super::sink::{EventSink, Out};
 use super::validate::{ReplaceRefusal, Terms};
 use protocol::command::{EnterOrder, RefuseReplace, ReplaceOrder, TagSet};
 use protocol::event::Shown;
-use protocol::types::{CancelReason, Firm, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
+use protocol::types::{CancelReason, Display, Firm, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
 use protocol::{EventBody, RejectReason};
 
 impl Core {
@@ -25,7 +25,7 @@ impl Core {
             };
         };
         let side = side_id(enter.instrument.0, enter.side.is_buy());
-        let crosses = self.books.side(side ^ 1).best_key >= key_of(side ^ 1, tick);
+        let crosses = self.books.side(side ^ 1).best_key >= key_of(side ^ 1, tick, false);
         if crosses || enter.time_in_force.is_immediate() || enter.tags.report_details {
             return self.enter_any(enter, Some(tick), out);
         }
@@ -72,8 +72,8 @@ impl Core {
             order_ref: self.take_order_ref(),
             instrument: enter.instrument,
             side,
-            key: tick.map_or(0, |tick| key_of(side, tick)),
-            limit_key: tick.map_or(1, |tick| key_of(side ^ 1, tick)),
+            key: tick.map_or(0, |tick| key_of(side, tick, enter.display != Display::Hidden)),
+            limit_key: tick.map_or(1, |tick| key_of(side ^ 1, tick, false)),
             quantity: enter.quantity.0,
             min_qty: min_qty(enter.time_in_force, enter.tags.min_qty, enter.quantity),
             is_immediate: enter.time_in_force.is_immediate() || tick.is_none(),
@@ -87,7 +87,7 @@ impl Core {
             return;
         };
         let original = *self.books.slab.node(slot);
-        let cold = self.books.slab.cold[slot as usize];
+        let cold = *self.books.slab.cold(slot);
         let instrument = self.instrument_of(slot);
         let terms = Terms {
             quantity: replace.quantity,
@@ -119,7 +119,7 @@ impl Core {
     /// The replacement as an order of its own. What its tags leave out is inherited.
     fn replacement(&mut self, replace: &ReplaceOrder, slot: u32, post_only: bool, tick: Option<u32>) -> Incoming {
         let node = *self.books.slab.node(slot);
-        let cold = self.books.slab.cold[slot as usize];
+        let cold = *self.books.slab.cold(slot);
         let instrument = self.instrument_of(slot);
         let tags = &replace.tags;
         let flags = node.flags();
@@ -132,8 +132,8 @@ impl Core {
             order_ref: self.take_order_ref(),
             instrument,
             side,
-            key: tick.map_or(0, |tick| key_of(side, tick)),
-            limit_key: tick.map_or(1, |tick| key_of(side ^ 1, tick)),
+            key: tick.map_or(0, |tick| key_of(side, tick, replace.display != Display::Hidden)),
+            limit_key: tick.map_or(1, |tick| key_of(side ^ 1, tick, false)),
             quantity: open.0,
             min_qty: min_qty(replace.time_in_force, tags.min_qty, open),
             is_immediate: replace.time_in_force.is_immediate() || tick.is_none(),
@@ -144,7 +144,7 @@ impl Core {
     /// Takes the original off and lets the replacement do what it will.
     fn swap(&mut self, replace: &ReplaceOrder, slot: u32, order: &Incoming, out: &mut Out<'_, impl EventSink>) {
         let original = *self.books.slab.node(slot);
-        let cold = self.books.slab.cold[slot as usize];
+        let cold = *self.books.slab.cold(slot);
         self.take_off(slot);
         let plan = if order.quantity == 0 { Plan::Die } else { self.plan(order) };
         let old_shown = original.flags().shown();
@@ -208,7 +208,7 @@ impl Core {
     /// Displayed quantity before an order that is about to rest displayed; it is looked up only when it is asked for.
     fn quantity_ahead(&self, order: &Incoming, plan: Plan) -> u64 {
         if order.flags.details() && plan == Plan::Rest && order.flags.shown() {
-            self.books.displayed_at(order.side, order.key)
+            self.books.total_at(order.side, order.key)
         } else {
             0
         }

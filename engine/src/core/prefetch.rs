@@ -7,7 +7,7 @@
 )]
 
 use super::Core;
-use super::book::slab::NONE;
+use super::book::slab::{NONE, name_of};
 use protocol::types::{Owner, UserRefNum};
 use protocol::{Command, CommandBody};
 
@@ -74,10 +74,10 @@ impl Core {
         }
         for (slot, command) in slots.iter_mut().zip(commands) {
             if let Some((owner, number)) = named(command)
-                && let Some(found) = self.index.guess(owner.to_bits(), number.0)
+                && let Some(found) = self.index.guess(name_of(owner, number))
             {
                 touch(self.books.slab.node(found));
-                touch(&self.books.slab.links[found as usize]);
+                touch(self.books.slab.link(found));
                 *slot = found;
             }
         }
@@ -87,23 +87,21 @@ impl Core {
     }
 
     fn touch_name(&self, owner: Owner, number: UserRefNum) {
-        touch(self.index.home_entry(owner.to_bits(), number.0));
+        touch(self.index.home_entry(name_of(owner, number)));
     }
 
     fn touch_neighbours(&self, slot: u32) {
         let slab = &self.books.slab;
         let node = slab.node(slot);
+        // The order may be gone by now: then its links lead nowhere.
         for neighbour in [node.prev, node.next, node.level] {
-            if let Some(neighbour) = slab.nodes.get(neighbour as usize) {
-                touch(neighbour);
-            }
-        }
-        let link = slab.links[slot as usize];
-        for neighbour in [link.older, link.newer] {
             if neighbour != NONE {
-                touch(&slab.links[neighbour as usize]);
+                touch(slab.node(neighbour));
             }
         }
+        let link = slab.link(slot);
+        touch(slab.link(link.older));
+        touch(slab.link(link.newer));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Core;
 use super::book::ladder;
-use super::book::slab::{NONE, Node};
+use super::book::slab::{Node, name_of};
 use super::orders::reject;
 use super::sink::{EventSink, Out};
 use protocol::command::{AccountQuery, CancelOrder, EntrySwitch, MassCancel, ModifyOrder, Refuse, TagSet};
@@ -20,7 +20,7 @@ impl Core {
             return self.take_off_at(cancel.owner, slot, place);
         }
         let leaves = self.books.slab.node(slot).leaves;
-        let intended = cancel.quantity.0.saturating_sub(self.books.slab.cold[slot as usize].done);
+        let intended = cancel.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
         if intended == 0 {
             self.cancel_whole(slot, CancelReason::User, out);
         } else if intended < leaves {
@@ -59,7 +59,7 @@ impl Core {
         };
         let node = *self.books.slab.node(slot);
         let side = node.flags().side();
-        let intended = modify.quantity.0.saturating_sub(self.books.slab.cold[slot as usize].done);
+        let intended = modify.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
         let is_change = modify.side != side || intended < node.leaves;
         if intended > node.leaves || !may_mark(side, modify.side) || !is_change {
             return;
@@ -97,9 +97,10 @@ impl Core {
         }
         let MassCancel { owner, user_ref_num, firm, .. } = *mass;
         out.push(EventBody::MassCancelTaken { owner, user_ref_num, firm });
-        let mut slot = self.accounts.oldest(owner.account());
-        while slot != NONE {
-            let newer = self.books.slab.links[slot as usize].newer;
+        let sentinel = self.books.slab.account_link(owner.account());
+        let mut slot = self.books.slab.link(sentinel).newer;
+        while slot != sentinel {
+            let newer = self.books.slab.link(slot).newer;
             if self.passes(mass, slot) {
                 self.cancel_whole(slot, CancelReason::User, out);
             }
@@ -123,7 +124,7 @@ impl Core {
         let has = |tag| mass.present.has(tag);
         mass.instrument.is_none_or(|instrument| instrument == self.instrument_of(slot))
             && mass.side.is_none_or(|side| side == node.flags().side())
-            && (!has(TagSet::GROUP_ID) || mass.group_id == self.books.slab.cold[slot as usize].group_id)
+            && (!has(TagSet::GROUP_ID) || mass.group_id == self.books.slab.cold(slot).group_id)
             && (!has(TagSet::USER_REF_IDX) || mass.owner == node.owner())
     }
 
@@ -171,11 +172,7 @@ impl Core {
     /// The slot of a live order, and its place in the index.
     #[inline]
     pub(super) fn find_at(&self, owner: Owner, number: UserRefNum) -> Option<(u32, usize)> {
-        let slab = &self.books.slab;
-        self.index.find(owner.to_bits(), number.0, |slot| {
-            let node = slab.node(slot);
-            node.owner == owner.to_bits() && node.user_ref_num == number.0
-        })
+        self.index.find(&self.books.slab, name_of(owner, number))
     }
 
     /// The instrument that an order rests on.

@@ -11,6 +11,7 @@
 
 use super::Core;
 use super::accounts::Freshness;
+use super::book::is_crossed;
 use super::book::ladder::{key_of, side_id};
 use super::book::slab::{Cold, Node, OrderFlags, Slab};
 use protocol::command::{ListInstrument, OpenVenue};
@@ -114,9 +115,10 @@ impl Core {
         put_count(out, self.books.orders(side).count());
         for slot in self.books.orders(side) {
             let node = self.books.slab.node(slot);
-            let cold = &self.books.slab.cold[slot as usize];
+            let cold = self.books.slab.cold(slot);
             let price = self.price_at(InstrumentId(id), side, self.books.slab.node(node.level).key());
-            for number in [price.0, node.owner, node.user_ref_num, node.leaves, cold.done, cold.tags] {
+            let (owner, number) = (node.owner().to_bits(), node.user_ref_num().0);
+            for number in [price.0, owner, number, node.leaves, cold.done, cold.tags] {
                 out.extend_from_slice(&number.to_le_bytes());
             }
             out.extend_from_slice(&node.order_ref().0.to_le_bytes());
@@ -226,9 +228,8 @@ impl Core {
                     by_ref.push(self.decode_order(reader, id, is_buy)?);
                 }
             }
-            let (bid, ask) =
-                (self.books.side(side_id(id, true)).best_key, self.books.side(side_id(id, false)).best_key);
-            let is_crossed = bid != 0 && ask != 0 && ask >= key_of(side_id(id, false), bid);
+            let (bid, ask) = (side_id(id, true), side_id(id, false));
+            let is_crossed = is_crossed((bid, self.books.side(bid).best_key), (ask, self.books.side(ask).best_key));
             reader.check(!is_crossed, "a book that is crossed")?;
         }
         by_ref.sort_unstable();
@@ -266,13 +267,13 @@ impl Core {
         reader.check(order_ref != 0 && order_ref <= self.order_refs && order_ref >> 56 == 0, "order reference")?;
         reader.check(!self.books.slab.is_full(), "number of orders")?;
         let side = side_id(id, is_buy);
-        let key = key_of(side, tick);
-        let last = self.books.last(side);
-        let is_after = last.is_none_or(|(last, hidden)| key < last || key == last && !(hidden && flags.shown()));
+        let key = key_of(side, tick, flags.shown());
+        let last = self.books.worst(side);
+        let is_after = last == 0 || key <= last;
         reader.check(is_after, "order of the orders")?;
         let node = Node::order(owner, UserRefNum(number), leaves, OrderRef(order_ref), flags);
         let slot = self.books.rest(side, key, node, cold);
-        self.index.insert(owner.to_bits(), number, slot);
+        self.index.insert(node.name, slot);
         Ok((order_ref, slot))
     }
 }

@@ -1,7 +1,7 @@
 //! Read access for whoever shows or stores the state: snapshots, the ladder of an operator. Never on the hot path.
 
 use super::Core;
-use super::book::ladder::{SideId, instrument_of, side_id};
+use super::book::ladder::{SideId, instrument_of, is_displayed, side_id, tick_of};
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::types::{
     AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, OrderRef, Owner, Price, Qty,
@@ -151,7 +151,7 @@ impl Core {
     fn order(&self, slot: u32) -> OrderView {
         let node = self.books.slab.node(slot);
         let level = self.books.slab.node(node.level);
-        let cold = &self.books.slab.cold[slot as usize];
+        let cold = self.books.slab.cold(slot);
         let instrument = InstrumentId(instrument_of(level.side()));
         OrderView {
             owner: node.owner(),
@@ -181,14 +181,20 @@ impl Core {
     /// Price levels of one side of a listed instrument, best first; none for any other index.
     pub fn levels(&self, instrument: InstrumentId, is_buy: bool) -> impl Iterator<Item = LevelView> {
         let side: Option<SideId> = self.instruments.find(instrument).map(|_| side_id(instrument.0, is_buy));
-        side.into_iter().flat_map(|side| self.books.levels(side)).map(move |(key, level)| {
-            let (displayed, hidden) = (self.books.slab.node(level), self.books.slab.node(level | 1));
-            LevelView {
-                price: self.price_at(instrument, side_id(instrument.0, is_buy), key),
-                displayed_qty: displayed.total(),
-                hidden_qty: hidden.total(),
-                orders: displayed.orders() + hidden.orders(),
+        let mut levels = side.into_iter().flat_map(|side| self.books.levels(side)).peekable();
+        std::iter::from_fn(move || {
+            let side = side?;
+            let (key, _) = *levels.peek()?;
+            let tick = tick_of(side, key);
+            let price = self.price_at(instrument, side, key);
+            let mut view = LevelView { price, displayed_qty: 0, hidden_qty: 0, orders: 0 };
+            // The displayed and the hidden orders of a price are levels of their own.
+            while let Some((key, level)) = levels.next_if(|(key, _)| tick_of(side, *key) == tick) {
+                let node = self.books.slab.node(level);
+                *(if is_displayed(key) { &mut view.displayed_qty } else { &mut view.hidden_qty }) = node.total();
+                view.orders += node.orders();
             }
+            Some(view)
         })
     }
 

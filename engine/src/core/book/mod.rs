@@ -5,9 +5,10 @@
 pub(crate) mod index;
 pub(crate) mod ladder;
 pub(crate) mod slab;
+mod table;
 mod verify;
 
-use ladder::{Ladder, Root, SideId};
+use ladder::{Ladder, Root, SideId, tick_of};
 use slab::{Cold, Node, Slab};
 
 /// One side of one book: 32 bytes, so that a book is a cache line.
@@ -18,14 +19,15 @@ pub(crate) struct BookSide {
     pub(crate) best_key: u32,
     /// Its slot.
     pub(crate) best_level: u32,
-    /// Key of the second-best level; 0 when it is not known.
-    second_key: u32,
-    /// Its slot.
-    second_level: u32,
     root: Root,
 }
 
 const _: () = assert!(size_of::<BookSide>() == 32);
+
+/// True when the best bid is at or above the best ask; each as (side, best key).
+pub(crate) fn is_crossed(bids: (SideId, u32), asks: (SideId, u32)) -> bool {
+    bids.1 != 0 && asks.1 != 0 && tick_of(bids.0, bids.1) >= tick_of(asks.0, asks.1)
+}
 
 /// All sides of all books.
 #[derive(Debug)]
@@ -37,34 +39,34 @@ pub(crate) struct Books {
 
 impl Books {
     /// Reserves everything.
-    pub(crate) fn new(orders_max: u32, instruments_max: u16) -> Self {
+    pub(crate) fn new(orders_max: u32, instruments_max: u16, accounts_max: u32) -> Self {
         Self {
             sides: vec![BookSide::default(); 2 * (usize::from(instruments_max) + 1)],
-            slab: Slab::new(orders_max),
+            slab: Slab::new(orders_max, accounts_max),
             ladder: Ladder::new(orders_max, instruments_max),
         }
     }
 
     /// One side.
+    #[inline]
     pub(crate) fn side(&self, side: SideId) -> &BookSide {
         &self.sides[side as usize]
     }
 
-    /// Displayed quantity at a key.
-    pub(crate) fn displayed_at(&self, side: SideId, key: u32) -> u64 {
+    /// Quantity at a key.
+    pub(crate) fn total_at(&self, side: SideId, key: u32) -> u64 {
         self.ladder.level(side, key).map_or(0, |level| self.slab.node(level).total())
     }
 
-    /// Puts an order behind all others of its kind at `key`; gives its slot.
+    /// Puts an order behind all others at `key`; gives its slot.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn rest(&mut self, side: SideId, key: u32, order: Node, cold: Cold) -> u32 {
-        let hidden = u32::from(!order.flags().shown());
-        let level = match self.ladder.level(side, key) {
+        let level = match self.ladder.level_on(self.ladder.page(side, key), key) {
             Some(level) => level,
             None => self.open_level(side, key),
         };
-        self.slab.rest(level | hidden, order, cold)
+        self.slab.rest(level, order, cold)
     }
 
     /// Takes an order off its side and frees its slot.
@@ -76,28 +78,20 @@ impl Books {
         }
     }
 
-    /// The order with the highest priority of a level: the oldest displayed one, then the oldest hidden one.
+    /// The oldest order of a level.
+    #[inline]
     pub(crate) fn first(&self, level: u32) -> u32 {
-        let first = self.slab.node(level).next;
-        if first == level { self.slab.node(level | 1).next } else { first }
-    }
-
-    /// The level after `key` on a side, best to worst, and its slot.
-    pub(crate) fn next_worse(&self, side: SideId, key: u32) -> Option<(u32, u32)> {
-        let next = self.ladder.next_worse(&self.side(side).root, side, key);
-        Some((next, self.ladder.level(side, next)?))
+        self.slab.node(level).next
     }
 
     #[inline(never)]
     fn open_level(&mut self, side: SideId, key: u32) -> u32 {
-        let level = self.slab.take_level(side, key);
         let at = &mut self.sides[side as usize];
-        self.ladder.open(&mut at.root, side, key, level);
+        let page = self.ladder.page_or_new(&mut at.root, side, key);
+        let level = self.slab.take_level(side, key, page);
+        self.ladder.open(page, key, level);
         if key > at.best_key {
-            (at.second_key, at.second_level) = (at.best_key, at.best_level);
             (at.best_key, at.best_level) = (key, level);
-        } else if at.second_key != 0 && key > at.second_key {
-            (at.second_key, at.second_level) = (key, level);
         }
         level
     }
@@ -105,46 +99,38 @@ impl Books {
     #[inline(never)]
     fn close_level(&mut self, level: u32) {
         let node = self.slab.node(level);
-        let (side, key) = (node.side(), node.key());
+        let (side, key, page) = (node.side(), node.key(), node.level);
         let at = &mut self.sides[side as usize];
         if key == at.best_key {
-            if at.second_key == 0 {
-                at.best_key = self.ladder.next_worse(&at.root, side, key);
-                at.best_level = self.ladder.level(side, at.best_key).unwrap_or(0);
-            } else {
-                (at.best_key, at.best_level) = (at.second_key, at.second_level);
-                at.second_key = 0;
-            }
-        } else if key == at.second_key {
-            at.second_key = 0;
+            (at.best_key, at.best_level) = self.ladder.next_worse(page, key);
         }
-        self.ladder.close(&mut at.root, side, key);
+        self.ladder.close(&mut at.root, (side, page), key);
         self.slab.free_level(level);
     }
 
     /// Levels of a side, best first: key and slot.
     pub(crate) fn levels(&self, side: SideId) -> impl Iterator<Item = (u32, u32)> {
-        let at = *self.side(side);
-        let first = (at.best_key != 0).then_some((at.best_key, at.best_level));
-        std::iter::successors(first, move |(key, _)| self.next_worse(side, *key))
+        let at = self.side(side);
+        let exists = |level: (u32, u32)| (level.0 != 0).then_some(level);
+        std::iter::successors(exists((at.best_key, at.best_level)), move |(key, level)| {
+            exists(self.ladder.next_worse(self.slab.node(*level).level, *key))
+        })
     }
 
-    /// Key of the worst level of a side, and whether it has hidden orders. Descends from the top.
-    pub(crate) fn last(&self, side: SideId) -> Option<(u32, bool)> {
-        let key = self.ladder.worst(&self.side(side).root, side);
-        let level = self.ladder.level(side, key)?;
-        Some((key, self.slab.node(level | 1).orders() != 0))
+    /// Key of the worst level of a side; 0 when there is none.
+    pub(crate) fn worst(&self, side: SideId) -> u32 {
+        self.ladder.worst(&self.side(side).root)
     }
 
-    /// Slots of the orders of one FIFO, in priority order.
-    pub(crate) fn fifo(&self, sentinel: u32) -> impl Iterator<Item = u32> {
-        let first = self.slab.node(sentinel).next;
+    /// Slots of the orders of a level, in priority order.
+    pub(crate) fn fifo(&self, level: u32) -> impl Iterator<Item = u32> {
+        let first = self.slab.node(level).next;
         std::iter::successors(Some(first), |slot| Some(self.slab.node(*slot).next))
-            .take_while(move |slot| *slot != sentinel)
+            .take_while(move |slot| *slot != level)
     }
 
-    /// Slots of all orders of a side: best level first, displayed before hidden, oldest first.
+    /// Slots of all orders of a side: best price first, displayed before hidden, oldest first.
     pub(crate) fn orders(&self, side: SideId) -> impl Iterator<Item = u32> {
-        self.levels(side).flat_map(|(_, level)| self.fifo(level).chain(self.fifo(level | 1)))
+        self.levels(side).flat_map(|(_, level)| self.fifo(level))
     }
 }

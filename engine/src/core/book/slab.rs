@@ -1,32 +1,30 @@
 //! The slab: every resting order and every price level, in records of 32 bytes with 32-bit links.
 //!
-//! One array holds both kinds, so that a level can be the sentinel of the circular FIFO of its own orders: to link and to
-//! unlink has no branch. Slots `0..orders_max` hold orders; from the first even slot above on, levels come in pairs (displayed
-//! orders at the even slot, hidden ones behind them at the odd slot), two to a cache line. What a fill or a cancel does
-//! not read lies in arrays beside it. Both kinds of slot are reused last in, first out.
+//! One table holds both kinds, so that a level can be the sentinel of the circular FIFO of its own orders: to link and to
+//! unlink has no branch. The lower half of the slots holds orders, the upper half levels. What a fill or a cancel does
+//! not read lies in tables beside it. Both kinds of slot are reused last in, first out.
 
-use protocol::types::{Capacity, ClOrdId, CrossType, Display, OrderRef, Owner, Side, TimeInForce, UserRefNum};
+use super::table::Table;
+use protocol::types::{AccountId, Capacity, ClOrdId, CrossType, Display, OrderRef, Owner, Side, TimeInForce, UserRefNum};
 
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// An order or a level. 32 bytes; which field means what:
 ///
-/// | Field | Order | Level (each of the pair) |
+/// | Field | Order | Level |
 /// |---|---|---|
 /// | `next`, `prev` | neighbours in its FIFO | first and last order, or itself |
-/// | `owner` | `Owner` word | side of the book |
-/// | `user_ref_num` | client's number | price key |
+/// | `name` | `Owner` word above the client's number | side of the book above the key |
 /// | `leaves` | open quantity | number of orders |
-/// | `level` | its level | - |
+/// | `level` | its level | its page on the ladder |
 /// | `wide` | reference × 256 + flags | total open quantity |
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(32))]
 pub(crate) struct Node {
     pub(crate) next: u32,
     pub(crate) prev: u32,
-    pub(crate) owner: u32,
-    pub(crate) user_ref_num: u32,
+    pub(crate) name: u64,
     pub(crate) leaves: u32,
     pub(crate) level: u32,
     pub(crate) wide: u64,
@@ -34,10 +32,26 @@ pub(crate) struct Node {
 
 const _: () = assert!(size_of::<Node>() == 32);
 
+/// What an order is called: its owner's word above the client's number.
+#[inline]
+pub(crate) fn name_of(owner: Owner, user_ref_num: UserRefNum) -> u64 {
+    u64::from(owner.to_bits()) << 32 | u64::from(user_ref_num.0)
+}
+
+fn low_half(word: u64) -> u32 {
+    let bytes = word.to_le_bytes();
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+fn high_half(word: u64) -> u32 {
+    low_half(word >> 32)
+}
+
 impl Node {
-    const FREE: Self = Self { next: NONE, prev: NONE, owner: 0, user_ref_num: 0, leaves: 0, level: NONE, wide: 0 };
+    const FREE: Self = Self { next: NONE, prev: NONE, name: 0, leaves: 0, level: NONE, wide: 0 };
 
     /// An order that is not linked yet.
+    #[inline]
     pub(crate) fn order(
         owner: Owner,
         user_ref_num: UserRefNum,
@@ -45,23 +59,18 @@ impl Node {
         order_ref: OrderRef,
         flags: OrderFlags,
     ) -> Self {
-        Self {
-            owner: owner.to_bits(),
-            user_ref_num: user_ref_num.0,
-            leaves,
-            wide: order_ref.0 << 8 | u64::from(flags.0),
-            ..Self::FREE
-        }
+        let wide = order_ref.0 << 8 | u64::from(flags.0);
+        Self { name: name_of(owner, user_ref_num), leaves, wide, ..Self::FREE }
     }
 
     /// Of an order: who owns it.
     pub(crate) fn owner(&self) -> Owner {
-        Owner::from_bits(self.owner)
+        Owner::from_bits(high_half(self.name))
     }
 
     /// Of an order: the client's number.
     pub(crate) fn user_ref_num(&self) -> UserRefNum {
-        UserRefNum(self.user_ref_num)
+        UserRefNum(low_half(self.name))
     }
 
     /// Of an order: the venue's reference.
@@ -76,12 +85,12 @@ impl Node {
 
     /// Of a level: which side of which book.
     pub(crate) fn side(&self) -> u32 {
-        self.owner
+        high_half(self.name)
     }
 
-    /// Of a level: its price key.
+    /// Of a level: its key.
     pub(crate) fn key(&self) -> u32 {
-        self.user_ref_num
+        low_half(self.name)
     }
 
     /// Of a level: how many orders.
@@ -205,55 +214,55 @@ impl Cold {
     };
 }
 
-/// Neighbours of an order in the list of its account, oldest first; [`NONE`] at the ends.
+/// Neighbours in the circular list of an account's open orders, oldest first; the account itself is its sentinel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AccountLink {
+    /// The order entered before; of an account: its newest order.
     pub(crate) older: u32,
+    /// The order entered after; of an account: its oldest order.
     pub(crate) newer: u32,
 }
 
 /// All order and level slots of a venue.
 #[derive(Debug)]
 pub(crate) struct Slab {
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) cold: Vec<Cold>,
-    pub(crate) links: Vec<AccountLink>,
+    nodes: Table<Node>,
+    cold: Table<Cold>,
+    links: Table<AccountLink>,
+    /// First slot of levels, and of the accounts' links.
+    base: u32,
     free_order: u32,
     free_level: u32,
     orders: u32,
 }
 
 impl Slab {
-    /// Most orders that a slab can be made for: three slots each, counted in 32 bits.
-    pub(crate) const ORDERS_MAX: u32 = 1 << 30;
+    /// Most orders that a slab can be made for: two slots each, counted in 31 bits.
+    pub(crate) const ORDERS_MAX: u32 = 1 << 29;
 
-    /// Reserves everything for `orders_max` orders, each on a level of its own. Every record is written, so that no page
-    /// of it is first touched later.
-    pub(crate) fn new(orders_max: u32) -> Self {
+    /// Reserves everything for `orders_max` orders, each on a level of its own, of at most `accounts_max` accounts. Every
+    /// record is written, so that no page of it is first touched later.
+    pub(crate) fn new(orders_max: u32, accounts_max: u32) -> Self {
         assert!(orders_max <= Self::ORDERS_MAX);
-        let count = orders_max as usize;
-        let base = Self::base(orders_max);
-        let end = if orders_max == 0 { 0 } else { base + 2 * orders_max };
-        let mut nodes = vec![Node::FREE; end as usize];
+        let base = orders_max.next_power_of_two();
+        let mut nodes = Table::new(2 * base as usize, Node::FREE);
         for slot in 1..orders_max {
-            nodes[slot as usize - 1].next = slot;
+            nodes.at_mut(slot as usize - 1).next = slot;
+            nodes.at_mut((base + slot) as usize - 1).next = base + slot;
         }
-        for pair in 1..orders_max {
-            nodes[(base + 2 * (pair - 1)) as usize].next = base + 2 * pair;
+        let mut links = Table::new(base as usize + accounts_max as usize, AccountLink { older: NONE, newer: NONE });
+        for account in base..base + accounts_max {
+            *links.at_mut(account as usize) = AccountLink { older: account, newer: account };
         }
         Self {
             nodes,
-            cold: vec![Cold::BLANK; count],
-            links: vec![AccountLink { older: NONE, newer: NONE }; count],
+            cold: Table::new(base as usize, Cold::BLANK),
+            links,
+            base,
             free_order: if orders_max == 0 { NONE } else { 0 },
             free_level: if orders_max == 0 { NONE } else { base },
             orders: 0,
         }
-    }
-
-    /// First level slot: even, so that a pair is `n` and `n ^ 1`, and never 0.
-    fn base(orders_max: u32) -> u32 {
-        orders_max.next_multiple_of(2).max(2)
     }
 
     /// Orders on the slab.
@@ -267,79 +276,120 @@ impl Slab {
     }
 
     /// The record at `slot`.
+    #[inline]
     pub(crate) fn node(&self, slot: u32) -> &Node {
-        &self.nodes[slot as usize]
+        self.nodes.at(slot as usize)
     }
 
     /// The record at `slot`.
+    #[inline]
     pub(crate) fn node_mut(&mut self, slot: u32) -> &mut Node {
-        &mut self.nodes[slot as usize]
+        self.nodes.at_mut(slot as usize)
     }
 
-    /// Takes a pair of level slots and makes both empty FIFOs. There is one pair per order slot, so one is free.
-    pub(crate) fn take_level(&mut self, side: u32, key: u32) -> u32 {
+    /// What an order keeps beside its hot record.
+    #[inline]
+    pub(crate) fn cold(&self, slot: u32) -> &Cold {
+        self.cold.at(slot as usize)
+    }
+
+    /// What an order keeps beside its hot record.
+    #[inline]
+    pub(crate) fn cold_mut(&mut self, slot: u32) -> &mut Cold {
+        self.cold.at_mut(slot as usize)
+    }
+
+    /// Neighbours of an order, or ends of the list of [`Slab::account_link`].
+    #[inline]
+    pub(crate) fn link(&self, slot: u32) -> &AccountLink {
+        self.links.at(slot as usize)
+    }
+
+    /// The sentinel of an account's list.
+    #[inline]
+    pub(crate) fn account_link(&self, account: AccountId) -> u32 {
+        self.base + account.0
+    }
+
+    /// Appends an order to an account's list.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn link_newest(&mut self, account: AccountId, slot: u32) {
+        let sentinel = self.account_link(account);
+        let newest = std::mem::replace(&mut self.links.at_mut(sentinel as usize).older, slot);
+        *self.links.at_mut(slot as usize) = AccountLink { older: newest, newer: sentinel };
+        self.links.at_mut(newest as usize).newer = slot;
+    }
+
+    /// Takes an order out of its account's list.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn unlink(&mut self, slot: u32) {
+        let AccountLink { older, newer } = *self.links.at(slot as usize);
+        self.links.at_mut(older as usize).newer = newer;
+        self.links.at_mut(newer as usize).older = older;
+    }
+
+    /// Takes a level slot and makes it an empty FIFO. There is one per order slot, so one is free.
+    pub(crate) fn take_level(&mut self, side: u32, key: u32, page: u32) -> u32 {
         let slot = self.free_level;
         assert!(slot != NONE);
-        self.free_level = self.nodes[slot as usize].next;
-        for half in [slot, slot ^ 1] {
-            self.nodes[half as usize] =
-                Node { next: half, prev: half, owner: side, user_ref_num: key, leaves: 0, level: NONE, wide: 0 };
-        }
+        let name = u64::from(side) << 32 | u64::from(key);
+        let level = self.nodes.at_mut(slot as usize);
+        self.free_level = level.next;
+        *level = Node { next: slot, prev: slot, name, leaves: 0, level: page, wide: 0 };
         slot
     }
 
-    /// Gives a pair of level slots back.
+    /// Gives a level slot back.
     pub(crate) fn free_level(&mut self, slot: u32) {
-        self.nodes[slot as usize].next = self.free_level;
+        self.nodes.at_mut(slot as usize).next = self.free_level;
         self.free_level = slot;
     }
 
     /// Takes a slot, writes the order into it and puts it at the end of a FIFO.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
-    pub(crate) fn rest(&mut self, sentinel: u32, order: Node, cold: Cold) -> u32 {
-        let nodes = self.nodes.as_mut_slice();
+    pub(crate) fn rest(&mut self, level: u32, order: Node, cold: Cold) -> u32 {
         let slot = self.free_order;
         assert!(slot != NONE);
-        let level = &mut nodes[sentinel as usize];
-        let last = level.prev;
-        level.prev = slot;
-        level.leaves += 1;
-        level.wide += u64::from(order.leaves);
-        nodes[last as usize].next = slot;
-        let node = &mut nodes[slot as usize];
+        let sentinel = self.nodes.at_mut(level as usize);
+        let last = std::mem::replace(&mut sentinel.prev, slot);
+        sentinel.leaves += 1;
+        sentinel.wide += u64::from(order.leaves);
+        self.nodes.at_mut(last as usize).next = slot;
+        let node = self.nodes.at_mut(slot as usize);
         self.free_order = node.next;
-        *node = Node { next: sentinel, prev: last, level: sentinel, ..order };
-        self.cold[slot as usize] = cold;
+        *node = Node { next: level, prev: last, level, ..order };
+        *self.cold.at_mut(slot as usize) = cold;
         self.orders += 1;
         slot
     }
 
-    /// Takes an order out of its FIFO and frees its slot; what was open leaves the total. Gives its level when both FIFOs
-    /// of that are empty now.
+    /// Takes an order out of its FIFO and frees its slot; what was open leaves the total. Gives its level when that is empty
+    /// now.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn remove(&mut self, slot: u32) -> Option<u32> {
-        let nodes = self.nodes.as_mut_slice();
-        let order = &mut nodes[slot as usize];
-        let Node { next, prev, leaves, level: sentinel, .. } = *order;
+        let order = self.nodes.at_mut(slot as usize);
+        let Node { next, prev, leaves, level, .. } = *order;
         order.next = self.free_order;
         self.free_order = slot;
         self.orders -= 1;
-        nodes[prev as usize].next = next;
-        nodes[next as usize].prev = prev;
-        let level = &mut nodes[sentinel as usize];
-        level.leaves -= 1;
-        level.wide -= u64::from(leaves);
-        (level.leaves == 0 && nodes[(sentinel ^ 1) as usize].leaves == 0).then_some(sentinel & !1)
+        self.nodes.at_mut(prev as usize).next = next;
+        self.nodes.at_mut(next as usize).prev = prev;
+        let sentinel = self.nodes.at_mut(level as usize);
+        sentinel.leaves -= 1;
+        sentinel.wide -= u64::from(leaves);
+        (sentinel.leaves == 0).then_some(level)
     }
 
     /// Takes `quantity`, less than all, off an order and its level.
     pub(crate) fn reduce(&mut self, slot: u32, quantity: u32) {
-        let order = &mut self.nodes[slot as usize];
+        let order = self.nodes.at_mut(slot as usize);
         assert!(quantity < order.leaves);
         order.leaves -= quantity;
         let level = order.level;
-        self.nodes[level as usize].wide -= u64::from(quantity);
+        self.nodes.at_mut(level as usize).wide -= u64::from(quantity);
     }
 }
