@@ -59,6 +59,11 @@ impl EventSink for Hash {
 trait Candidate {
     fn open(workload: &Workload) -> Self;
     fn apply(&mut self, command: &Command, sink: &mut impl EventSink);
+    fn apply_all(&mut self, commands: &[Command], sink: &mut impl EventSink) {
+        for command in commands {
+            self.apply(command, sink);
+        }
+    }
     fn warn(&self, commands: &[Command]);
 }
 
@@ -69,6 +74,10 @@ impl Candidate for Core {
 
     fn apply(&mut self, command: &Command, sink: &mut impl EventSink) {
         Self::apply(self, command, sink);
+    }
+
+    fn apply_all(&mut self, commands: &[Command], sink: &mut impl EventSink) {
+        self.apply_some(commands, sink, |_| false);
     }
 
     fn warn(&self, commands: &[Command]) {
@@ -117,9 +126,7 @@ fn play<C: Candidate>(candidate: &mut C, chunk: &[Command], warn: bool, sink: &m
         if warn {
             candidate.warn(batch);
         }
-        for command in batch {
-            candidate.apply(command, sink);
-        }
+        candidate.apply_all(batch, sink);
     }
 }
 

@@ -150,8 +150,9 @@ impl TagSet {
 }
 
 /// Optional fields of Enter and Replace (ouch50.md §2, ouch-extensions.md). A field whose tag is not in `present` holds
-/// its default. Fields that are only echoed stay the letters they were.
+/// its default. Fields that are only echoed stay the letters they were. What an order keeps while it rests stands together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct OrderTags {
     /// Which tags the client sent.
     pub present: TagSet,
@@ -177,10 +178,12 @@ pub struct OrderTags {
     pub expire_at: Nanos,
     /// Tag 24; 0 = none.
     pub group_id: u16,
-    /// Tag 30.
-    pub aiq_group_id: [u8; 2],
     /// Tag 4: `R`, `N` or space.
     pub customer_type: u8,
+    /// Tag 204: `Y`, `N`, or a space when absent.
+    pub cancel_on_disconnect: u8,
+    /// Tag 30.
+    pub aiq_group_id: [u8; 2],
     /// Tag 6: `L P M R Q m`.
     pub price_type: u8,
     /// Tag 12 is `P`.
@@ -197,8 +200,6 @@ pub struct OrderTags {
     pub aiq_strategy: u8,
     /// Tag 201: `L Q M`.
     pub stop_trigger: u8,
-    /// Tag 204: `Y`, `N`, or a space when absent.
-    pub cancel_on_disconnect: u8,
     /// Tag 205 is `Y`.
     pub report_details: bool,
 }
@@ -239,8 +240,9 @@ impl Default for OrderTags {
     }
 }
 
-/// A new order (OUCH `O`).
+/// A new order (OUCH `O`). What it keeps while it rests stands together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct EnterOrder {
     /// Account and channel.
     pub owner: Owner,
@@ -254,16 +256,16 @@ pub struct EnterOrder {
     pub instrument: InstrumentId,
     /// Side with the sell marking.
     pub side: Side,
-    /// Time in force.
-    pub time_in_force: TimeInForce,
     /// How it is shown while it rests.
     pub display: Display,
+    /// Time in force.
+    pub time_in_force: TimeInForce,
     /// Capacity.
     pub capacity: Capacity,
-    /// Intermarket sweep, only echoed.
-    pub sweep: bool,
     /// Cross type.
     pub cross_type: CrossType,
+    /// Intermarket sweep, only echoed.
+    pub sweep: bool,
     /// Text of the client.
     pub cl_ord_id: ClOrdId,
     /// Optional fields.

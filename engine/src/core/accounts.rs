@@ -1,6 +1,7 @@
 //! Accounts: the numbers they have used up, whether they may enter orders, and the list of what they have open.
 
 use super::book::slab::Slab;
+use super::book::table::Table;
 use protocol::types::{AccountId, AccountName, Channel, Firm, Owner, UserRefNum};
 
 /// What every request reads. 8 bytes.
@@ -49,7 +50,8 @@ pub(crate) enum Freshness {
 /// All accounts, and the channels other than 0.
 #[derive(Debug)]
 pub(crate) struct Accounts {
-    accounts: Vec<Account>,
+    accounts: Table<Account>,
+    count: u32,
     names: Vec<AccountNames>,
     accounts_max: usize,
     /// (owner word, highest number used up), open addressing; the word 0 is free, and is no channel other than 0.
@@ -63,7 +65,8 @@ impl Accounts {
     pub(crate) fn new(accounts_max: u32, channels_max: u32) -> Self {
         let capacity = (2 * channels_max as usize).next_power_of_two().max(2);
         Self {
-            accounts: Vec::with_capacity(accounts_max as usize),
+            accounts: Table::new(accounts_max as usize, Account { consumed: 0, open: 0 }),
+            count: 0,
             names: Vec::with_capacity(accounts_max as usize),
             accounts_max: accounts_max as usize,
             channels: vec![(0, 0); capacity],
@@ -74,19 +77,19 @@ impl Accounts {
 
     /// Adds an account. Its index is the number of accounts before.
     pub(crate) fn open(&mut self, name: AccountName, firm: Firm) {
-        assert!(self.accounts.len() < self.accounts_max, "accounts_max is reached");
-        self.accounts.push(Account { consumed: 0, open: 0 });
+        assert!(self.count() < self.accounts_max, "accounts_max is reached");
+        self.count += 1;
         self.names.push(AccountNames { name, firm });
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.accounts.len()
+        self.count as usize
     }
 
     /// One account. It exists: the edge names an account only after its login.
     pub(crate) fn account(&self, id: AccountId) -> &Account {
-        &self.accounts[id.0 as usize]
+        self.accounts.at(id.0 as usize)
     }
 
     /// Its name and firm.
@@ -96,7 +99,7 @@ impl Accounts {
 
     /// Allows or refuses new orders.
     pub(crate) fn set_disabled(&mut self, id: AccountId, disabled: bool) {
-        let account = &mut self.accounts[id.0 as usize];
+        let account = self.accounts.at_mut(id.0 as usize);
         account.open = account.open_orders() | if disabled { DISABLED } else { 0 };
     }
 
@@ -116,7 +119,8 @@ impl Accounts {
         if owner.channel() != Channel(0) {
             return self.consume_on_channel(owner, number);
         }
-        let account = &mut self.accounts[owner.account().0 as usize];
+        assert!(owner.account().0 < self.count, "a command names an account that exists");
+        let account = self.accounts.at_mut(owner.account().0 as usize);
         if number.0 <= account.consumed {
             return Freshness::Stale;
         }
@@ -126,7 +130,7 @@ impl Accounts {
 
     #[cold]
     fn consume_on_channel(&mut self, owner: Owner, number: UserRefNum) -> Freshness {
-        assert!((owner.account().0 as usize) < self.accounts.len());
+        assert!((owner.account().0 as usize) < self.count());
         let place = self.channel_place(owner);
         let (word, consumed) = self.channels[place];
         if number.0 <= if word == 0 { 0 } else { consumed } {
@@ -170,7 +174,8 @@ impl Accounts {
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn link(&mut self, slab: &mut Slab, owner: Owner, slot: u32) {
         let id = owner.account();
-        self.accounts[id.0 as usize].open += 1;
+        let account = self.accounts.at_mut(id.0 as usize);
+        account.open = account.open.wrapping_add(1);
         slab.link_newest(id, slot);
     }
 
@@ -178,9 +183,8 @@ impl Accounts {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn unlink(&mut self, slab: &mut Slab, owner: Owner, slot: u32) {
-        let account = &mut self.accounts[owner.account().0 as usize];
-        assert!(account.open_orders() != 0);
-        account.open -= 1;
+        let account = self.accounts.at_mut(owner.account().0 as usize);
+        account.open = account.open.wrapping_sub(1);
         slab.unlink(slot);
     }
 

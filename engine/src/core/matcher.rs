@@ -129,13 +129,14 @@ impl Core {
     ) {
         match plan {
             Plan::Die => {}
-            Plan::Rest => self.rest(order, order.quantity, cold()),
+            Plan::Rest => self.rest(order, order.quantity, cold),
             Plan::PostOnly => tell_end(order, order.quantity, CancelReason::PostOnly, out),
             Plan::Trade => {
                 let leaves = self.trade(*order, out);
                 if leaves != 0 {
                     let cold = cold();
-                    self.rest(order, leaves, Cold { done: cold.done + (order.quantity - leaves), ..cold });
+                    let done = cold.done + (order.quantity - leaves);
+                    self.rest(order, leaves, || Cold { done, ..cold });
                     if order.flags.shown() {
                         out.push(self.rested(order, leaves));
                     }
@@ -236,13 +237,19 @@ impl Core {
     }
 
     /// Puts an order on the book, behind all others at its price.
+    #[inline]
+    pub(super) fn rest(&mut self, order: &Incoming, leaves: u32, cold: impl FnOnce() -> Cold) {
+        let node = Node::order(order.owner, order.user_ref_num, leaves, order.order_ref, order.flags);
+        self.put(order.side, order.key, &node, cold);
+    }
+
+    /// Puts an order on the book, into the index and behind all others of its account.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
-    pub(super) fn rest(&mut self, order: &Incoming, leaves: u32, cold: Cold) {
-        let node = Node::order(order.owner, order.user_ref_num, leaves, order.order_ref, order.flags);
-        let slot = self.books.rest(order.side, order.key, node, cold);
-        self.index.insert(node.name, slot);
-        self.accounts.link(&mut self.books.slab, order.owner, slot);
+    pub(super) fn put(&mut self, side: SideId, key: u32, order: &Node, cold: impl FnOnce() -> Cold) {
+        let slot = self.books.rest(side, key, order, cold);
+        self.index.insert(order.name, slot);
+        self.accounts.link(&mut self.books.slab, order.owner(), slot);
     }
 
     /// Takes an order off the book, the index and its account's list, and frees its slot.

@@ -9,6 +9,7 @@
 //! | File | Its step |
 //! |---|---|
 //! | `orders.rs` | Enter and Replace: number, checks, answer |
+//! | `plain.rs` | the short way of most of them |
 //! | `validate.rs` | all refusals |
 //! | `matcher.rs` | trades and rests |
 //! | `requests.rs` | Cancel, Modify and the other requests of clients |
@@ -24,6 +25,7 @@ mod instruments;
 mod matcher;
 mod operator;
 mod orders;
+mod plain;
 mod prefetch;
 mod requests;
 mod sink;
@@ -84,6 +86,30 @@ impl Core {
     /// back, the venue is opened first and once, accounts and instruments get the next index within the bounds of
     /// `OpenVenue`, and a command names only accounts that exist.
     pub fn apply(&mut self, command: &Command, events: &mut impl EventSink) {
+        self.apply_inline(command, events);
+    }
+
+    /// Applies commands from the front, until all are applied or `is_enough` says so after one; answers how many.
+    pub fn apply_some<S: EventSink>(
+        &mut self,
+        commands: &[Command],
+        events: &mut S,
+        is_enough: impl Fn(&S) -> bool,
+    ) -> usize {
+        let mut applied = 0;
+        for command in commands {
+            self.apply_inline(command, events);
+            applied += 1;
+            if is_enough(events) {
+                break;
+            }
+        }
+        applied
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "in the loop over a batch, nothing is saved and restored per command")]
+    fn apply_inline(&mut self, command: &Command, events: &mut impl EventSink) {
         assert!(command.sequence == self.last_sequence.next(), "commands come in sequence");
         assert!(command.ingress >= self.last_ingress, "time does not go back");
         self.last_sequence = command.sequence;

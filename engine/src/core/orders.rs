@@ -14,25 +14,26 @@ use protocol::{EventBody, RejectReason};
 
 impl Core {
     /// A new order. A number that is not fresh is ignored.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(super) fn enter(&mut self, enter: &EnterOrder, out: &mut Out<'_, impl EventSink>) {
         if !self.consume_or_answer(enter.owner, enter.user_ref_num, out) {
             return;
         }
-        let Some(tick) = self.plain_tick(enter) else {
-            return match self.check_enter(enter, out.ingress()) {
-                Err(reason) => reject(enter.owner, enter.user_ref_num, reason, out),
-                Ok(tick) => self.enter_any(enter, tick, out),
-            };
-        };
-        let side = side_id(enter.instrument.0, enter.side.is_buy());
-        let crosses = self.books.side(side ^ 1).best_key >= key_of(side ^ 1, tick, false);
-        if crosses || enter.time_in_force.is_immediate() || enter.tags.report_details {
-            return self.enter_any(enter, Some(tick), out);
+        match self.plain_tick(enter) {
+            Some(tick) if self.rest_plain(enter, tick, out) => {}
+            Some(tick) => self.enter_any(enter, Some(tick), out),
+            None => self.enter_checked(enter, out),
         }
-        // Most orders: all of it rests, and nothing is asked for.
-        let order = self.incoming(enter, Some(tick));
-        self.tell_accepted(enter, &order, Plan::Rest, out);
-        self.rest(&order, order.quantity, cold_of(enter));
+    }
+
+    /// A new order that may be anything.
+    #[inline(never)]
+    fn enter_checked(&mut self, enter: &EnterOrder, out: &mut Out<'_, impl EventSink>) {
+        match self.check_enter(enter, out.ingress()) {
+            Err(reason) => reject(enter.owner, enter.user_ref_num, reason, out),
+            Ok(tick) => self.enter_any(enter, tick, out),
+        }
     }
 
     /// A new order that passed the checks.
@@ -83,9 +84,18 @@ impl Core {
 
     /// A Replace: ignored, or one of the outcomes 2 to 4 of ouch50.md §6.
     pub(super) fn replace(&mut self, replace: &ReplaceOrder, out: &mut Out<'_, impl EventSink>) {
-        let Some(slot) = self.find_replaceable(replace.owner, replace.orig_user_ref_num, replace.user_ref_num) else {
+        let Some((slot, place)) = self.find_replaceable(replace.owner, replace.orig_user_ref_num, replace.user_ref_num)
+        else {
             return;
         };
+        if !self.replace_plain(replace, (slot, place), out) {
+            self.replace_any(replace, slot, out);
+        }
+    }
+
+    /// A Replace of a live order, with a number that may be used.
+    #[inline(never)]
+    fn replace_any(&mut self, replace: &ReplaceOrder, slot: u32, out: &mut Out<'_, impl EventSink>) {
         let original = *self.books.slab.node(slot);
         let cold = *self.books.slab.cold(slot);
         let instrument = self.instrument_of(slot);
@@ -176,15 +186,15 @@ impl Core {
 
     /// A Replace that the edge found invalid.
     pub(super) fn refuse_replace(&mut self, refuse: &RefuseReplace, out: &mut Out<'_, impl EventSink>) {
-        if let Some(slot) = self.find_replaceable(refuse.owner, refuse.orig_user_ref_num, refuse.user_ref_num) {
+        if let Some((slot, _)) = self.find_replaceable(refuse.owner, refuse.orig_user_ref_num, refuse.user_ref_num) {
             self.cancel_whole(slot, CancelReason::User, out);
         }
     }
 
     /// The live order that a Replace names, when the number of the replacement may be used.
-    fn find_replaceable(&self, owner: Owner, original: UserRefNum, number: UserRefNum) -> Option<u32> {
-        let slot = self.find(owner, original)?;
-        (number > self.accounts.consumed(owner)).then_some(slot)
+    fn find_replaceable(&self, owner: Owner, original: UserRefNum, number: UserRefNum) -> Option<(u32, usize)> {
+        let found = self.find_at(owner, original)?;
+        (number > self.accounts.consumed(owner)).then_some(found)
     }
 
     /// Uses up the number of a request that creates something. False when the request ends here: ignored, because the
@@ -214,31 +224,32 @@ impl Core {
         }
     }
 
-    fn take_order_ref(&mut self) -> OrderRef {
+    pub(super) fn take_order_ref(&mut self) -> OrderRef {
         self.order_refs += 1;
         OrderRef(self.order_refs)
     }
 }
 
 /// What a new order keeps beside its hot record.
-fn cold_of(enter: &EnterOrder) -> Cold {
+#[inline]
+pub(super) fn cold_of(enter: &EnterOrder) -> Cold {
     Cold {
         done: 0,
         tags: enter.tags.present.0,
-        group_id: enter.tags.group_id,
-        cl_ord_id: enter.cl_ord_id,
         time_in_force: enter.time_in_force,
         capacity: enter.capacity,
         cross_type: enter.cross_type,
+        sweep: enter.sweep,
+        cl_ord_id: enter.cl_ord_id,
+        group_id: enter.tags.group_id,
         customer_type: enter.tags.customer_type,
         cancel_on_disconnect: enter.tags.cancel_on_disconnect,
-        sweep: enter.sweep,
         reserved: [0; 2],
     }
 }
 
 /// What a replacement keeps: its own text and terms, the rest inherited.
-fn cold_of_replacement(replace: &ReplaceOrder, original: &Cold) -> Cold {
+pub(super) fn cold_of_replacement(replace: &ReplaceOrder, original: &Cold) -> Cold {
     let tags = &replace.tags;
     let disconnect = tags.present.has(TagSet::CANCEL_ON_DISCONNECT);
     Cold {

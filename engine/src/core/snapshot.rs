@@ -272,7 +272,7 @@ impl Core {
         let is_after = last == 0 || key <= last;
         reader.check(is_after, "order of the orders")?;
         let node = Node::order(owner, UserRefNum(number), leaves, OrderRef(order_ref), flags);
-        let slot = self.books.rest(side, key, node, cold);
+        let slot = self.books.rest(side, key, &node, || cold);
         self.index.insert(node.name, slot);
         Ok((order_ref, slot))
     }

@@ -10,7 +10,7 @@ use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use protocol::types::{CrossType, Display, Firm, InstrumentId, Nanos, Owner, Price, Qty, Side, TimeInForce};
 
 /// Tags whose presence calls for the long checks.
-const RULED: u32 = TagSet::MIN_QTY.0
+pub(super) const RULED: u32 = TagSet::MIN_QTY.0
     | TagSet::MAX_FLOOR.0
     | TagSet::PRICE_TYPE.0
     | TagSet::POST_ONLY.0
@@ -175,24 +175,6 @@ impl From<RejectReason> for ReplaceRefusal {
 }
 
 impl Core {
-    /// The tick of a new limit order without anything out of the ordinary, when nothing is wrong with it. `None` says
-    /// nothing: [`Core::check_enter`] decides then.
-    #[inline]
-    pub(super) fn plain_tick(&self, enter: &EnterOrder) -> Option<u32> {
-        let instrument = self.instruments.find(enter.instrument)?;
-        let tick = instrument.tick_of(enter.price)?;
-        let is_plain = enter.tags.present.0 & (RULED | TagSet::FIRM.0) == 0
-            && enter.cross_type == CrossType::Continuous
-            && !matches!(enter.time_in_force, TimeInForce::Gtt | TimeInForce::Gtd);
-        let fits = enter.price.is_limit()
-            && enter.quantity.0.wrapping_sub(1) < instrument.max_qty
-            && instrument.is_on_lot(enter.quantity)
-            && instrument.is_trading()
-            && !self.accounts.account(enter.owner.account()).is_disabled()
-            && !self.books.slab.is_full();
-        (is_plain && fits).then_some(tick)
-    }
-
     /// Checks a new order, its number apart; gives the tick of a limit price.
     #[cold]
     pub(super) fn check_enter(&self, enter: &EnterOrder, now: Nanos) -> Result<Option<u32>, RejectReason> {

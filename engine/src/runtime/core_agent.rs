@@ -93,15 +93,10 @@ impl Agent for CoreAgent {
             self.commands.poll(BATCH_MAX as u64, |command| batch.push(*command));
             self.core.prefetch_batch(batch);
         }
-        let mut applied = 0;
-        while let Some(command) = self.batch.get(self.batch_at) {
-            self.core.apply(command, &mut self.events);
-            self.batch_at += 1;
-            applied += 1;
-            if self.events.as_slice().len() >= EVENTS_HAND_OVER {
-                break;
-            }
-        }
+        let waiting = self.batch.get(self.batch_at..).unwrap_or_default();
+        let applied =
+            self.core.apply_some(waiting, &mut self.events, |events| events.as_slice().len() >= EVENTS_HAND_OVER);
+        self.batch_at += applied;
         if applied > 0 {
             self.hand_over();
         }

@@ -45,7 +45,7 @@ impl OrderIndex {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     fn home(&self, name: u64) -> usize {
-        let block = (name >> BLOCK_BITS).wrapping_mul(MULTIPLIER) >> self.block_shift;
+        let block = (name >> BLOCK_BITS).wrapping_mul(MULTIPLIER).wrapping_shr(self.block_shift);
         let place = block << BLOCK_BITS | name & ((1 << BLOCK_BITS) - 1);
         usize::try_from(place).unwrap_or(0)
     }
@@ -190,7 +190,7 @@ mod tests {
             } else {
                 assert_eq!(index.find(&slab, node.name), None);
                 if !slab.is_full() {
-                    let slot = slab.rest(level, node, Cold::BLANK);
+                    let slot = slab.rest(level, &node, || Cold::BLANK);
                     index.insert(node.name, slot);
                     map.insert(node.name, slot);
                 }

@@ -3,6 +3,7 @@
 //! Pages of 64 keys, each with a bitmap and the slots of its levels, linked in price order: the next worse level is in the
 //! same word or at the top of the next page. A page is found by (side, prefix of the key) in one hash table; only when a
 //! page comes or goes is its place in the order looked up, in a 64-ary tree of bitmaps whose nodes live in the same table.
+//! The pages around the market are found without the table.
 //! So there is memory only where orders are, and nothing to size per instrument. A side's tree is no higher than its pages
 //! need: one page is one node.
 //!
@@ -21,6 +22,10 @@ const NO_LEVEL: u32 = u32::MAX;
 const FAN_BITS: u32 = 6;
 /// Highest node: the prefix of every page has no more than 26 bits.
 const HEIGHT_MAX: u32 = 5;
+/// No page has this prefix.
+const NO_PREFIX: u32 = u32::MAX;
+/// Pages of a side that are found without the table: 2^6, or 2,048 ticks around the market.
+const NEAR_BITS: u32 = 6;
 /// Mirror of ask ticks.
 const ASK_MIRROR: u32 = 0x7fff_ffff;
 /// Odd multiplier of the hash.
@@ -50,6 +55,12 @@ pub(crate) fn key_of(side: SideId, tick: u32, displayed: bool) -> u32 {
 #[inline]
 pub(crate) fn tick_of(side: SideId, key: u32) -> u32 {
     key >> 1 ^ (ASK_MIRROR & (side & 1).wrapping_sub(1))
+}
+
+/// The worst key on the other side that an order with this key trades with: the hidden orders of its own price.
+#[inline]
+pub(crate) fn limit_against(key: u32) -> u32 {
+    !key & !1
 }
 
 /// Displayed orders rest at this key.
@@ -104,6 +115,8 @@ pub(crate) struct Ladder {
     shift: u32,
     pages: Vec<Page>,
     free_page: u32,
+    /// For each side and each of the last bits of a prefix a page, or 0: found without the table.
+    near: Table<u32>,
 }
 
 impl Ladder {
@@ -124,6 +137,7 @@ impl Ladder {
             shift: 64 - capacity.trailing_zeros(),
             pages,
             free_page: u32::from(levels_max != 0),
+            near: Table::new((2 * usize::from(instruments_max) + 2) << NEAR_BITS, 0),
         }
     }
 
@@ -136,7 +150,7 @@ impl Ladder {
     /// Where a node belongs. Four neighbours share a line.
     #[inline]
     fn home(&self, name: u64) -> usize {
-        let hash = (name >> 2).wrapping_mul(MULTIPLIER) >> self.shift;
+        let hash = (name >> 2).wrapping_mul(MULTIPLIER).wrapping_shr(self.shift);
         usize::try_from(hash & !3 | name & 3).unwrap_or(0)
     }
 
@@ -184,19 +198,34 @@ impl Ladder {
         self.entries.at_mut(gap).name = 0;
     }
 
-    /// The page of a key; 0 when it has none.
+    /// The level slot at a key, if its page is at hand and there is one. `None` says nothing.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(crate) fn near_level(&self, side: SideId, key: u32) -> Option<u32> {
+        let prefix = key >> PAGE_BITS;
+        let page = &self.pages[*self.near.at(near_place(side, prefix)) as usize];
+        let is_there = page.prefix == prefix && page.keys.wrapping_shr(key) & 1 == 1;
+        is_there.then_some(page.levels[key_in_page(key)])
+    }
+
+    /// The page of a key; 0 when it has none.
+    #[inline]
     pub(crate) fn page(&self, side: SideId, key: u32) -> u32 {
-        match self.find(Self::name(side, 0, key >> PAGE_BITS)) {
+        let prefix = key >> PAGE_BITS;
+        let near = *self.near.at(near_place(side, prefix));
+        if self.pages[near as usize].prefix == prefix { near } else { self.page_in_table(side, prefix) }
+    }
+
+    #[inline(never)]
+    fn page_in_table(&self, side: SideId, prefix: u32) -> u32 {
+        match self.find(Self::name(side, 0, prefix)) {
             Some(place) => half(self.entries.at(place).word),
             None => 0,
         }
     }
 
     /// The level slot at a key of a page that [`Ladder::page`] gave, if there is one.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    #[inline]
     pub(crate) fn level_on(&self, page: u32, key: u32) -> Option<u32> {
         let page = &self.pages[page as usize];
         (page.keys >> key_in_page(key) & 1 == 1).then_some(page.levels[key_in_page(key)])
@@ -208,13 +237,17 @@ impl Ladder {
         self.level_on(self.page(side, key), key)
     }
 
-    /// The page of a key, made when there was none.
-    #[inline]
+    /// The page of a key, made when there was none; it can be found at once until a page that shares its place with it is
+    /// asked for.
+    #[inline(never)]
     pub(crate) fn page_or_new(&mut self, root: &mut Root, side: SideId, key: u32) -> u32 {
-        match self.page(side, key) {
-            0 => self.add_page(root, side, key >> PAGE_BITS),
+        let prefix = key >> PAGE_BITS;
+        let page = match self.page(side, key) {
+            0 => self.add_page(root, side, prefix),
             page => page,
-        }
+        };
+        *self.near.at_mut(near_place(side, prefix)) = page;
+        page
     }
 
     /// Enters a level at a key of a page that has none there.
@@ -320,7 +353,11 @@ impl Ladder {
         } else {
             self.pages[worse as usize].better = better;
         }
-        self.pages[page as usize].worse = self.free_page;
+        let near = self.near.at_mut(near_place(side, prefix));
+        if *near == page {
+            *near = 0;
+        }
+        (self.pages[page as usize].worse, self.pages[page as usize].prefix) = (self.free_page, NO_PREFIX);
         self.free_page = page;
         root.pages -= 1;
         let place = self.find(Self::name(side, 0, prefix));
@@ -376,7 +413,7 @@ impl Ladder {
 }
 
 impl Page {
-    const FREE: Self = Self { keys: 0, prefix: 0, better: 0, worse: 0, reserved: [0; 3], levels: [NO_LEVEL; PAGE_KEYS] };
+    const FREE: Self = Self { keys: 0, prefix: NO_PREFIX, better: 0, worse: 0, reserved: [0; 3], levels: [NO_LEVEL; PAGE_KEYS] };
 
     /// Key and slot of the best of these keys.
     #[inline]
@@ -384,6 +421,11 @@ impl Page {
         let key = self.prefix << PAGE_BITS | keys.ilog2();
         (key, self.levels[key_in_page(key)])
     }
+}
+
+#[inline]
+fn near_place(side: SideId, prefix: u32) -> usize {
+    (side << NEAR_BITS | prefix & ((1 << NEAR_BITS) - 1)) as usize
 }
 
 /// Prefix of the node at `height` above a page.
@@ -430,6 +472,7 @@ mod tests {
             };
             let displayed = random(2) == 0;
             let key = key_of(side, tick, displayed);
+            assert_eq!(limit_against(key), key_of(side ^ 1, tick, false));
             assert_eq!((tick_of(side, key), is_displayed(key)), (tick, displayed));
             let (root, map) = (&mut roots[side as usize], &mut maps[side as usize]);
             assert_eq!(ladder.level(side, key), map.get(&key).copied());

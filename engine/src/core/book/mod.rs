@@ -5,11 +5,12 @@
 pub(crate) mod index;
 pub(crate) mod ladder;
 pub(crate) mod slab;
-mod table;
+pub(crate) mod table;
 mod verify;
 
 use ladder::{Ladder, Root, SideId, tick_of};
 use slab::{Cold, Node, Slab};
+use table::Table;
 
 /// One side of one book: 32 bytes, so that a book is a cache line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,7 +33,7 @@ pub(crate) fn is_crossed(bids: (SideId, u32), asks: (SideId, u32)) -> bool {
 /// All sides of all books.
 #[derive(Debug)]
 pub(crate) struct Books {
-    sides: Vec<BookSide>,
+    sides: Table<BookSide>,
     pub(crate) slab: Slab,
     pub(crate) ladder: Ladder,
 }
@@ -41,7 +42,7 @@ impl Books {
     /// Reserves everything.
     pub(crate) fn new(orders_max: u32, instruments_max: u16, accounts_max: u32) -> Self {
         Self {
-            sides: vec![BookSide::default(); 2 * (usize::from(instruments_max) + 1)],
+            sides: Table::new(2 * (usize::from(instruments_max) + 1), BookSide::default()),
             slab: Slab::new(orders_max, accounts_max),
             ladder: Ladder::new(orders_max, instruments_max),
         }
@@ -50,7 +51,7 @@ impl Books {
     /// One side.
     #[inline]
     pub(crate) fn side(&self, side: SideId) -> &BookSide {
-        &self.sides[side as usize]
+        self.sides.at(side as usize)
     }
 
     /// Quantity at a key.
@@ -61,10 +62,10 @@ impl Books {
     /// Puts an order behind all others at `key`; gives its slot.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
-    pub(crate) fn rest(&mut self, side: SideId, key: u32, order: Node, cold: Cold) -> u32 {
-        let level = match self.ladder.level_on(self.ladder.page(side, key), key) {
+    pub(crate) fn rest(&mut self, side: SideId, key: u32, order: &Node, cold: impl FnOnce() -> Cold) -> u32 {
+        let level = match self.ladder.near_level(side, key) {
             Some(level) => level,
-            None => self.open_level(side, key),
+            None => self.find_or_open(side, key),
         };
         self.slab.rest(level, order, cold)
     }
@@ -85,9 +86,12 @@ impl Books {
     }
 
     #[inline(never)]
-    fn open_level(&mut self, side: SideId, key: u32) -> u32 {
-        let at = &mut self.sides[side as usize];
+    fn find_or_open(&mut self, side: SideId, key: u32) -> u32 {
+        let at = self.sides.at_mut(side as usize);
         let page = self.ladder.page_or_new(&mut at.root, side, key);
+        if let Some(level) = self.ladder.level_on(page, key) {
+            return level;
+        }
         let level = self.slab.take_level(side, key, page);
         self.ladder.open(page, key, level);
         if key > at.best_key {
@@ -100,7 +104,7 @@ impl Books {
     fn close_level(&mut self, level: u32) {
         let node = self.slab.node(level);
         let (side, key, page) = (node.side(), node.key(), node.level);
-        let at = &mut self.sides[side as usize];
+        let at = self.sides.at_mut(side as usize);
         if key == at.best_key {
             (at.best_key, at.best_level) = self.ladder.next_worse(page, key);
         }

@@ -110,19 +110,25 @@ impl Node {
 pub(crate) struct OrderFlags(pub(crate) u8);
 
 impl OrderFlags {
+    /// Bits of the side.
+    pub(crate) const SIDE: u8 = 3;
     const DETAILS: u8 = 1 << 4;
     const POST_ONLY: u8 = 1 << 5;
 
     /// Packs them.
     pub(crate) fn new(side: Side, display: Display, details: bool, post_only: bool) -> Self {
         // The low three bits of the letters B S T E count from 2.
-        let side = (side.letter() & 7) - 2;
-        let display = match display {
+        let side = (side.letter() & 7).wrapping_sub(2);
+        Self(side | Self::of_display(display) | (u8::from(details) << 4) | (u8::from(post_only) << 5))
+    }
+
+    /// Bits of the display.
+    pub(crate) const fn of_display(display: Display) -> u8 {
+        match display {
             Display::Hidden => 0,
             Display::Visible => 1 << 2,
             Display::Attributable => 2 << 2,
-        };
-        Self(side | display | (u8::from(details) << 4) | (u8::from(post_only) << 5))
+        }
     }
 
     /// From a byte that [`OrderFlags::new`] may have given.
@@ -167,7 +173,7 @@ impl OrderFlags {
 }
 
 /// What a fill or a cancel of the whole does not need. 32 bytes; with the account links (8) well below the 96 that an
-/// order may take beside its hot record.
+/// order may take beside its hot record. The fields stand as in `EnterOrder`, so that they are copied in a few words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub(crate) struct Cold {
@@ -175,22 +181,22 @@ pub(crate) struct Cold {
     pub(crate) done: u32,
     /// Tags of the request that made it, for the record.
     pub(crate) tags: u32,
-    /// Tag 24.
-    pub(crate) group_id: u16,
-    /// Text of the client.
-    pub(crate) cl_ord_id: ClOrdId,
     /// Time in force.
     pub(crate) time_in_force: TimeInForce,
     /// Capacity.
     pub(crate) capacity: Capacity,
     /// Cross type.
     pub(crate) cross_type: CrossType,
+    /// Intermarket sweep.
+    pub(crate) sweep: bool,
+    /// Text of the client.
+    pub(crate) cl_ord_id: ClOrdId,
+    /// Tag 24.
+    pub(crate) group_id: u16,
     /// Tag 4.
     pub(crate) customer_type: u8,
     /// Tag 204.
     pub(crate) cancel_on_disconnect: u8,
-    /// Intermarket sweep.
-    pub(crate) sweep: bool,
     /// Zero.
     pub(crate) reserved: [u8; 2],
 }
@@ -347,10 +353,11 @@ impl Slab {
         self.free_level = slot;
     }
 
-    /// Takes a slot, writes the order into it and puts it at the end of a FIFO.
+    /// Takes a slot, writes the order into it and puts it at the end of a FIFO. `cold` is asked last, so that what it
+    /// reads is not carried over the rest.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
-    pub(crate) fn rest(&mut self, level: u32, order: Node, cold: Cold) -> u32 {
+    pub(crate) fn rest(&mut self, level: u32, order: &Node, cold: impl FnOnce() -> Cold) -> u32 {
         let slot = self.free_order;
         assert!(slot != NONE);
         let sentinel = self.nodes.at_mut(level as usize);
@@ -360,9 +367,9 @@ impl Slab {
         self.nodes.at_mut(last as usize).next = slot;
         let node = self.nodes.at_mut(slot as usize);
         self.free_order = node.next;
-        *node = Node { next: level, prev: last, level, ..order };
-        *self.cold.at_mut(slot as usize) = cold;
-        self.orders += 1;
+        *node = Node { next: level, prev: last, level, ..*order };
+        *self.cold.at_mut(slot as usize) = cold();
+        self.orders = self.orders.wrapping_add(1);
         slot
     }
 
@@ -375,7 +382,7 @@ impl Slab {
         let Node { next, prev, leaves, level, .. } = *order;
         order.next = self.free_order;
         self.free_order = slot;
-        self.orders -= 1;
+        self.orders = self.orders.wrapping_sub(1);
         self.nodes.at_mut(prev as usize).next = next;
         self.nodes.at_mut(next as usize).prev = prev;
         let sentinel = self.nodes.at_mut(level as usize);

@@ -1,0 +1,138 @@
+//! The short way of most requests: a displayed limit order without attribution, conditions or wishes, entered or as a
+//! replacement, that rests as it is.
+//!
+//! It decides nothing that the long way (`orders.rs`, `validate.rs`) would decide otherwise: what is not plain, or not
+//! right, goes there, before anything has changed.
+
+use super::Core;
+use super::book::ladder::{key_of, limit_against, side_id};
+use super::book::slab::{Cold, Node, OrderFlags};
+use super::orders::{cold_of, cold_of_replacement};
+use super::sink::{EventSink, Out};
+use super::validate::RULED;
+use protocol::EventBody;
+use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
+use protocol::event::Shown;
+use protocol::types::{CrossType, Display, Firm, OrderState, Qty, TimeInForce};
+
+/// Tags that a plain order does not have.
+const UNUSUAL: u32 = RULED | TagSet::FIRM.0 | TagSet::REPORT_DETAILS.0 | TagSet::SIDE.0;
+
+/// Nothing of this makes an order more than a displayed one for some time or none.
+#[inline]
+fn is_plain(tags: &OrderTags, display: Display, time_in_force: TimeInForce) -> bool {
+    tags.present.0 & UNUSUAL == 0
+        && display == Display::Visible
+        && !matches!(time_in_force, TimeInForce::Gtt | TimeInForce::Gtd | TimeInForce::AfterHours)
+}
+
+impl Core {
+    /// The tick of a plain limit order when nothing is wrong with it. `None` says nothing.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(super) fn plain_tick(&self, enter: &EnterOrder) -> Option<u32> {
+        let instrument = self.instruments.find(enter.instrument)?;
+        let tick = instrument.tick_of(enter.price)?;
+        let fits = is_plain(&enter.tags, enter.display, enter.time_in_force)
+            && enter.cross_type == CrossType::Continuous
+            && enter.price.is_limit()
+            && enter.quantity.0.wrapping_sub(1) < instrument.max_qty
+            && instrument.is_on_lot(enter.quantity)
+            && instrument.is_trading()
+            && !self.accounts.account(enter.owner.account()).is_disabled()
+            && !self.books.slab.is_full();
+        fits.then_some(tick)
+    }
+
+    /// Rests a plain order, when it may rest and trades with nothing; else false, and nothing is done.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(super) fn rest_plain(&mut self, enter: &EnterOrder, tick: u32, out: &mut Out<'_, impl EventSink>) -> bool {
+        let side = side_id(enter.instrument.0, enter.side.is_buy());
+        let key = key_of(side, tick, true);
+        if self.books.side(side ^ 1).best_key >= limit_against(key) || enter.time_in_force.is_immediate() {
+            return false;
+        }
+        let order_ref = self.take_order_ref();
+        out.push(EventBody::Accepted {
+            owner: enter.owner,
+            user_ref_num: enter.user_ref_num,
+            quantity: enter.quantity,
+            price: enter.price,
+            order_ref,
+            instrument: enter.instrument,
+            side: enter.side,
+            state: OrderState::Live,
+            shown: Shown::Anonymous,
+            firm: Firm::BLANK,
+        });
+        let flags = OrderFlags::new(enter.side, Display::Visible, false, false);
+        let node = Node::order(enter.owner, enter.user_ref_num, enter.quantity.0, order_ref, flags);
+        self.put(side, key, &node, || cold_of(enter));
+        true
+    }
+
+    /// Replaces a plain order at `slot` by a plain one that rests; else false, and nothing is done. The number of the
+    /// replacement is fresh.
+    #[inline]
+    pub(super) fn replace_plain(
+        &mut self,
+        replace: &ReplaceOrder,
+        (slot, place): (u32, usize),
+        out: &mut Out<'_, impl EventSink>,
+    ) -> bool {
+        let original = *self.books.slab.node(slot);
+        let Some((side, key, open)) = self.plain_replacement(replace, slot, &original) else {
+            return false;
+        };
+        self.accounts.consume(replace.owner, replace.user_ref_num);
+        let instrument = self.instrument_of(slot);
+        let cold: Cold = *self.books.slab.cold(slot);
+        let order_ref = self.take_order_ref();
+        self.take_off_at(replace.owner, slot, place);
+        out.push(EventBody::Replaced {
+            owner: replace.owner,
+            orig_user_ref_num: replace.orig_user_ref_num,
+            user_ref_num: replace.user_ref_num,
+            quantity: Qty(open),
+            price: replace.price,
+            order_ref,
+            old_order_ref: original.order_ref(),
+            instrument,
+            side: original.flags().side(),
+            capacity: cold.capacity,
+            cross_type: cold.cross_type,
+            state: OrderState::Live,
+            shown: Shown::Anonymous,
+            old_shown: true,
+        });
+        let node = Node::order(replace.owner, replace.user_ref_num, open, order_ref, original.flags());
+        self.put(side, key, &node, || cold_of_replacement(replace, &cold));
+        true
+    }
+
+    /// Side, key and open quantity of a plain replacement that rests.
+    #[inline]
+    fn plain_replacement(&self, replace: &ReplaceOrder, slot: u32, original: &Node) -> Option<(u32, u32, u32)> {
+        /// Displayed without a name, no details, not post-only: the side is all that may differ.
+        const PLAIN: u8 = OrderFlags::of_display(Display::Visible);
+        let level = self.books.slab.node(original.level);
+        let instrument = self.instruments.instrument(self.instrument_of(slot));
+        let tick = instrument.tick_of(replace.price)?;
+        let cold = self.books.slab.cold(slot);
+        let (side, open) = (level.side(), replace.quantity.0.saturating_sub(cold.done));
+        let key = key_of(side, tick, true);
+        let fits = is_plain(&replace.tags, replace.display, replace.time_in_force)
+            && original.flags().0 & !OrderFlags::SIDE == PLAIN
+            && cold.cross_type == CrossType::Continuous
+            && !replace.time_in_force.is_immediate()
+            && replace.price.is_limit()
+            && open != 0
+            && replace.quantity.0 <= instrument.max_qty
+            && instrument.is_on_lot(replace.quantity)
+            && instrument.is_trading()
+            && !self.accounts.account(replace.owner.account()).is_disabled()
+            && self.books.side(side ^ 1).best_key < limit_against(key);
+        fits.then_some((side, key, open))
+    }
+}
