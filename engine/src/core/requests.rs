@@ -11,6 +11,8 @@ use protocol::{EventBody, RejectReason};
 
 impl Core {
     /// Reduces or cancels. Unknown, finished or not smaller: ignored. What stays keeps its priority.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(super) fn cancel(&mut self, cancel: &CancelOrder, out: &mut Out<'_, impl EventSink>) {
         let Some((slot, place)) = self.find_at(cancel.owner, cancel.user_ref_num) else {
             return;
@@ -19,6 +21,12 @@ impl Core {
             self.tell_canceled(slot, self.books.slab.node(slot).leaves, CancelReason::User, out);
             return self.take_off_at(cancel.owner, slot, place);
         }
+        self.reduce_to(cancel, slot, out);
+    }
+
+    /// Reduces an order to the size that its owner intends.
+    #[inline(never)]
+    fn reduce_to(&mut self, cancel: &CancelOrder, slot: u32, out: &mut Out<'_, impl EventSink>) {
         let leaves = self.books.slab.node(slot).leaves;
         let intended = cancel.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
         if intended == 0 {

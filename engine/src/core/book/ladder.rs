@@ -198,14 +198,17 @@ impl Ladder {
         self.entries.at_mut(gap).name = 0;
     }
 
-    /// The level slot at a key, if its page is at hand and there is one. `None` says nothing.
+    /// The level slot at a key whose page is at hand; or that page, without a level there; or 0, which says nothing.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
-    pub(crate) fn near_level(&self, side: SideId, key: u32) -> Option<u32> {
+    pub(crate) fn near_level(&self, side: SideId, key: u32) -> Result<u32, u32> {
         let prefix = key >> PAGE_BITS;
-        let page = &self.pages[*self.near.at(near_place(side, prefix)) as usize];
-        let is_there = page.prefix == prefix && page.keys.wrapping_shr(key) & 1 == 1;
-        is_there.then_some(page.levels[key_in_page(key)])
+        let near = *self.near.at(near_place(side, prefix));
+        let page = &self.pages[near as usize];
+        if page.prefix != prefix {
+            return Err(0);
+        }
+        if page.keys.wrapping_shr(key) & 1 == 1 { Ok(page.levels[key_in_page(key)]) } else { Err(near) }
     }
 
     /// The page of a key; 0 when it has none.

@@ -64,8 +64,9 @@ impl Books {
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn rest(&mut self, side: SideId, key: u32, order: &Node, cold: impl FnOnce() -> Cold) -> u32 {
         let level = match self.ladder.near_level(side, key) {
-            Some(level) => level,
-            None => self.find_or_open(side, key),
+            Ok(level) => level,
+            Err(0) => self.find_or_open(side, key),
+            Err(page) => self.open_level(side, key, page),
         };
         self.slab.rest(level, order, cold)
     }
@@ -87,13 +88,15 @@ impl Books {
 
     #[inline(never)]
     fn find_or_open(&mut self, side: SideId, key: u32) -> u32 {
-        let at = self.sides.at_mut(side as usize);
-        let page = self.ladder.page_or_new(&mut at.root, side, key);
-        if let Some(level) = self.ladder.level_on(page, key) {
-            return level;
-        }
+        let page = self.ladder.page_or_new(&mut self.sides.at_mut(side as usize).root, side, key);
+        self.ladder.level_on(page, key).unwrap_or_else(|| self.open_level(side, key, page))
+    }
+
+    #[inline]
+    fn open_level(&mut self, side: SideId, key: u32, page: u32) -> u32 {
         let level = self.slab.take_level(side, key, page);
         self.ladder.open(page, key, level);
+        let at = self.sides.at_mut(side as usize);
         if key > at.best_key {
             (at.best_key, at.best_level) = (key, level);
         }
