@@ -47,7 +47,7 @@ fn batch_boundaries_and_hints_change_nothing() {
             let mut rest = &commands[..];
             while !rest.is_empty() {
                 let size = random.between(1, 64).min(u32::try_from(rest.len()).unwrap()) as usize;
-                rest[..size].iter().for_each(|command| again.prefetch(command));
+                again.prefetch_batch(&rest[..size]);
                 rest[..size].iter().for_each(|command| again.apply(command, &mut batch));
                 told.extend_from_slice(batch.as_slice());
                 batch.clear();

@@ -57,7 +57,7 @@ fn nothing_is_allocated_after_the_venue_is_open() {
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         let mut told = 0;
         for command in rest {
-            core.prefetch(command);
+            core.prefetch_batch(std::slice::from_ref(command));
             events.clear();
             core.apply(command, &mut events);
             told += events.as_slice().len();

@@ -2,6 +2,17 @@
 
 use std::io::Write;
 
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar on standard error that counts rounds, with what is measured and the remaining time; hidden when that is no terminal.
+pub fn rounds_bar(rounds: u64) -> ProgressBar {
+    let bar = ProgressBar::new(rounds);
+    if let Ok(style) = ProgressStyle::with_template("{msg:12} {bar:30} {pos}/{len} rounds, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// Writes one line to standard output at once; a closed pipe is ignored.
 pub fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();

@@ -19,12 +19,12 @@ const DISABLED: u32 = 1 << 31;
 
 impl Account {
     /// Open orders.
-    pub(crate) fn open_orders(&self) -> u32 {
+    pub(crate) fn open_orders(self) -> u32 {
         self.open & !DISABLED
     }
 
     /// New orders are refused.
-    pub(crate) fn is_disabled(&self) -> bool {
+    pub(crate) fn is_disabled(self) -> bool {
         self.open & DISABLED != 0
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 use super::Core;
+use super::book::ladder::side_id;
 use super::book::slab::{NONE, name_of};
 use protocol::types::{Owner, UserRefNum};
 use protocol::{Command, CommandBody};
@@ -15,7 +16,7 @@ use protocol::{Command, CommandBody};
 const BATCH: usize = 32;
 
 /// Open orders from which hints pay: with fewer the tables stay in the second-level cache, and the hints only cost.
-const WORTH_FROM: u32 = 1 << 16;
+const ORDERS_WORTH: u32 = 1 << 16;
 
 /// Asks for the cache line of a value.
 #[inline(always)]
@@ -31,59 +32,59 @@ fn touch<T>(value: &T) {
 }
 
 impl Core {
-    /// Hints that `command` will be applied soon: its table entries are on their way to the cache then. Changes nothing.
-    #[inline]
-    pub fn prefetch(&self, command: &Command) {
-        if self.books.slab.orders() < WORTH_FROM {
-            return;
-        }
-        match &command.body {
-            CommandBody::Enter(enter) => self.touch_name(enter.owner, enter.user_ref_num),
-            CommandBody::Cancel(cancel) => self.touch_name(cancel.owner, cancel.user_ref_num),
-            CommandBody::Modify(modify) => self.touch_name(modify.owner, modify.user_ref_num),
-            CommandBody::Replace(replace) => {
-                self.touch_name(replace.owner, replace.orig_user_ref_num);
-                self.touch_name(replace.owner, replace.user_ref_num);
-            }
-            CommandBody::MassCancel(_)
-            | CommandBody::DisableEntry(_)
-            | CommandBody::EnableEntry(_)
-            | CommandBody::Query(_)
-            | CommandBody::Refuse(_)
-            | CommandBody::RefuseReplace(_)
-            | CommandBody::OpenVenue(_)
-            | CommandBody::ListInstrument(_)
-            | CommandBody::SetTradingState(_)
-            | CommandBody::SetShortSaleTest(_)
-            | CommandBody::OpenAccount(_)
-            | CommandBody::SystemEvent(_)
-            | CommandBody::Operator(_)
-            | CommandBody::Venue(_) => {}
-        }
-    }
-
     /// Hints that all of `commands` will be applied next: the first [`BATCH`] of them are walked in three stages. Changes
     /// nothing.
     pub fn prefetch_batch(&self, commands: &[Command]) {
-        if self.books.slab.orders() < WORTH_FROM {
-            return;
+        if self.books.slab.orders() >= ORDERS_WORTH {
+            self.walk(commands);
         }
+    }
+
+    #[inline(never)]
+    fn walk(&self, commands: &[Command]) {
         let mut slots = [NONE; BATCH];
-        for command in commands {
-            self.prefetch(command);
+        for command in commands.iter().take(BATCH) {
+            self.touch_first(command);
         }
         for (slot, command) in slots.iter_mut().zip(commands) {
-            if let Some((owner, number)) = named(command)
-                && let Some(found) = self.index.guess(name_of(owner, number))
-            {
-                touch(self.books.slab.node(found));
-                touch(self.books.slab.link(found));
-                *slot = found;
-            }
+            *slot = self.touch_second(command);
         }
         for slot in slots.into_iter().filter(|slot| *slot != NONE) {
             self.touch_neighbours(slot);
         }
+    }
+
+    /// What the command itself names.
+    fn touch_first(&self, command: &Command) {
+        if let CommandBody::Enter(enter) = &command.body {
+            self.touch_name(enter.owner, enter.user_ref_num);
+            if let Some(instrument) = self.instruments.find(enter.instrument) {
+                touch(instrument);
+                touch(self.books.side(side_id(enter.instrument.0, enter.side.is_buy())));
+            }
+            touch(self.books.slab.link(self.books.slab.account_link(enter.owner.account())));
+            touch(self.accounts.account(enter.owner.account()));
+        } else if let Some((owner, number)) = named(command) {
+            self.touch_name(owner, number);
+            touch(self.accounts.account(owner.account()));
+        }
+    }
+
+    /// What that leads to: the level at the best price, or the order, whose slot it gives.
+    fn touch_second(&self, command: &Command) -> u32 {
+        if let CommandBody::Enter(enter) = &command.body {
+            let side = self.books.side(side_id(enter.instrument.0, enter.side.is_buy()));
+            touch(self.books.slab.node(side.best_level));
+            let newest = self.books.slab.link(self.books.slab.account_link(enter.owner.account())).older;
+            touch(self.books.slab.link(newest));
+            return NONE;
+        }
+        let Some(found) = named(command).and_then(|(owner, number)| self.index.guess(name_of(owner, number))) else {
+            return NONE;
+        };
+        touch(self.books.slab.node(found));
+        touch(self.books.slab.link(found));
+        found
     }
 
     fn touch_name(&self, owner: Owner, number: UserRefNum) {

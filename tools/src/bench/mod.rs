@@ -1,5 +1,6 @@
 //! `hft bench`: measures this machine with this venue on it. Every figure stands beside a yardstick of the same run.
 
+mod core;
 mod round_trip;
 mod wire;
 
@@ -17,6 +18,9 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// The matching core beside an ordered map and the naive model, on six markets
+    #[command(after_help = "Example:\n  hft bench core --regime itch-mix")]
+    Core(core::Args),
     /// Order to acknowledgement over a socket, one at a time, beside a bare TCP echo of the same bytes
     #[command(after_help = "Example:\n  hft bench wire --orders 20000 --rounds 8")]
     Wire(wire::Args),
@@ -25,6 +29,7 @@ enum What {
 /// Runs the one asked for.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
+        What::Core(args) => core::run(args),
         What::Wire(args) => wire::run(args),
     }
 }

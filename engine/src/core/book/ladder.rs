@@ -81,6 +81,14 @@ pub(crate) struct Root {
     worst: u32,
 }
 
+impl Root {
+    /// The side has no pages.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pages == 0
+    }
+}
+
 /// A node: its name, and the page (height 0) or the bits of its children.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -416,7 +424,8 @@ impl Ladder {
 }
 
 impl Page {
-    const FREE: Self = Self { keys: 0, prefix: NO_PREFIX, better: 0, worse: 0, reserved: [0; 3], levels: [NO_LEVEL; PAGE_KEYS] };
+    const FREE: Self =
+        Self { keys: 0, prefix: NO_PREFIX, better: 0, worse: 0, reserved: [0; 3], levels: [NO_LEVEL; PAGE_KEYS] };
 
     /// Key and slot of the best of these keys.
     #[inline]
@@ -479,7 +488,8 @@ mod tests {
             assert_eq!((tick_of(side, key), is_displayed(key)), (tick, displayed));
             let (root, map) = (&mut roots[side as usize], &mut maps[side as usize]);
             assert_eq!(ladder.level(side, key), map.get(&key).copied());
-            if map.contains_key(&key) {
+            let is_there = map.get(&key).is_some();
+            if is_there {
                 let worse = map.range(..key).next_back().map_or((0, 0), |(key, level)| (*key, *level));
                 let page = ladder.page(side, key);
                 assert_eq!(ladder.next_worse(page, key), worse);

@@ -1,6 +1,9 @@
 //! The books of all instruments: price-time priority over the slab and the ladder.
 //!
 //! Called by the matcher and the requests; it knows quantities and priorities, not accounts, events or order types.
+//!
+//! A side with few levels is *small*: its levels are linked from best to worst, and found by a walk of a few steps. With more it
+//! is *paged*: its levels are on the ladder. Ten thousand instruments with a handful of orders each so touch no page.
 
 pub(crate) mod index;
 pub(crate) mod ladder;
@@ -20,7 +23,21 @@ pub(crate) struct BookSide {
     pub(crate) best_key: u32,
     /// Its slot.
     pub(crate) best_level: u32,
+    /// Levels.
+    levels: u32,
     root: Root,
+}
+
+/// Most levels of a small side.
+const SMALL_MAX: u32 = 6;
+/// Levels at which a paged side becomes small again: well below, so that it does not go to and fro.
+const SMALL_AGAIN: u32 = 2;
+
+impl BookSide {
+    #[inline]
+    fn is_small(&self) -> bool {
+        self.root.is_empty()
+    }
 }
 
 const _: () = assert!(size_of::<BookSide>() == 32);
@@ -56,17 +73,23 @@ impl Books {
 
     /// Quantity at a key.
     pub(crate) fn total_at(&self, side: SideId, key: u32) -> u64 {
-        self.ladder.level(side, key).map_or(0, |level| self.slab.node(level).total())
+        let at = self.side(side);
+        let level = if at.is_small() { self.small_level(at, key) } else { self.ladder.level(side, key) };
+        level.map_or(0, |level| self.slab.node(level).total())
     }
 
     /// Puts an order behind all others at `key`; gives its slot.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(crate) fn rest(&mut self, side: SideId, key: u32, order: &Node, cold: impl FnOnce() -> Cold) -> u32 {
-        let level = match self.ladder.near_level(side, key) {
-            Ok(level) => level,
-            Err(0) => self.find_or_open(side, key),
-            Err(page) => self.open_level(side, key, page),
+        let level = if self.side(side).is_small() {
+            self.small_level_or_new(side, key)
+        } else {
+            match self.ladder.near_level(side, key) {
+                Ok(level) => level,
+                Err(0) => self.paged_level_or_new(side, key),
+                Err(page) => self.open_paged(side, key, page),
+            }
         };
         self.slab.rest(level, order, cold)
     }
@@ -87,16 +110,17 @@ impl Books {
     }
 
     #[inline(never)]
-    fn find_or_open(&mut self, side: SideId, key: u32) -> u32 {
+    fn paged_level_or_new(&mut self, side: SideId, key: u32) -> u32 {
         let page = self.ladder.page_or_new(&mut self.sides.at_mut(side as usize).root, side, key);
-        self.ladder.level_on(page, key).unwrap_or_else(|| self.open_level(side, key, page))
+        self.ladder.level_on(page, key).unwrap_or_else(|| self.open_paged(side, key, page))
     }
 
     #[inline]
-    fn open_level(&mut self, side: SideId, key: u32, page: u32) -> u32 {
+    fn open_paged(&mut self, side: SideId, key: u32, page: u32) -> u32 {
         let level = self.slab.take_level(side, key, page);
         self.ladder.open(page, key, level);
         let at = self.sides.at_mut(side as usize);
+        at.levels += 1;
         if key > at.best_key {
             (at.best_key, at.best_level) = (key, level);
         }
@@ -104,29 +128,125 @@ impl Books {
     }
 
     #[inline(never)]
+    fn small_level_or_new(&mut self, side: SideId, key: u32) -> u32 {
+        let at = *self.side(side);
+        let (mut better, mut next) = (0, at.best_level);
+        while next != 0 && self.slab.node(next).key() > key {
+            (better, next) = (next, self.slab.node(next).level);
+        }
+        if next != 0 && self.slab.node(next).key() == key {
+            return next;
+        }
+        if at.levels == SMALL_MAX {
+            self.make_paged(side);
+            return self.paged_level_or_new(side, key);
+        }
+        let level = self.slab.take_level(side, key, next);
+        let at = self.sides.at_mut(side as usize);
+        at.levels += 1;
+        if better == 0 {
+            (at.best_key, at.best_level) = (key, level);
+        } else {
+            self.slab.node_mut(better).level = level;
+        }
+        level
+    }
+
+    /// The level at a key of a small side.
+    fn small_level(&self, at: &BookSide, key: u32) -> Option<u32> {
+        let first = (at.best_level != 0).then_some(at.best_level);
+        let worse = |level: &u32| Some(self.slab.node(*level).level).filter(|worse| *worse != 0);
+        std::iter::successors(first, worse).find(|level| self.slab.node(*level).key() == key)
+    }
+
+    /// Puts the levels of a small side on the ladder.
+    #[cold]
+    fn make_paged(&mut self, side: SideId) {
+        let at = self.sides.at_mut(side as usize);
+        let mut level = at.best_level;
+        while level != 0 {
+            let node = self.slab.node_mut(level);
+            let (key, worse) = (node.key(), node.level);
+            node.level = self.ladder.page_or_new(&mut at.root, side, key);
+            self.ladder.open(node.level, key, level);
+            level = worse;
+        }
+    }
+
+    /// Takes the few levels of a paged side off the ladder.
+    #[cold]
+    fn make_small(&mut self, side: SideId) {
+        let at = self.sides.at_mut(side as usize);
+        let (mut key, mut level) = (at.best_key, at.best_level);
+        while level != 0 {
+            let page = self.slab.node(level).level;
+            let worse = self.ladder.next_worse(page, key);
+            self.ladder.close(&mut at.root, (side, page), key);
+            self.slab.node_mut(level).level = worse.1;
+            (key, level) = worse;
+        }
+    }
+
+    #[inline(never)]
     fn close_level(&mut self, level: u32) {
         let node = self.slab.node(level);
         let (side, key, page) = (node.side(), node.key(), node.level);
         let at = self.sides.at_mut(side as usize);
-        if key == at.best_key {
-            (at.best_key, at.best_level) = self.ladder.next_worse(page, key);
+        at.levels -= 1;
+        if at.is_small() {
+            self.close_small(side, level);
+        } else {
+            if key == at.best_key {
+                (at.best_key, at.best_level) = self.ladder.next_worse(page, key);
+            }
+            self.ladder.close(&mut at.root, (side, page), key);
+            if at.levels == SMALL_AGAIN {
+                self.make_small(side);
+            }
         }
-        self.ladder.close(&mut at.root, (side, page), key);
         self.slab.free_level(level);
+    }
+
+    /// Takes a level out of the list of a small side.
+    fn close_small(&mut self, side: SideId, level: u32) {
+        let worse = self.slab.node(level).level;
+        let at = self.sides.at_mut(side as usize);
+        if at.best_level == level {
+            let key = if worse == 0 { 0 } else { self.slab.node(worse).key() };
+            (at.best_key, at.best_level) = (key, worse);
+            return;
+        }
+        let mut better = at.best_level;
+        while self.slab.node(better).level != level {
+            better = self.slab.node(better).level;
+            assert!(better != 0, "a level is in the list of its side");
+        }
+        self.slab.node_mut(better).level = worse;
+    }
+
+    /// The next level of a side behind one of its levels: key and slot, or (0, 0).
+    fn next_worse(&self, at: &BookSide, (key, level): (u32, u32)) -> (u32, u32) {
+        match self.slab.node(level).level {
+            page if !at.is_small() => self.ladder.next_worse(page, key),
+            0 => (0, 0),
+            worse => (self.slab.node(worse).key(), worse),
+        }
     }
 
     /// Levels of a side, best first: key and slot.
     pub(crate) fn levels(&self, side: SideId) -> impl Iterator<Item = (u32, u32)> {
         let at = self.side(side);
         let exists = |level: (u32, u32)| (level.0 != 0).then_some(level);
-        std::iter::successors(exists((at.best_key, at.best_level)), move |(key, level)| {
-            exists(self.ladder.next_worse(self.slab.node(*level).level, *key))
-        })
+        std::iter::successors(exists((at.best_key, at.best_level)), move |level| exists(self.next_worse(at, *level)))
     }
 
     /// Key of the worst level of a side; 0 when there is none.
     pub(crate) fn worst(&self, side: SideId) -> u32 {
-        self.ladder.worst(&self.side(side).root)
+        let at = self.side(side);
+        if at.is_small() {
+            return self.levels(side).last().map_or(0, |(key, _)| key);
+        }
+        self.ladder.worst(&at.root)
     }
 
     /// Slots of the orders of a level, in priority order.

@@ -5,7 +5,9 @@
 //! not read lies in tables beside it. Both kinds of slot are reused last in, first out.
 
 use super::table::Table;
-use protocol::types::{AccountId, Capacity, ClOrdId, CrossType, Display, OrderRef, Owner, Side, TimeInForce, UserRefNum};
+use protocol::types::{
+    AccountId, Capacity, ClOrdId, CrossType, Display, OrderRef, Owner, Side, TimeInForce, UserRefNum,
+};
 
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -17,7 +19,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// | `next`, `prev` | neighbours in its FIFO | first and last order, or itself |
 /// | `name` | `Owner` word above the client's number | side of the book above the key |
 /// | `leaves` | open quantity | number of orders |
-/// | `level` | its level | its page on the ladder |
+/// | `level` | its level | its page on the ladder; on a small side the next worse level, or 0 |
 /// | `wide` | reference × 256 + flags | total open quantity |
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(32))]
@@ -337,13 +339,13 @@ impl Slab {
     }
 
     /// Takes a level slot and makes it an empty FIFO. There is one per order slot, so one is free.
-    pub(crate) fn take_level(&mut self, side: u32, key: u32, page: u32) -> u32 {
+    pub(crate) fn take_level(&mut self, side: u32, key: u32, link: u32) -> u32 {
         let slot = self.free_level;
         assert!(slot != NONE);
         let name = u64::from(side) << 32 | u64::from(key);
         let level = self.nodes.at_mut(slot as usize);
         self.free_level = level.next;
-        *level = Node { next: slot, prev: slot, name, leaves: 0, level: page, wide: 0 };
+        *level = Node { next: slot, prev: slot, name, leaves: 0, level: link, wide: 0 };
         slot
     }
 

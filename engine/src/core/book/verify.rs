@@ -1,7 +1,7 @@
 //! Everything that must hold between two commands, checked the slow way: for tests and the soak run.
 
-use super::Books;
 use super::ladder::{SideId, is_displayed};
+use super::{Books, SMALL_AGAIN, SMALL_MAX};
 
 impl Books {
     /// Checks one side and returns how many orders, levels it has.
@@ -11,7 +11,7 @@ impl Books {
     pub(crate) fn verify_side(&self, side: SideId) -> Result<(u32, u32), String> {
         let at = self.side(side);
         let (best_key, best_level) = self.ladder.best(&at.root, side);
-        if (best_key, best_level) != (at.best_key, at.best_level) {
+        if !at.is_small() && (best_key, best_level) != (at.best_key, at.best_level) {
             return Err(format!("side {side}: best key {} is cached, the ladder has {best_key}", at.best_key));
         }
         let (mut orders, mut levels, mut last) = (0, 0, u32::MAX);
@@ -19,13 +19,16 @@ impl Books {
             if key >= last {
                 return Err(format!("side {side}: key {key} after {last}"));
             }
-            if self.ladder.level(side, key) != Some(level) {
+            if self.ladder.level(side, key) != (!at.is_small()).then_some(level) {
                 return Err(format!("side {side}: level {key} is linked, and not found"));
             }
             self.verify_fifo(side, key, level)?;
             orders += self.slab.node(level).orders();
             levels += 1;
             last = key;
+        }
+        if levels != at.levels || at.is_small() && levels > SMALL_MAX || !at.is_small() && levels <= SMALL_AGAIN {
+            return Err(format!("side {side}: {} levels are counted, found {levels}", at.levels));
         }
         let worst = self.worst(side);
         if worst != if levels == 0 { 0 } else { last } {
