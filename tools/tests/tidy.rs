@@ -45,7 +45,8 @@ fn crates_import_only_what_the_architecture_says() {
         ("engine", &["protocol"]),
         ("journal", &["protocol"]),
         ("gateway-edge", &["protocol"]),
-        ("tools", &["protocol", "engine", "journal", "gateway-edge"]),
+        ("tools", &["protocol", "engine", "journal", "gateway-edge", "benches"]),
+        ("benches", &["protocol", "engine"]),
     ] {
         for dependency in dependencies(member) {
             let ours = members.contains(&dependency.as_str());
