@@ -3,11 +3,20 @@
 
 pub mod btree_book;
 pub mod differential;
+pub mod features;
+mod naive_auction;
 pub mod naive_book;
+mod naive_market;
+mod naive_match;
 mod naive_operator;
+mod naive_orders;
+mod naive_pegs;
 mod naive_requests;
 mod naive_rules;
+mod naive_smp;
 mod naive_state;
+mod naive_time;
+mod naive_triggers;
 mod operator_flow;
 pub mod order_flow;
 pub mod random;

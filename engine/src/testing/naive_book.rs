@@ -1,22 +1,47 @@
-//! The naive model of the whole core: every order of the venue in one vector per instrument and side, kept in the order in
-//! which they trade. Slow, and easy to believe. It answers every command; `naive_requests.rs` has
-//! what is not Enter and Replace, `naive_rules.rs` its refusals, `naive_state.rs` its state as bytes. No code in common with the core.
+//! The naive model of the whole core: every order of the venue in plain vectors per instrument, kept in the order in which
+//! they trade. Slow, and easy to believe. No code in common with the core.
+//!
+//! | File | Its part |
+//! |---|---|
+//! | `naive_book.rs` | the state, and which part answers a command |
+//! | `naive_rules.rs` | refusals |
+//! | `naive_orders.rs` | Enter and Replace |
+//! | `naive_requests.rs` | Cancel, Modify and the other requests of clients |
+//! | `naive_match.rs` | what an aggressor does |
+//! | `naive_smp.rs`, `naive_pegs.rs`, `naive_triggers.rs` | self-match prevention, pegs, stops |
+//! | `naive_auction.rs`, `naive_market.rs` | crosses; trading states, bands, halts |
+//! | `naive_time.rs` | ticks, expiry, disconnects, cancels in parts |
+//! | `naive_operator.rs` | requests of an operator |
+//! | `naive_state.rs` | the state as bytes |
 
-use super::naive_rules::{Grid, Wish};
-use protocol::command::{EnterOrder, ListInstrument, OpenVenue, ReplaceOrder, TagSet};
+use super::features::Features;
+use super::naive_auction::Crossing;
+use super::naive_market::{Bands, Collar};
+use super::naive_pegs::Peg;
+use super::naive_time::Job;
+use super::naive_triggers::Stop;
+use protocol::command::{ListInstrument, OpenVenue, TagSet};
 use protocol::event::Shown;
 use protocol::types::{
-    AccountName, CancelReason, Capacity, Channel, ClOrdId, CrossType, Display, Firm, InstrumentId, LiquidityFlag,
-    MatchNumber, Nanos, OrderRef, OrderState, Owner, Price, Qty, Sequence, Side, TimeInForce, TradingState, UserRefNum,
+    AccountName, Capacity, Channel, ClOrdId, CrossType, Display, Firm, InstrumentId, MatchingAlgorithm, Nanos, Owner,
+    Price, Qty, Sequence, Side, TimeInForce, TradingState, UserRefNum,
 };
 use protocol::{Command, CommandBody, Event, EventBody, RejectReason};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     pub(super) name: AccountName,
     pub(super) firm: Firm,
     pub(super) is_disabled: bool,
+    /// Strategy and group of orders that name none.
+    pub(super) strategy: u8,
+    pub(super) group: [u8; 2],
+    /// Orders without tag 204 are cancelled on disconnect.
+    pub(super) cancel_on_disconnect: bool,
+    pub(super) grace_ns: u64,
+    /// When the cancels of a disconnect are due.
+    pub(super) disconnect_due: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -24,27 +49,63 @@ pub(super) struct Instrument {
     pub(super) listed: ListInstrument,
     pub(super) state: TradingState,
     pub(super) short_sale_test: u8,
+    /// Best price first; at a price displayed before hidden, then oldest first.
     pub(super) bids: Vec<Order>,
     pub(super) asks: Vec<Order>,
+    /// Stops, pegs and cross orders: they have no place in the book.
+    pub(super) aside: Vec<Order>,
+    pub(super) algorithm: MatchingAlgorithm,
+    /// Least pro-rata share.
+    pub(super) minimum: u64,
+    pub(super) elections_max: u64,
+    pub(super) bands: Bands,
+    /// Static reference price; 0 = none.
+    pub(super) reference: u64,
+    /// Price of the last trade; 0 = none.
+    pub(super) last: u64,
+    /// When orders are crossed.
+    pub(super) until: Option<u64>,
+    /// When the next imbalance message is due.
+    pub(super) imbalance_due: Option<u64>,
+    /// Of a volatility auction.
+    pub(super) collar: Option<Collar>,
+    /// References of elected stops, in the order in which they are processed.
+    pub(super) elected: Vec<u64>,
+    /// A cross that is not finished: the instrument is frozen.
+    pub(super) crossing: Option<Crossing>,
 }
 
-/// An order that rests or is on its way.
+/// An order that rests, waits aside or is on its way.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four flags that a client sends")]
 pub(super) struct Order {
     pub(super) owner: Owner,
     pub(super) number: UserRefNum,
     pub(super) order_ref: u64,
+    /// Reference of the displayed part on the feed.
+    pub(super) feed_ref: u64,
     pub(super) instrument: InstrumentId,
     pub(super) side: Side,
     /// Limit price; `None` for a market order.
     pub(super) price: Option<u64>,
     pub(super) open: u64,
+    /// Of `open`, what is on the feed.
+    pub(super) displayed: u64,
     pub(super) done: u64,
     pub(super) min_qty: u64,
+    /// Displayed part of an iceberg when it is full; 0 = no iceberg.
+    pub(super) floor: u64,
+    pub(super) random: u64,
     pub(super) display: Display,
     pub(super) time_in_force: TimeInForce,
+    pub(super) deadline: Option<u64>,
     pub(super) capacity: Capacity,
     pub(super) cross_type: CrossType,
+    pub(super) imbalance_only: bool,
+    pub(super) peg: Option<Peg>,
+    pub(super) stop: Option<Stop>,
+    pub(super) strategy: u8,
+    pub(super) group: [u8; 2],
     pub(super) post_only: bool,
     pub(super) details: bool,
     pub(super) group_id: u16,
@@ -56,11 +117,19 @@ pub(super) struct Order {
 }
 
 impl Order {
-    fn is_immediate(&self) -> bool {
-        self.price.is_none() || matches!(self.time_in_force, TimeInForce::Ioc | TimeInForce::Fok)
+    pub(super) fn is_buy(&self) -> bool {
+        self.side == Side::Buy
     }
 
-    pub(super) fn shown(&self) -> Shown {
+    /// Nothing of it may rest.
+    pub(super) fn is_immediate(&self) -> bool {
+        let is_market = self.price.is_none() && self.peg.is_none();
+        let is_timed_out = matches!(self.time_in_force, TimeInForce::Ioc | TimeInForce::Fok);
+        (is_market || is_timed_out) && self.cross_type == CrossType::Continuous
+    }
+
+    /// How it looks on the feed when it rests.
+    pub(super) fn look(&self) -> Shown {
         match self.display {
             Display::Hidden => Shown::No,
             Display::Visible => Shown::Anonymous,
@@ -68,29 +137,35 @@ impl Order {
         }
     }
 
-    pub(super) fn is_shown(&self) -> bool {
-        self.display != Display::Hidden
+    /// It is on the feed now.
+    pub(super) fn is_on_feed(&self) -> bool {
+        self.displayed > 0
+    }
+
+    /// Places it takes of those of the venue.
+    pub(super) fn places(&self) -> u64 {
+        if self.floor > 0 { 2 } else { 1 }
     }
 
     /// Lower trades first: better price, then displayed, then older.
-    fn rank(&self) -> (i64, bool, u64) {
+    pub(super) fn rank(&self) -> (i64, bool, u64) {
         let price = i64::try_from(self.price.unwrap_or(0)).unwrap_or(0);
-        (if self.side == Side::Buy { -price } else { price }, self.display == Display::Hidden, self.order_ref)
+        (if self.is_buy() { -price } else { price }, self.display == Display::Hidden, self.feed_ref)
     }
 
-    fn accepts(&self, resting: &Order) -> bool {
-        match (self.price, resting.price) {
-            (None, _) => true,
-            (Some(limit), Some(price)) if self.side == Side::Buy => price <= limit,
-            (Some(limit), Some(price)) => price >= limit,
-            (Some(_), None) => false,
-        }
+    /// Takes quantity off without a trade, from the reserve first; what came off the reserve.
+    pub(super) fn reduce(&mut self, quantity: u64) -> u64 {
+        let concealed = if self.is_on_feed() { quantity.min(self.open - self.displayed) } else { 0 };
+        self.open -= quantity;
+        self.displayed = self.displayed.min(self.open);
+        concealed
     }
 }
 
 /// The naive venue.
 #[derive(Clone, Debug, Default)]
 pub struct NaiveVenue {
+    pub(super) features: Features,
     pub(super) last_sequence: Sequence,
     pub(super) last_ingress: Nanos,
     pub(super) venue: Option<OpenVenue>,
@@ -100,20 +175,41 @@ pub struct NaiveVenue {
     pub(super) order_refs: u64,
     pub(super) matches: u64,
     pub(super) events: Vec<Event>,
+    /// What the command may still touch.
+    pub(super) budget: u64,
+    /// Instruments whose orders or state the command has changed.
+    pub(super) touched: BTreeSet<u16>,
+    /// Cancels that are not finished, oldest first.
+    pub(super) jobs: Vec<Job>,
+    /// Cancels that wait for the end of a cross.
+    pub(super) waiting_cancels: Vec<(Owner, UserRefNum)>,
+    /// A market-wide halt that is not finished: its level, and the next instrument.
+    pub(super) halting: Option<(u8, usize)>,
+    /// Trades broken today, and the last match number of the day before.
+    pub(super) busts: BTreeSet<u64>,
+    pub(super) day_began_at: u64,
 }
 
 impl NaiveVenue {
-    /// An empty venue.
+    /// An empty venue that knows what the core knows.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// An empty venue that knows these rules.
+    #[must_use]
+    pub fn with_features(features: Features) -> Self {
+        Self { features, ..Self::default() }
+    }
+
     /// Applies a command and gives what it did.
     pub fn apply(&mut self, command: &Command) -> &[Event] {
         self.events.clear();
+        self.touched.clear();
         self.last_sequence = command.sequence;
         self.last_ingress = command.ingress;
+        self.budget = self.bound();
         match &command.body {
             CommandBody::Enter(enter) => self.enter(enter),
             CommandBody::Replace(replace) => self.replace(replace),
@@ -134,7 +230,7 @@ impl NaiveVenue {
             CommandBody::RefuseReplace(refuse) => {
                 let is_live = self.live(refuse.owner, refuse.orig_user_ref_num).is_some();
                 if is_live && refuse.user_ref_num.0 > self.highest(refuse.owner) {
-                    self.cancel_rest(refuse.owner, refuse.orig_user_ref_num);
+                    self.cancel_for_replace(refuse.owner, refuse.orig_user_ref_num, refuse.user_ref_num);
                 }
             }
             CommandBody::OpenVenue(_)
@@ -142,10 +238,11 @@ impl NaiveVenue {
             | CommandBody::SetTradingState(_)
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_)
-            | CommandBody::SystemEvent(_)
-            | CommandBody::Venue(_) => self.operate(&command.body),
+            | CommandBody::SystemEvent(_) => self.operate(&command.body),
             CommandBody::Operator(request) => self.answer(request),
+            CommandBody::Venue(command) => self.obey(command),
         }
+        self.elect_all();
         &self.events
     }
 
@@ -156,13 +253,7 @@ impl NaiveVenue {
                 self.tell(EventBody::VenueOpened { session: open.session });
             }
             CommandBody::ListInstrument(listed) => {
-                self.instruments.push(Instrument {
-                    listed: *listed,
-                    state: TradingState::Halted,
-                    short_sale_test: b'0',
-                    bids: Vec::new(),
-                    asks: Vec::new(),
-                });
+                self.instruments.push(Instrument::new(listed));
                 self.tell(EventBody::InstrumentListed {
                     instrument: listed.instrument,
                     symbol: listed.symbol,
@@ -173,22 +264,29 @@ impl NaiveVenue {
                     max_qty: listed.max_qty,
                 });
             }
-            CommandBody::SetTradingState(set) => {
-                self.instruments[usize::from(set.instrument.0) - 1].state = set.state;
-                let (instrument, state, reason) = (set.instrument, set.state, set.reason);
-                self.tell(EventBody::TradingStateChanged { instrument, state, reason });
-            }
+            CommandBody::SetTradingState(set) => self.change_state(set.instrument, set.state, set.reason),
             CommandBody::SetShortSaleTest(set) => {
                 self.instruments[usize::from(set.instrument.0) - 1].short_sale_test = set.action;
                 self.tell(EventBody::ShortSaleTestChanged { instrument: set.instrument, action: set.action });
             }
             CommandBody::OpenAccount(open) => {
-                self.accounts.push(Account { name: open.name, firm: open.firm, is_disabled: false });
+                self.accounts.push(Account {
+                    name: open.name,
+                    firm: open.firm,
+                    is_disabled: false,
+                    strategy: b'N',
+                    group: *b"  ",
+                    cancel_on_disconnect: false,
+                    grace_ns: 0,
+                    disconnect_due: None,
+                });
                 let (account, name, firm) = (open.account, open.name, open.firm);
                 self.tell(EventBody::AccountOpened { account, name, firm });
             }
-            CommandBody::SystemEvent(code) => self.tell(EventBody::SystemEvent { code: *code }),
-            CommandBody::Venue(_) => self.tell(EventBody::OperatorRefused { reason: RejectReason::NotSupported }),
+            CommandBody::SystemEvent(code) => {
+                self.tell(EventBody::SystemEvent { code: *code });
+                self.pass_of_day(*code);
+            }
             CommandBody::Enter(_)
             | CommandBody::Replace(_)
             | CommandBody::Cancel(_)
@@ -199,7 +297,8 @@ impl NaiveVenue {
             | CommandBody::Query(_)
             | CommandBody::Refuse(_)
             | CommandBody::RefuseReplace(_)
-            | CommandBody::Operator(_) => {}
+            | CommandBody::Operator(_)
+            | CommandBody::Venue(_) => {}
         }
     }
 
@@ -222,8 +321,33 @@ impl NaiveVenue {
         self.venue.map_or(0, |venue| venue.orders_per_command_max.into())
     }
 
+    pub(super) fn knows(&self, feature: Features) -> bool {
+        self.features.has(feature)
+    }
+
     pub(super) fn account(&self, owner: Owner) -> &Account {
         &self.accounts[owner.account().0 as usize]
+    }
+
+    pub(super) fn market(&self, instrument: InstrumentId) -> &Instrument {
+        &self.instruments[usize::from(instrument.0) - 1]
+    }
+
+    pub(super) fn market_mut(&mut self, instrument: InstrumentId) -> &mut Instrument {
+        &mut self.instruments[usize::from(instrument.0) - 1]
+    }
+
+    pub(super) fn is_trading(&self, instrument: InstrumentId) -> bool {
+        self.market(instrument).state == TradingState::Trading
+    }
+
+    /// A cross goes on.
+    pub(super) fn is_frozen(&self, instrument: InstrumentId) -> bool {
+        self.market(instrument).crossing.is_some()
+    }
+
+    pub(super) fn touch(&mut self, instrument: InstrumentId) {
+        self.touched.insert(instrument.0);
     }
 
     pub(super) fn highest(&self, owner: Owner) -> u32 {
@@ -245,352 +369,106 @@ impl NaiveVenue {
         true
     }
 
-    pub(super) fn sides(&self) -> impl Iterator<Item = &Vec<Order>> {
-        self.instruments.iter().flat_map(|instrument| [&instrument.bids, &instrument.asks])
+    /// Every live order.
+    pub(super) fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.instruments.iter().flat_map(Instrument::orders)
     }
 
-    pub(super) fn sides_mut(&mut self) -> impl Iterator<Item = &mut Vec<Order>> {
-        self.instruments.iter_mut().flat_map(|instrument| [&mut instrument.bids, &mut instrument.asks])
-    }
-
-    /// The resting orders that `order` would rest with, or those it would trade with.
-    pub(super) fn side(&mut self, order: &Order, own: bool) -> &mut Vec<Order> {
-        let instrument = &mut self.instruments[usize::from(order.instrument.0) - 1];
-        if (order.side == Side::Buy) == own { &mut instrument.bids } else { &mut instrument.asks }
+    /// The resting orders of one side of the book.
+    pub(super) fn side(&mut self, instrument: InstrumentId, buys: bool) -> &mut Vec<Order> {
+        let market = self.market_mut(instrument);
+        if buys { &mut market.bids } else { &mut market.asks }
     }
 
     pub(super) fn live(&self, owner: Owner, number: UserRefNum) -> Option<&Order> {
-        self.sides().flatten().find(|order| order.owner == owner && order.number == number)
+        self.orders().find(|order| order.owner == owner && order.number == number)
     }
 
     pub(super) fn take(&mut self, owner: Owner, number: UserRefNum) -> Option<Order> {
-        self.sides_mut().find_map(|side| {
-            let place = side.iter().position(|order| order.owner == owner && order.number == number)?;
-            Some(side.remove(place))
-        })
+        let lists = self.instruments.iter_mut().flat_map(Instrument::lists);
+        let order = lists.into_iter().find_map(|list| {
+            let place = list.iter().position(|order| order.owner == owner && order.number == number)?;
+            Some(list.remove(place))
+        })?;
+        self.touch(order.instrument);
+        self.market_mut(order.instrument).elected.retain(|elected| *elected != order.order_ref);
+        Some(order)
     }
 
-    fn enter(&mut self, enter: &EnterOrder) {
-        if !self.consume(enter.owner, enter.user_ref_num) {
-            return;
+    /// Changes a live order where it is.
+    pub(super) fn change(&mut self, order: &Order, change: impl FnOnce(&mut Order)) {
+        self.touch(order.instrument);
+        let order_ref = order.order_ref;
+        let lists = self.market_mut(order.instrument).lists();
+        if let Some(found) = lists.into_iter().flatten().find(|found| found.order_ref == order_ref) {
+            change(found);
         }
-        let wish = Wish {
-            quantity: enter.quantity.0.into(),
-            price: enter.price.0.into(),
-            time_in_force: enter.time_in_force,
-            display: enter.display,
-            cross_type: enter.cross_type,
-            post_only: enter.tags.post_only,
-            tags: enter.tags,
-            now: self.last_ingress,
-        };
-        if let Some(reason) = self.wrong(enter, &wish) {
-            return self.reject(enter.owner, enter.user_ref_num, reason);
-        }
+    }
+
+    pub(super) fn next_ref(&mut self) -> u64 {
         self.order_refs += 1;
-        let is_fok = enter.time_in_force == TimeInForce::Fok;
-        let order = Order {
-            owner: enter.owner,
-            number: enter.user_ref_num,
-            order_ref: self.order_refs,
-            instrument: enter.instrument,
-            side: enter.side,
-            price: (!wish.is_market()).then_some(wish.price),
-            open: wish.quantity,
-            done: 0,
-            min_qty: if is_fok { wish.quantity } else { enter.tags.min_qty.0.into() },
-            display: enter.display,
-            time_in_force: enter.time_in_force,
-            capacity: enter.capacity,
-            cross_type: enter.cross_type,
-            post_only: enter.tags.post_only,
-            details: enter.tags.report_details,
-            group_id: enter.tags.group_id,
-            tags: enter.tags.present,
-            cl_ord_id: enter.cl_ord_id,
-            customer_type: enter.tags.customer_type,
-            cancel_on_disconnect: enter.tags.cancel_on_disconnect,
-            sweep: enter.sweep,
-        };
-        let end = self.foresee(&order);
-        let shown = if end == End::Rests { order.shown() } else { Shown::No };
-        let ahead = if shown == Shown::No { 0 } else { self.ahead(&order) };
-        self.tell_details(&order, ahead);
-        self.tell(EventBody::Accepted {
-            owner: order.owner,
-            user_ref_num: order.number,
-            quantity: enter.quantity,
-            price: enter.price,
-            order_ref: OrderRef(order.order_ref),
-            instrument: order.instrument,
-            side: order.side,
-            state: if end == End::Dies { OrderState::Dead } else { OrderState::Live },
-            shown,
-            firm: if shown == Shown::Attributed { self.account(order.owner).firm } else { Firm::BLANK },
-        });
-        self.finish(order, end);
-    }
-
-    fn wrong(&self, enter: &EnterOrder, wish: &Wish) -> Option<RejectReason> {
-        if wish.quantity == 0 {
-            return Some(RejectReason::QuantityZero);
-        }
-        if let Some(reason) = wish.wrong_alone() {
-            return Some(reason);
-        }
-        let Some(instrument) = usize::from(enter.instrument.0).checked_sub(1).and_then(|at| self.instruments.get(at))
-        else {
-            return Some(RejectReason::SymbolUnknown);
-        };
-        let account = self.account(enter.owner);
-        if account.is_disabled || (enter.tags.firm != Firm::BLANK && enter.tags.firm != account.firm) {
-            return Some(RejectReason::FirmNotAuthorized);
-        }
-        if instrument.state != TradingState::Trading {
-            return Some(RejectReason::TradingHalted);
-        }
-        let resting = self.sides().map(Vec::len).sum::<usize>();
-        let is_full = self.venue.is_some_and(|venue| resting >= venue.orders_max as usize);
-        wish.wrong_on(&instrument.grid()).or((is_full && !wish.is_immediate()).then_some(RejectReason::OrdersFull))
-    }
-
-    fn replace(&mut self, replace: &ReplaceOrder) {
-        let Some(original) = self.live(replace.owner, replace.orig_user_ref_num).cloned() else {
-            return;
-        };
-        if replace.user_ref_num.0 <= self.highest(replace.owner) {
-            return;
-        }
-        let tags = replace.tags;
-        let inherits_post = !tags.present.has(TagSet::POST_ONLY);
-        let wish = Wish {
-            quantity: replace.quantity.0.into(),
-            price: replace.price.0.into(),
-            time_in_force: replace.time_in_force,
-            display: replace.display,
-            cross_type: original.cross_type,
-            post_only: if inherits_post { original.post_only } else { tags.post_only },
-            tags,
-            now: self.last_ingress,
-        };
-        let changes_side = tags.side.is_some_and(|side| (side == Side::Buy) != (original.side == Side::Buy));
-        let is_invalid = replace.time_in_force == TimeInForce::AfterHours || changes_side;
-        if is_invalid || wish.wrong_alone().is_some() {
-            return self.cancel_rest(replace.owner, replace.orig_user_ref_num);
-        }
-        let instrument = &self.instruments[usize::from(original.instrument.0) - 1];
-        let refusal = if self.account(replace.owner).is_disabled {
-            Some(RejectReason::FirmNotAuthorized)
-        } else if instrument.state == TradingState::Trading {
-            None
-        } else {
-            Some(RejectReason::TradingHalted)
-        };
-        if let Some(reason) = refusal {
-            self.consumed.insert(replace.owner, replace.user_ref_num.0);
-            return self.reject(replace.owner, replace.user_ref_num, reason);
-        }
-        if wish.wrong_on(&instrument.grid()).is_some() {
-            return self.cancel_rest(replace.owner, replace.orig_user_ref_num);
-        }
-        self.consumed.insert(replace.owner, replace.user_ref_num.0);
-        self.swap(replace, &original, &wish);
-    }
-
-    fn swap(&mut self, replace: &ReplaceOrder, original: &Order, wish: &Wish) {
-        let tags = replace.tags;
-        let open = wish.quantity.saturating_sub(original.done);
-        self.order_refs += 1;
-        let mut order = original.clone();
-        order.number = replace.user_ref_num;
-        order.order_ref = self.order_refs;
-        order.side = tags.side.unwrap_or(original.side);
-        order.price = (!wish.is_market()).then_some(wish.price);
-        order.open = open;
-        order.min_qty = if replace.time_in_force == TimeInForce::Fok { open } else { tags.min_qty.0.into() };
-        order.display = replace.display;
-        order.time_in_force = replace.time_in_force;
-        order.post_only = wish.post_only;
-        if tags.present.has(TagSet::REPORT_DETAILS) {
-            order.details = tags.report_details;
-        }
-        if tags.present.has(TagSet::CANCEL_ON_DISCONNECT) {
-            order.cancel_on_disconnect = tags.cancel_on_disconnect;
-        }
-        order.tags = tags.present;
-        order.cl_ord_id = replace.cl_ord_id;
-        order.sweep = replace.sweep;
-        self.take(original.owner, original.number);
-        let end = if open == 0 { End::Dies } else { self.foresee(&order) };
-        let rests_shown = end == End::Rests && order.is_shown();
-        let ahead = if rests_shown { self.ahead(&order) } else { 0 };
-        // On the feed it is one message when the old and the new order are both there and look alike.
-        let is_one = rests_shown && original.shown() == order.shown();
-        self.tell_details(&order, ahead);
-        self.tell(EventBody::Replaced {
-            owner: order.owner,
-            orig_user_ref_num: original.number,
-            user_ref_num: order.number,
-            quantity: qty(open),
-            price: replace.price,
-            order_ref: OrderRef(order.order_ref),
-            old_order_ref: OrderRef(original.order_ref),
-            instrument: order.instrument,
-            side: order.side,
-            capacity: order.capacity,
-            cross_type: order.cross_type,
-            state: if end == End::Dies { OrderState::Dead } else { OrderState::Live },
-            shown: if rests_shown && (is_one || !original.is_shown()) { order.shown() } else { Shown::No },
-            old_shown: original.is_shown(),
-        });
-        let joins = (rests_shown && !is_one).then(|| self.rested(&order));
-        self.finish(order, end);
-        if let Some(rested) = joins {
-            self.tell(rested);
-        }
-    }
-
-    /// What will become of an order.
-    fn foresee(&mut self, order: &Order) -> End {
-        let most = usize::try_from(self.bound()).unwrap_or(usize::MAX);
-        let reach: Vec<u64> =
-            self.side(order, false).iter().filter(|other| order.accepts(other)).map(|other| other.open).collect();
-        let at_once: u64 = reach.iter().take(most).sum::<u64>().min(order.open);
-        if reach.is_empty() {
-            if order.is_immediate() { End::Dies } else { End::Rests }
-        } else if order.post_only {
-            End::IsPostOnly
-        } else if order.min_qty > at_once {
-            End::Dies
-        } else {
-            End::Trades
-        }
-    }
-
-    fn ahead(&mut self, order: &Order) -> u64 {
-        let price = order.price;
-        self.side(order, true).iter().filter(|other| other.price == price && other.is_shown()).map(|o| o.open).sum()
-    }
-
-    fn rested(&self, order: &Order) -> EventBody {
-        EventBody::Rested {
-            order_ref: OrderRef(order.order_ref),
-            quantity: qty(order.open),
-            price: price(order.price),
-            instrument: order.instrument,
-            side: order.side,
-            shown: order.shown(),
-            firm: match order.display {
-                Display::Attributable => self.account(order.owner).firm,
-                Display::Visible | Display::Hidden => Firm::BLANK,
-            },
-        }
-    }
-
-    fn finish(&mut self, order: Order, end: End) {
-        match end {
-            End::Dies => {}
-            End::Rests => self.rest(order),
-            End::IsPostOnly => self.tell_end(&order, CancelReason::PostOnly),
-            End::Trades => self.trade(order),
-        }
-    }
-
-    fn rest(&mut self, order: Order) {
-        let side = self.side(&order, true);
-        side.push(order);
-        side.sort_by_key(Order::rank);
-    }
-
-    fn tell_end(&mut self, order: &Order, reason: CancelReason) {
-        self.tell_details(order, 0);
-        self.tell(EventBody::Canceled {
-            owner: order.owner,
-            user_ref_num: order.number,
-            quantity: qty(order.open),
-            leaves: Qty::ZERO,
-            order_ref: OrderRef(order.order_ref),
-            concealed: Qty::ZERO,
-            instrument: order.instrument,
-            reason,
-            shown: false,
-        });
-    }
-
-    fn trade(&mut self, mut order: Order) {
-        let mut touched = 0;
-        loop {
-            let bound = self.bound();
-            let best = self.side(&order, false).first().filter(|maker| order.accepts(maker)).cloned();
-            let Some(maker) = best else {
-                break;
-            };
-            if order.open == 0 {
-                return;
-            }
-            if touched == bound {
-                return self.tell_end(&order, CancelReason::Collar);
-            }
-            touched += 1;
-            let quantity = maker.open.min(order.open);
-            self.matches += 1;
-            if maker.details || order.details {
-                let (for_maker, for_owner) = (maker.details, order.details);
-                self.tell(EventBody::Details { matched: Nanos(0), quantity_ahead: 0, for_maker, for_owner });
-            }
-            self.tell(EventBody::Traded {
-                match_number: MatchNumber(self.matches),
-                maker_ref: OrderRef(maker.order_ref),
-                quantity: qty(quantity),
-                price: price(maker.price),
-                maker: maker.owner,
-                maker_user_ref_num: maker.number,
-                taker: order.owner,
-                taker_user_ref_num: order.number,
-                instrument: order.instrument,
-                maker_side: maker.side,
-                maker_flag: if maker.is_shown() { LiquidityFlag::Added } else { LiquidityFlag::AddedHidden },
-                taker_flag: LiquidityFlag::Removed,
-                maker_shown: maker.is_shown(),
-            });
-            order.open -= quantity;
-            order.done += quantity;
-            let side = self.side(&order, false);
-            side[0].open -= quantity;
-            side[0].done += quantity;
-            side.retain(|resting| resting.open > 0);
-        }
-        if order.open == 0 {
-            return;
-        }
-        if order.is_immediate() {
-            return self.tell_end(&order, CancelReason::Immediate);
-        }
-        let rested = order.is_shown().then(|| self.rested(&order));
-        self.rest(order);
-        if let Some(rested) = rested {
-            self.tell(rested);
-        }
+        self.order_refs
     }
 
     /// Live orders: owner, number, open quantity, done. For generators that want to name them.
     pub fn open(&self) -> impl Iterator<Item = (Owner, UserRefNum, u64, u64)> {
-        self.sides().flatten().map(|order| (order.owner, order.number, order.open, order.done))
+        self.orders().map(|order| (order.owner, order.number, order.open, order.done))
     }
 }
 
-/// What becomes of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Dies,
-    Rests,
-    IsPostOnly,
-    Trades,
-}
-
 impl Instrument {
-    fn grid(&self) -> Grid {
-        Grid { tick: self.listed.tick.0.into(), lot: self.listed.lot.0.into(), max_qty: self.listed.max_qty.0.into() }
+    fn new(listed: &ListInstrument) -> Self {
+        Self {
+            listed: *listed,
+            state: TradingState::Halted,
+            short_sale_test: b'0',
+            bids: Vec::new(),
+            asks: Vec::new(),
+            aside: Vec::new(),
+            algorithm: MatchingAlgorithm::PriceTime,
+            minimum: 0,
+            elections_max: protocol::limits::ELECTIONS_PER_COMMAND_MAX_DEFAULT.into(),
+            bands: Bands::default(),
+            reference: listed.reference_price.0.into(),
+            last: 0,
+            until: None,
+            imbalance_due: None,
+            collar: None,
+            elected: Vec::new(),
+            crossing: None,
+        }
+    }
+
+    pub(super) fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.bids.iter().chain(&self.asks).chain(&self.aside)
+    }
+
+    fn lists(&mut self) -> [&mut Vec<Order>; 3] {
+        [&mut self.bids, &mut self.asks, &mut self.aside]
+    }
+
+    pub(super) fn tick(&self) -> u64 {
+        self.listed.tick.0.into()
+    }
+
+    pub(super) fn lot(&self) -> u64 {
+        self.listed.lot.0.into()
+    }
+
+    /// Best displayed price of a side.
+    pub(super) fn best(&self, buys: bool) -> Option<u64> {
+        let side = if buys { &self.bids } else { &self.asks };
+        side.iter().find(|order| order.is_on_feed()).and_then(|order| order.price)
+    }
+
+    /// Half way between the best displayed prices, rounded down to a wire unit.
+    pub(super) fn midpoint(&self) -> Option<u64> {
+        Some(u64::midpoint(self.best(true)?, self.best(false)?))
+    }
+
+    /// Price of the last trade, or the static reference; 0 = none.
+    pub(super) fn reference_now(&self) -> u64 {
+        if self.last == 0 { self.reference } else { self.last }
     }
 }
 

@@ -13,17 +13,11 @@ impl NaiveVenue {
             OperatorAction::CreateAccount(create) => self.create(create),
             OperatorAction::AddInstrument(add) => self.add(add),
             OperatorAction::SetState { instrument, state, reason } => {
-                match usize::from(instrument.0).checked_sub(1).and_then(|at| self.instruments.get_mut(at)) {
-                    None => Outcome::InstrumentUnknown,
-                    Some(found) => {
-                        found.state = *state;
-                        self.tell(EventBody::TradingStateChanged {
-                            instrument: *instrument,
-                            state: *state,
-                            reason: *reason,
-                        });
-                        Outcome::Done
-                    }
+                if instrument.0 == 0 || usize::from(instrument.0) > self.instruments.len() {
+                    Outcome::InstrumentUnknown
+                } else {
+                    self.change_state(*instrument, *state, *reason);
+                    Outcome::Done
                 }
             }
             OperatorAction::CancelOrder { owner, user_ref_num } => self.supervise(*owner, *user_ref_num),

@@ -1,7 +1,9 @@
 //! The naive model's Cancel, Modify, Mass Cancel and entry switches.
 
-use super::naive_book::{NaiveVenue, Order, qty};
-use protocol::command::{CancelOrder, EntrySwitch, MassCancel, ModifyOrder, TagSet};
+use super::features::Features;
+use super::naive_book::{NaiveVenue, qty};
+use super::naive_time::Filter;
+use protocol::command::{CancelOrder, EntrySwitch, MassCancel, ModifyOrder};
 use protocol::types::{CancelReason, Firm, OrderRef, Owner, Qty, Side, UserRefNum};
 use protocol::{EventBody, RejectReason};
 
@@ -13,29 +15,27 @@ impl NaiveVenue {
         let stays =
             if cancel.quantity == Qty::ZERO { 0 } else { u64::from(cancel.quantity.0).saturating_sub(order.done) };
         if stays == 0 {
-            self.cancel_rest(cancel.owner, cancel.user_ref_num);
+            self.cancel_or_wait(&order, CancelReason::User);
+        } else if stays < order.open && self.is_frozen(order.instrument) {
+            self.tell_details(&order, 0);
+            self.tell(EventBody::CancelRejected { owner: order.owner, user_ref_num: order.number });
         } else if stays < order.open {
             self.tell_details(&order, 0);
+            let removed = order.open - stays;
+            let mut reduced = order.clone();
+            let concealed = reduced.reduce(removed);
             self.tell(EventBody::Canceled {
                 owner: order.owner,
                 user_ref_num: order.number,
-                quantity: qty(order.open - stays),
+                quantity: qty(removed),
                 leaves: qty(stays),
-                order_ref: OrderRef(order.order_ref),
-                concealed: Qty::ZERO,
+                order_ref: OrderRef(order.feed_ref),
+                concealed: qty(concealed),
                 instrument: order.instrument,
                 reason: CancelReason::User,
-                shown: order.is_shown(),
+                shown: order.is_on_feed(),
             });
-            self.change(&order, |order| order.open = stays);
-        }
-    }
-
-    /// Changes a resting order where it is.
-    pub(super) fn change(&mut self, order: &Order, change: impl FnOnce(&mut Order)) {
-        let order_ref = order.order_ref;
-        if let Some(resting) = self.side(order, true).iter_mut().find(|resting| resting.order_ref == order_ref) {
-            change(resting);
+            self.change(&order, |found| *found = reduced);
         }
     }
 
@@ -53,11 +53,11 @@ impl NaiveVenue {
                 user_ref_num: number,
                 quantity: qty(order.open),
                 leaves: Qty::ZERO,
-                order_ref: OrderRef(order.order_ref),
-                concealed: Qty::ZERO,
+                order_ref: OrderRef(order.feed_ref),
+                concealed: qty(if order.is_on_feed() { order.open - order.displayed } else { 0 }),
                 instrument: order.instrument,
                 reason,
-                shown: order.is_shown(),
+                shown: order.is_on_feed(),
             });
         }
     }
@@ -72,25 +72,26 @@ impl NaiveVenue {
             (from, to) => from == to,
         };
         let changes = stays < order.open || modify.side != order.side;
-        if !is_allowed || !changes || stays > order.open {
+        if !is_allowed || !changes || stays > order.open || self.is_frozen(order.instrument) {
             return;
         }
         self.tell_details(&order, 0);
+        let removed = order.open - stays;
+        let mut reduced = order.clone();
+        let concealed = reduced.reduce(removed);
+        reduced.side = modify.side;
         self.tell(EventBody::Modified {
             owner: order.owner,
             user_ref_num: order.number,
             quantity: qty(stays),
-            removed: qty(order.open - stays),
-            order_ref: OrderRef(order.order_ref),
-            concealed: Qty::ZERO,
+            removed: qty(removed),
+            concealed: qty(concealed),
+            order_ref: OrderRef(order.feed_ref),
             instrument: order.instrument,
             side: modify.side,
-            shown: order.is_shown(),
+            shown: order.is_on_feed(),
         });
-        self.change(&order, |order| {
-            order.open = stays;
-            order.side = modify.side;
-        });
+        self.change(&order, |found| *found = reduced);
         if stays == 0 {
             self.take(order.owner, order.number);
         }
@@ -101,14 +102,15 @@ impl NaiveVenue {
             return;
         }
         let firm = self.account(mass.owner).firm;
-        let mut own: Vec<Order> =
-            self.sides().flatten().filter(|order| order.owner.account() == mass.owner.account()).cloned().collect();
+        let own = self.orders().filter(|order| order.owner.account() == mass.owner.account()).count();
         let listed = 1..=self.instruments.len();
         let refusal = if mass.instrument.is_some_and(|instrument| !listed.contains(&usize::from(instrument.0))) {
             Some(RejectReason::SymbolUnknown)
         } else if mass.firm != Firm::BLANK && mass.firm != firm {
             Some(RejectReason::FirmNotAuthorized)
-        } else if own.len() as u64 > self.bound() {
+        } else if self.is_being_cancelled(mass.owner.account()) {
+            Some(RejectReason::CancelPending)
+        } else if own as u64 > self.bound() && !self.knows(Features::MASS) {
             Some(RejectReason::NotSupported)
         } else {
             None
@@ -117,14 +119,7 @@ impl NaiveVenue {
             return self.reject(mass.owner, mass.user_ref_num, reason);
         }
         self.tell(EventBody::MassCancelTaken { owner: mass.owner, user_ref_num: mass.user_ref_num, firm: mass.firm });
-        own.retain(|order| mass.instrument.is_none_or(|instrument| instrument == order.instrument));
-        own.retain(|order| mass.side.is_none_or(|side| side == order.side));
-        own.retain(|order| !mass.present.has(TagSet::GROUP_ID) || order.group_id == mass.group_id);
-        own.retain(|order| !mass.present.has(TagSet::USER_REF_IDX) || order.owner == mass.owner);
-        own.sort_by_key(|order| order.order_ref);
-        for order in own {
-            self.cancel_rest(order.owner, order.number);
-        }
+        self.begin_job(Some(mass.owner.account()), Filter::Asked(*mass));
     }
 
     pub(super) fn switch_entry(&mut self, switch: &EntrySwitch, disable: bool) {

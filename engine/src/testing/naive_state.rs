@@ -38,7 +38,7 @@ impl NaiveVenue {
         for instrument in &self.instruments {
             instrument.encode(&mut bytes);
         }
-        for side in self.sides() {
+        for side in self.instruments.iter().flat_map(|instrument| [&instrument.bids, &instrument.asks]) {
             bytes.extend(count(side.len()));
             for order in side {
                 order.encode(&mut bytes);
@@ -80,7 +80,7 @@ impl Order {
             Side::SellShort => 2,
             Side::SellShortExempt => 3,
         };
-        let shown = self.shown() as u8;
+        let shown = self.look() as u8;
         bytes.push(side + 4 * shown + 16 * u8::from(self.details) + 32 * u8::from(self.post_only));
         bytes.push(self.time_in_force.letter());
         bytes.push(self.capacity.letter());
