@@ -2,6 +2,7 @@
 
 pub mod core;
 pub mod event_hash;
+mod memory;
 pub mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -16,7 +16,7 @@ use protocol::{Command, CommandBody};
 const BATCH: usize = 32;
 
 /// Open orders from which hints pay: with fewer the tables stay in the second-level cache, and the hints only cost.
-const ORDERS_WORTH: u32 = 1 << 16;
+const ORDERS_WORTH: u32 = 1 << 18;
 
 /// Asks for the cache line of a value.
 #[inline(always)]

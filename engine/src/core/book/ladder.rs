@@ -12,6 +12,7 @@
 //! Keys are 2 to 2^32 − 3; 0 is "no level".
 
 use super::table::Table;
+use crate::memory::reserve_on_large_pages;
 
 /// Keys of a page: 2^6.
 const PAGE_BITS: u32 = 6;
@@ -136,7 +137,8 @@ impl Ladder {
             .sum();
         // At worst 80 % full, and only when every order has a page of its own, far from all others.
         let capacity = (nodes + nodes / 4 + 16).next_power_of_two();
-        let mut pages = vec![Page::FREE; levels_max as usize + 1];
+        let mut pages = reserve_on_large_pages(levels_max as usize + 1);
+        pages.resize(levels_max as usize + 1, Page::FREE);
         for page in 1..levels_max {
             pages[page as usize].worse = page + 1;
         }

@@ -6,6 +6,8 @@
     reason = "an index below the length by construction; a compare and a branch for each of twenty loads per command is a fifth of the time"
 )]
 
+use crate::memory::reserve_on_large_pages;
+
 /// A table whose length is a power of two and never changes.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
@@ -18,7 +20,7 @@ impl<T: Copy> Table<T> {
     /// Reserves `len` records, rounded up to a power of two, and writes each, so that no page is first touched later.
     pub(crate) fn new(len: usize, record: T) -> Self {
         let len = len.next_power_of_two();
-        let mut items = Vec::with_capacity(len);
+        let mut items = reserve_on_large_pages(len);
         items.resize(len, record);
         Self { items: items.into_boxed_slice(), mask: len - 1 }
     }
