@@ -89,6 +89,6 @@ fn the_state_after_a_fixed_flow_is_known() {
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
     assert_eq!(all.0.len(), 7_135);
-    assert_eq!(hex(hasher.finish()), "ccd8b65afcf017b683852aa71875ccb5dc81c161d32fa666b9c1c9d563183124");
+    assert_eq!(hex(hasher.finish()), "72765d5bda2453fbf37fc4b5cbfd846b43401e2d59d2b983e77289c9d85d7106");
     assert_eq!(hex(core.state_hash()), "ce299afa778a7a570ee26ed1913aca6d6a5bb28980d7b384c83bfc275da6fba4");
 }

@@ -71,12 +71,12 @@ reasons! {
     SymbolUnknown = 17 => 0x0017,
     /// The firm is not the account's, or its order entry is disabled.
     FirmNotAuthorized = 18 => 0x000C,
+    /// Orders of this account are being cancelled, or the order is frozen by a cross in progress.
+    CancelPending = 37 => 0x000B,
     /// The instrument is closed.
     MarketClosed = 38 => 0x0002,
     /// The instrument is not trading, and the order cannot wait.
     TradingHalted = 19 => 0x0007,
-    /// Orders of this account are being cancelled, or the order is frozen by a cross in progress.
-    CancelPending = 37 => 0x000B,
     /// Quantity above the instrument's maximum.
     QuantityAboveMax = 20 => 0x0013,
     /// Quantity is no multiple of the lot.

@@ -32,6 +32,8 @@ impl Features {
     pub const PRO_RATA: Self = Self(1 << 10);
     /// Broken trades.
     pub const BUSTS: Self = Self(1 << 11);
+    /// What the core has.
+    pub const CORE: Self = Self::NONE;
     /// All of them.
     pub const ALL: Self = Self((1 << 12) - 1);
 

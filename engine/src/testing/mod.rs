@@ -4,6 +4,7 @@
 pub mod btree_book;
 pub mod differential;
 pub mod features;
+mod market_flow;
 mod naive_auction;
 pub mod naive_book;
 mod naive_market;

@@ -194,7 +194,7 @@ impl NaiveVenue {
     /// An empty venue that knows what the core knows.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self::with_features(Features::CORE)
     }
 
     /// An empty venue that knows these rules.

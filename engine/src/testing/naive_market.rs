@@ -2,8 +2,11 @@
 //! no client sends.
 
 use super::features::Features;
-use super::naive_book::{Instrument, NaiveVenue, Order, price};
-use protocol::types::{CancelReason, Firm, InstrumentId, Nanos, Price, SystemEventCode, TimeInForce, TradingState};
+use super::naive_book::{Instrument, NaiveVenue, Order, price, qty};
+use protocol::event::Shown;
+use protocol::types::{
+    CancelReason, Firm, InstrumentId, Nanos, OrderRef, Price, SystemEventCode, TimeInForce, TradingState,
+};
 use protocol::venue_command::{BustTrade, SetAccountDefaults, SetBands, SetMatching, VenueCommand};
 use protocol::{EventBody, RejectReason};
 
@@ -346,6 +349,23 @@ impl NaiveVenue {
     /// Time of the command.
     pub(super) fn now(&self) -> u64 {
         self.last_ingress.0
+    }
+
+    /// What is displayed, by reference on the feed: instrument, letter of the side, price, quantity, name.
+    pub fn displayed(&self) -> impl Iterator<Item = (OrderRef, (u16, u8, u32, u32, Option<Firm>))> {
+        self.orders().filter(|order| order.is_on_feed()).map(|order| {
+            let name = (order.look() == Shown::Attributed).then(|| self.name_on_feed(order));
+            let side = if order.is_buy() { b'B' } else { b'S' };
+            let (at, quantity) = (price(order.price).0, qty(order.displayed).0);
+            (OrderRef(order.feed_ref), (order.instrument.0, side, at, quantity, name))
+        })
+    }
+
+    /// Displayed orders of an instrument that trades could trade with each other: never.
+    pub fn is_crossed(&self, instrument: InstrumentId) -> bool {
+        let market = self.market(instrument);
+        let crosses = market.best(true).zip(market.best(false)).is_some_and(|(bid, ask)| bid >= ask);
+        crosses && market.state == TradingState::Trading && market.crossing.is_none()
     }
 
     /// When the venue next has something to do by itself; 0 = at once.

@@ -82,7 +82,9 @@ impl NaiveVenue {
         let seen: Vec<Option<u64>> = market.aside.iter().map(|order| trigger_price(market, order)).collect();
         for (order, seen) in self.market_mut(instrument).aside.iter_mut().zip(seen) {
             let buys = order.is_buy();
-            if let (Some(seen), Some(stop)) = (seen, order.stop.as_mut().filter(|stop| stop.trail > 0)) {
+            if let (Some(seen), Some(stop)) =
+                (seen, order.stop.as_mut().filter(|stop| stop.trail > 0 && !stop.is_elected))
+            {
                 let follows = if buys { Some(seen + stop.trail) } else { seen.checked_sub(stop.trail) };
                 let follows = follows.filter(|price| *price > 0);
                 stop.price = match (stop.price, follows) {

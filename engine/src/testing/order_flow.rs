@@ -1,6 +1,7 @@
 //! Order flow for the differential tests: every command kind, every tag, right and wrong, on venues that are small enough
 //! to be full, deep enough to sweep, and with prices from one tick to both ends of the domain.
 
+use super::features::Features;
 use super::naive_book::NaiveVenue;
 use super::operator_flow;
 use super::random::Random;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 
 const ACCOUNTS: u32 = 3;
 /// (tick, lot, largest quantity) of the instruments.
-const GRIDS: [(u32, u32, u32); 3] = [(100, 1, 999_999), (1, 1, u32::MAX), (7, 10, 5_000)];
+pub(super) const GRIDS: [(u32, u32, u32); 3] = [(100, 1, 999_999), (1, 1, u32::MAX), (7, 10, 5_000)];
 
 /// The states that a plain venue knows.
 pub(super) const STATES: [TradingState; 4] =
@@ -90,7 +91,7 @@ pub fn opening(seed: u64) -> Vec<CommandBody> {
     bodies
 }
 
-fn firm(name: &str) -> Firm {
+pub(super) fn firm(name: &str) -> Firm {
     Firm::from_text(name).unwrap_or_default()
 }
 
@@ -101,8 +102,9 @@ fn trading_state(instrument: InstrumentId, state: TradingState) -> CommandBody {
 /// A source of commands that knows what is open.
 #[derive(Debug)]
 pub struct OrderFlow {
-    random: Random,
+    pub(super) random: Random,
     profile: Profile,
+    pub(super) features: Features,
     /// Highest number used so far, of each owner.
     numbers: BTreeMap<Owner, u32>,
 }
@@ -111,7 +113,13 @@ impl OrderFlow {
     /// The flow of a seed, for the venue that [`opening`] opens.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed), profile: Profile::of(seed), numbers: BTreeMap::new() }
+        Self::with_features(seed, Features::CORE)
+    }
+
+    /// The same for a venue that knows these rules: orders of every type they allow, and the commands that go with them.
+    #[must_use]
+    pub fn with_features(seed: u64, features: Features) -> Self {
+        Self { random: Random::new(seed), profile: Profile::of(seed), features, numbers: BTreeMap::new() }
     }
 
     /// The venue starts anew.
@@ -122,10 +130,23 @@ impl OrderFlow {
     /// The next command. `venue` is where names of live orders come from.
     pub fn next(&mut self, venue: &NaiveVenue) -> CommandBody {
         let odd = self.random.chance(self.profile.odd);
+        if self.features != Features::NONE && self.random.chance(15) {
+            return self.of_venue(venue);
+        }
         match self.random.below(100) {
-            0..50 => CommandBody::Enter(self.enter(odd)),
+            0..50 => {
+                let mut enter = self.enter(odd);
+                self.widen_enter(&mut enter, venue);
+                CommandBody::Enter(enter)
+            }
             50..72 => self.cancel(venue),
-            72..88 => self.replace(venue, odd),
+            72..88 => {
+                let mut replace = self.replace(venue, odd);
+                if let CommandBody::Replace(replace) = &mut replace {
+                    self.widen_replace(replace, venue);
+                }
+                replace
+            }
             88..94 => self.modify(venue),
             94..96 => self.mass_cancel(odd),
             96 => CommandBody::Query(AccountQuery { owner: self.owner() }),
@@ -171,7 +192,7 @@ impl OrderFlow {
         InstrumentId(self.random.pick(&[1, 1, 1, 2, 2, 3]))
     }
 
-    fn price(&mut self, instrument: InstrumentId, side: Side, odd: bool) -> Price {
+    pub(super) fn price(&mut self, instrument: InstrumentId, side: Side, odd: bool) -> Price {
         let (tick, _, _) = GRIDS[usize::from(instrument.0.clamp(1, 3)) - 1];
         let last = 1_999_999_900 / tick;
         if self.random.chance(3) {
