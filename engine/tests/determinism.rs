@@ -6,6 +6,7 @@ use engine::event_hash::EventHasher;
 use engine::testing::naive_book::NaiveVenue;
 use engine::testing::order_flow::{OrderFlow, opening};
 use engine::testing::random::Random;
+use engine::testing::workload::{REGIMES, Scale, generate};
 use protocol::types::{Nanos, Sequence};
 use protocol::{Command, Event};
 
@@ -57,6 +58,37 @@ fn batch_boundaries_and_hints_change_nothing() {
             assert_eq!(again.state_hash(), core.state_hash());
         }
     }
+}
+
+/// Hints are given to large books only: this one is large enough, and on many instruments.
+#[test]
+fn hints_to_a_large_book_change_nothing() {
+    let scale = Scale { instruments: 100, accounts: 1_000, orders_max: 1 << 19, standing: Some(290_000) };
+    let regime = REGIMES.iter().find(|regime| regime.name == "itch-mix").unwrap();
+    let workload = generate(regime, scale, 5, 20_000);
+    let (mut core, mut again) = (Core::new(), Core::new());
+    let (mut all, mut told) = (EventHasher::new(), EventHasher::new());
+    let (mut events, mut batch) = (EventBuffer::default(), EventBuffer::new(200_000));
+    for command in &workload.opening {
+        core.apply(command, &mut events);
+        again.apply(command, &mut batch);
+        events.clear();
+        batch.clear();
+    }
+    for commands in workload.commands.chunks(50) {
+        again.prefetch_batch(commands);
+        again.apply_some(commands, &mut batch, |_| false);
+        batch.as_slice().iter().for_each(|event| told.push(event));
+        batch.clear();
+        for command in commands {
+            core.apply(command, &mut events);
+            events.as_slice().iter().for_each(|event| all.push(event));
+            events.clear();
+        }
+    }
+    assert_eq!(told.finish(), all.finish());
+    assert_eq!(again.state_hash(), core.state_hash());
+    again.verify().unwrap();
 }
 
 /// A core that was taken down to its bytes and built again goes on as if nothing had happened.
