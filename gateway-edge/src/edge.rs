@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bumpalo::Bump;
-use protocol::{CommandBody, Nanos, Sequence};
+
+use protocol::{CommandBody, Nanos, Sequence, VenueCommand};
 
 use crate::admission::{Intake, Taken};
 use crate::clock::{Ratchet, millis, passed};
@@ -91,7 +92,7 @@ impl<T: EdgeTypes> Edge<T> {
         let mut done = self.note_readiness(wait);
         let now = self.clock.read(&self.ports.clock);
         if self.reactor.is_listening() {
-            done += self.submit_operator(now);
+            done += self.tell_presence(now) + self.submit_operator(now);
             done += self.accept(now) + self.adopt(now);
         }
         done += self.serve_ready();
@@ -105,7 +106,8 @@ impl<T: EdgeTypes> Edge<T> {
     /// True when there is work that no readiness event will announce: the next `receive` does not wait.
     pub fn is_busy(&self) -> bool {
         let taking = self.reactor.is_listening();
-        let operator = self.held_operator.is_some() || !self.ports.operator.is_empty();
+        let operator =
+            self.held_operator.is_some() || !self.ports.operator.is_empty() || !self.table.presence.is_settled();
         !self.outbox.is_empty()
             || self.has_more_events
             || self.reactor.is_busy()
@@ -232,6 +234,25 @@ impl<T: EdgeTypes> Edge<T> {
         }
         self.counters.connections_open = self.table.slots.taken() as u64;
         adopted
+    }
+
+    /// Lets the core know who has come and gone: orders may be cancelled when their session ends.
+    pub(crate) fn tell_presence(&mut self, now: Nanos) -> usize {
+        let mut told = 0;
+        while let Some((account, was_connected)) = self.table.presence.first() {
+            let is_connected = self.table.slot_of_account(account).is_some();
+            if is_connected != was_connected {
+                let change =
+                    if is_connected { VenueCommand::Connected(account) } else { VenueCommand::Disconnected(account) };
+                if self.intake().submit(&CommandBody::Venue(change), now).is_err() {
+                    self.counters.ring_full_stalls += 1;
+                    break;
+                }
+                told += 1;
+            }
+            self.table.presence.settle_first(is_connected);
+        }
+        told
     }
 
     fn submit_operator(&mut self, now: Nanos) -> usize {

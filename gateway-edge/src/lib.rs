@@ -21,6 +21,7 @@ pub mod feed;
 mod order_port;
 mod pending;
 pub mod ports;
+mod presence;
 mod reactor;
 pub mod reporter;
 pub mod roster;

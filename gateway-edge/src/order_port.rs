@@ -147,6 +147,8 @@ impl<T: EdgeTypes> Edge<T> {
                 }
                 self.table.bind(account, slot);
                 self.counters.logins_accepted += 1;
+                // Before the first message of the session, when there is room.
+                self.tell_presence(self.clock.last());
             }
             Err(reason) => self.end(slot, Ending::Rejected(reason)),
         }

@@ -3,6 +3,7 @@
 use protocol::AccountId;
 
 use crate::connection::Connection;
+use crate::presence::Presence;
 use crate::slots::Slots;
 
 /// The connections.
@@ -10,11 +11,12 @@ use crate::slots::Slots;
 pub(crate) struct Table {
     pub(crate) slots: Slots<Connection>,
     by_account: Vec<Option<usize>>,
+    pub(crate) presence: Presence,
 }
 
 impl Table {
     pub(crate) fn new(connections_max: usize) -> Self {
-        Self { slots: Slots::new(connections_max), by_account: Vec::new() }
+        Self { slots: Slots::new(connections_max), by_account: Vec::new(), presence: Presence::default() }
     }
 
     #[inline]
@@ -37,14 +39,16 @@ impl Table {
         if let Some(place) = self.by_account.get_mut(index) {
             *place = Some(slot);
         }
+        self.presence.note(account);
     }
 
     /// Ends the login at `slot`, if there is one.
     pub(crate) fn unbind(&mut self, slot: usize) {
-        let account = self.slots.get(slot).and_then(Connection::account);
-        let place = account.and_then(|account| self.by_account.get_mut(usize::try_from(account.0).ok()?));
+        let Some(account) = self.slots.get(slot).and_then(Connection::account) else { return };
+        let place = usize::try_from(account.0).ok().and_then(|index| self.by_account.get_mut(index));
         if let Some(place) = place.filter(|place| **place == Some(slot)) {
             *place = None;
+            self.presence.note(account);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Each row of soupbintcp.md §3 (logins) and §7 (what the server must do).
 
 use protocol::soupbin::LoginRequest;
+use protocol::{AccountId, CommandBody, VenueCommand};
 
 use crate::client::{accepted_sequence, enter, login, packet};
 use crate::rig::{Rig, config};
@@ -234,11 +235,46 @@ fn a_connection_cut_in_the_middle_of_a_packet_leaves_no_trace() {
     client.send(&order[..order.len() - 1]);
     client.hang_up();
     rig.until(|rig| (rig.edge.counters().connections_open == 0).then_some(()));
-    let commands = rig.venue.journal.borrow().len();
+    assert_eq!(entered(&rig), 0);
     let mut client = rig.log_in("DEMO01", 0);
     client.send(&order);
     assert_eq!(rig.message(&mut client)[0], b'A');
-    assert_eq!(rig.venue.journal.borrow().len(), commands + 1);
+    assert_eq!(entered(&rig), 1);
+}
+
+/// New orders in the journal.
+fn entered(rig: &Rig) -> usize {
+    rig.venue.journal.borrow().iter().filter(|command| matches!(command.body, CommandBody::Enter(_))).count()
+}
+
+/// What the core was told of who has come and gone.
+fn told_of_presence(rig: &Rig) -> Vec<VenueCommand> {
+    let journal = rig.venue.journal.borrow();
+    let told = journal
+        .iter()
+        .filter_map(|command| if let CommandBody::Venue(told) = command.body { Some(told) } else { None });
+    told.collect()
+}
+
+#[test]
+fn the_core_is_told_who_has_come_and_gone() {
+    let (in_, out) = (VenueCommand::Connected, VenueCommand::Disconnected);
+    let (first, second) = (AccountId(0), AccountId(1));
+    let mut rig = Rig::new();
+    let mut client = rig.log_in("DEMO01", 0);
+    assert_eq!(told_of_presence(&rig), [in_(first)]);
+    // Another login of the same account: the session goes on.
+    let mut again = rig.log_in("DEMO01", 0);
+    let mut other = rig.log_in("DEMO02", 0);
+    assert_eq!(told_of_presence(&rig), [in_(first), in_(second)]);
+    client.hang_up();
+    rig.turns(5);
+    assert_eq!(told_of_presence(&rig).len(), 2);
+    other.send_packet(b'O', b"");
+    rig.until(|rig| (told_of_presence(rig).len() == 3).then_some(()));
+    again.hang_up();
+    rig.until(|rig| (told_of_presence(rig).len() == 4).then_some(()));
+    assert_eq!(told_of_presence(&rig)[2..], [out(second), out(first)]);
 }
 
 #[test]
