@@ -48,4 +48,24 @@ impl Features {
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+
+    /// From the word of a scenario.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let words = [
+            ("icebergs", Self::ICEBERGS),
+            ("hidden-min", Self::HIDDEN_MIN),
+            ("stops", Self::STOPS),
+            ("pegs", Self::PEGS),
+            ("timed", Self::TIMED),
+            ("self-match", Self::SELF_MATCH),
+            ("disconnect", Self::DISCONNECT),
+            ("mass", Self::MASS),
+            ("states", Self::STATES),
+            ("bands", Self::BANDS),
+            ("pro-rata", Self::PRO_RATA),
+            ("busts", Self::BUSTS),
+        ];
+        words.iter().find(|(known, _)| *known == word).map(|(_, feature)| *feature)
+    }
 }

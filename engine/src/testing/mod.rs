@@ -21,4 +21,7 @@ mod naive_triggers;
 mod operator_flow;
 pub mod order_flow;
 pub mod random;
+pub mod scenario;
+mod scenario_text;
+mod scenario_words;
 pub mod workload;
