@@ -38,7 +38,7 @@ impl OrderFlow {
         if self.features == Features::NONE {
             return;
         }
-        if self.knows(Features::STATES) && self.random.chance(10) {
+        if self.knows(Features::STATES) && self.random.chance(4) {
             enter.cross_type = self.random.pick(&[CrossType::Opening, CrossType::Closing, CrossType::Halt]);
             enter.time_in_force = self.random.pick(&[TimeInForce::Day, TimeInForce::Ioc, TimeInForce::Day]);
             enter.tags = OrderTags::NONE;
@@ -94,7 +94,7 @@ impl OrderFlow {
             Features::DISCONNECT,
         ];
         for kind in kinds {
-            if self.knows(kind) && self.random.chance(14) {
+            if self.knows(kind) && self.random.chance(10) {
                 self.make(kind, &mut terms, venue);
             }
         }
@@ -110,6 +110,9 @@ impl OrderFlow {
         match kind {
             Features::ICEBERGS => {
                 *terms.display = self.random.pick(&[Display::Visible, Display::Visible, Display::Attributable]);
+                if terms.time_in_force.is_immediate() && self.random.chance(90) {
+                    *terms.time_in_force = TimeInForce::Day;
+                }
                 terms.tags.max_floor = Qty(self.random.between(1, (lots / 2).max(1)) * lot);
                 send(terms.tags, TagSet::MAX_FLOOR);
                 if self.random.chance(40) {
@@ -192,13 +195,26 @@ impl OrderFlow {
         Nanos(venue.now() + u64::from(self.random.below(most_ms)) * 1_000_000)
     }
 
+    /// What keeps a venue going, now and then: the tick that is due, and an instrument that opens again.
+    pub(super) fn due(&mut self, venue: &NaiveVenue) -> Option<CommandBody> {
+        if venue.next_due().is_some_and(|due| due.0 <= venue.now()) && self.random.chance(15) {
+            return Some(CommandBody::Venue(VenueCommand::Tick));
+        }
+        let instrument = InstrumentId(self.random.pick(&[1, 1, 2, 3]));
+        let is_shut = !venue.is_trading(instrument) && !venue.is_frozen(instrument);
+        (self.knows(Features::STATES) && is_shut && self.random.chance(4)).then(|| {
+            let (state, reason) = (TradingState::Trading, firm("T1"));
+            CommandBody::SetTradingState(SetTradingState { instrument, state, reason })
+        })
+    }
+
     /// A command of the venue itself.
     pub(super) fn of_venue(&mut self, venue: &NaiveVenue) -> CommandBody {
         let instrument = InstrumentId(self.random.pick(&[1, 1, 1, 2, 2, 3]));
         let account = AccountId(self.random.below(3));
-        // Up to 45, and whatever the venue does not know: a tick.
+        // Up to 50, and whatever the venue does not know: a tick.
         let command = match self.random.below(100) {
-            45..65 if self.knows(Features::STATES) => return self.state(instrument, venue),
+            50..65 if self.knows(Features::STATES) => return self.state(instrument, venue),
             65..70 if self.knows(Features::PRO_RATA) => VenueCommand::SetMatching(SetMatching {
                 instrument,
                 algorithm: self.random.pick(MatchingAlgorithm::ALL),
@@ -229,19 +245,19 @@ impl OrderFlow {
 
     fn state(&mut self, instrument: InstrumentId, venue: &NaiveVenue) -> CommandBody {
         let reason = firm("T1");
-        if self.random.chance(50) {
+        if self.random.chance(35) {
             let auctions =
                 [TradingState::PreOpen, TradingState::PreClose, TradingState::QuotationOnly, TradingState::Paused];
             let (state, until) = (self.random.pick(&auctions), self.soon(venue, 1_500));
             let auction = StartAuction { instrument, state, reason, until };
             return CommandBody::Venue(VenueCommand::StartAuction(auction));
         }
-        let state = if self.random.chance(70) { TradingState::Trading } else { self.random.pick(TradingState::ALL) };
+        let state = if self.random.chance(85) { TradingState::Trading } else { self.random.pick(TradingState::ALL) };
         CommandBody::SetTradingState(SetTradingState { instrument, state, reason })
     }
 
     fn defaults(&mut self, account: AccountId) -> VenueCommand {
-        let strategy = self.random.pick(b"NNNWODYBd0");
+        let strategy = self.random.pick(b"NNNNNNNNNNWODYBd0");
         let strategy = if self.knows(Features::SELF_MATCH) { strategy } else { b'N' };
         VenueCommand::SetAccountDefaults(SetAccountDefaults {
             account,
@@ -272,12 +288,12 @@ impl OrderFlow {
     }
 
     fn market_wide(&mut self, instrument: InstrumentId) -> CommandBody {
-        let is_halted = self.random.chance(30);
+        let is_halted = self.random.chance(20);
         CommandBody::Venue(match self.random.below(10) {
-            0 => VenueCommand::BreachMarketWide(self.random.pick(&[1, 2, 3])),
+            0 if self.random.chance(30) => VenueCommand::BreachMarketWide(self.random.pick(&[1, 2, 3])),
             1 => VenueCommand::SetMarketWideLevels(SetMarketWideLevels { level_1: 3, level_2: 2, level_3: 1 }),
             2..6 => VenueCommand::SetOperationalHalt(SetOperationalHalt { instrument, is_halted }),
-            6 => {
+            6 if self.random.chance(30) => {
                 let code = [
                     SystemEventCode::EndOfMarketHours,
                     SystemEventCode::EndOfSystemHours,

@@ -105,6 +105,8 @@ pub struct OrderFlow {
     pub(super) random: Random,
     profile: Profile,
     pub(super) features: Features,
+    /// Percent of commands that are of the venue itself, when it knows more than plain orders.
+    unrest: u32,
     /// Highest number used so far, of each owner.
     numbers: BTreeMap<Owner, u32>,
 }
@@ -119,7 +121,8 @@ impl OrderFlow {
     /// The same for a venue that knows these rules: orders of every type they allow, and the commands that go with them.
     #[must_use]
     pub fn with_features(seed: u64, features: Features) -> Self {
-        Self { random: Random::new(seed), profile: Profile::of(seed), features, numbers: BTreeMap::new() }
+        let unrest = Random::new(seed ^ 0x756e_7265_7374).pick(&[1, 3, 12]);
+        Self { random: Random::new(seed), profile: Profile::of(seed), features, unrest, numbers: BTreeMap::new() }
     }
 
     /// The venue starts anew.
@@ -130,8 +133,13 @@ impl OrderFlow {
     /// The next command. `venue` is where names of live orders come from.
     pub fn next(&mut self, venue: &NaiveVenue) -> CommandBody {
         let odd = self.random.chance(self.profile.odd);
-        if self.features != Features::NONE && self.random.chance(15) {
-            return self.of_venue(venue);
+        if self.features != Features::NONE {
+            if let Some(due) = self.due(venue) {
+                return due;
+            }
+            if self.random.chance(self.unrest) {
+                return self.of_venue(venue);
+            }
         }
         match self.random.below(100) {
             0..50 => {
