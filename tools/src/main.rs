@@ -18,6 +18,7 @@ mod journal_cmd;
 mod kill_cmd;
 mod output;
 mod replay;
+mod schedule;
 mod serve;
 mod snapshot_cmd;
 mod venue;
