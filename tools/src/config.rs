@@ -9,6 +9,8 @@ use protocol::{AccountName, Firm, Price, Qty, Symbol};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::schedule::{Schedule, ScheduleSection};
+
 /// Password of the demo accounts. They exist on loopback addresses only.
 pub const DEMO_PASSWORD: &str = "demo-pass";
 
@@ -81,6 +83,8 @@ struct File {
     threads: Threads,
     #[serde(default)]
     accounts: Accounts,
+    #[serde(default)]
+    schedule: ScheduleSection,
     instruments: Vec<InstrumentEntry>,
 }
 
@@ -229,6 +233,8 @@ pub struct Config {
     pub accounts: Vec<AccountConfig>,
     /// How durable.
     pub durability: DurabilityMode,
+    /// When trading states change.
+    pub schedule: Schedule,
 }
 
 /// What the command line says over the file.
@@ -289,12 +295,17 @@ impl Config {
                 "journal or fdatasync on an address that is not loopback",
             ));
         }
+        let instruments = check.instruments(&file)?;
+        let is_listed = |symbol| instruments.iter().any(|listed: &InstrumentConfig| listed.symbol == symbol);
+        let schedule = Schedule::of(&file.schedule, is_listed)
+            .map_err(|(key, found, expected)| check.bad(&key, format!("{found:?}"), expected))?;
         Ok(Self {
+            schedule,
             data_dir: overrides.data_dir.clone().unwrap_or_else(|| file.data.dir.clone()),
             order_entry_address,
             feed_address,
             drop_copy_address,
-            instruments: check.instruments(&file)?,
+            instruments,
             accounts: check.accounts(&file)?,
             durability,
             file,

@@ -36,6 +36,7 @@ use crate::venue::ports::{
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::recovery::{Replayed, Replica};
 use crate::venue::registry::Registry;
+use crate::venue::scheduler::SchedulerAgent;
 use crate::venue::threads::{Agents, Fault};
 
 /// Operator commands that may wait for the edge.
@@ -326,7 +327,7 @@ fn open_venue(
         print_line(&format!("note: {notice}"));
     }
     let ingress = utc_now().max(recovering.replica.core.last_ingress());
-    for body in bootstrap::commands(&recovering.replica.core, config, identity.session)? {
+    for body in bootstrap::commands(&recovering.replica.core, config, identity.session, ingress)? {
         let command = Command { sequence: recovering.replica.core.last_sequence().next(), ingress, body };
         if let Some(writer) = writer.as_deref_mut() {
             let mut bytes = [0; record::BODY_BYTES_MAX];
@@ -393,7 +394,7 @@ fn agents(
     let control = Control::open(
         shared.paths.root(),
         ControlPorts {
-            commands: operator,
+            commands: Arc::clone(&operator),
             waker: edge.waker(),
             told: Arc::clone(&told),
             durable,
@@ -401,10 +402,11 @@ fn agents(
         },
         Registry::of(&replica.core),
     );
+    let scheduler = SchedulerAgent::new(config.schedule.clone(), &replica.core, operator, edge.waker());
     let core = CoreAgent::new(replica.core, core_poller, events, applied, utc_now);
     let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told);
     let stream_preparers = shared.stream_preparers;
-    Ok(Agents { edge, drop_copy, core, journal, feed, projections, control, snapshots, stream_preparers })
+    Ok(Agents { edge, drop_copy, core, journal, feed, projections, control, snapshots, stream_preparers, scheduler })
 }
 
 fn edge_config(config: &Config) -> EdgeConfig {

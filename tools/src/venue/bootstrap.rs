@@ -11,6 +11,7 @@ use protocol::{
 };
 
 use crate::config::{Config, InstrumentConfig};
+use crate::venue::scheduler;
 
 /// The configuration contradicts what the venue was opened with.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +37,13 @@ pub enum BootstrapError {
 ///
 /// # Errors
 /// [`BootstrapError`] names the first contradiction.
-pub fn commands(core: &Core, config: &Config, session: SessionName) -> Result<Vec<CommandBody>, BootstrapError> {
-    let mut commands = Vec::new();
+pub fn commands(
+    core: &Core,
+    config: &Config,
+    session: SessionName,
+    now: Nanos,
+) -> Result<Vec<CommandBody>, BootstrapError> {
+    let mut commands = scheduler::missed(&config.schedule, core, now);
     let first = core.last_sequence() == Sequence::ZERO;
     if first {
         let limits = config.limits();
@@ -51,10 +57,15 @@ pub fn commands(core: &Core, config: &Config, session: SessionName) -> Result<Ve
         }));
         commands.push(CommandBody::SystemEvent(SystemEventCode::StartOfMessages));
     }
-    list_instruments(core, config, &mut commands)?;
+    list_instruments(core, config, now, &mut commands)?;
     if first {
         commands.push(CommandBody::SystemEvent(SystemEventCode::StartOfSystemHours));
-        commands.push(CommandBody::SystemEvent(SystemEventCode::StartOfMarketHours));
+        let trades = |instrument: &InstrumentConfig| {
+            config.schedule.state_at(now, instrument.symbol).is_none_or(|state| state == TradingState::Trading)
+        };
+        if config.instruments.iter().any(trades) {
+            commands.push(CommandBody::SystemEvent(SystemEventCode::StartOfMarketHours));
+        }
     }
     open_accounts(core, config, &mut commands)?;
     Ok(commands)
@@ -93,7 +104,12 @@ pub fn notices(core: &Core, config: &Config, has_password: impl Fn(AccountName) 
     notices
 }
 
-fn list_instruments(core: &Core, config: &Config, commands: &mut Vec<CommandBody>) -> Result<(), BootstrapError> {
+fn list_instruments(
+    core: &Core,
+    config: &Config,
+    now: Nanos,
+    commands: &mut Vec<CommandBody>,
+) -> Result<(), BootstrapError> {
     let listed: BTreeMap<_, _> = core.instruments().map(|view| (view.listed.symbol, view.listed)).collect();
     let mut next = listed.len();
     let mut new = Vec::new();
@@ -122,7 +138,7 @@ fn list_instruments(core: &Core, config: &Config, commands: &mut Vec<CommandBody
     commands.extend(new.iter().map(|list| {
         CommandBody::SetTradingState(SetTradingState {
             instrument: list.instrument,
-            state: TradingState::Trading,
+            state: config.schedule.state_at(now, list.symbol).unwrap_or(TradingState::Trading),
             reason: Firm::BLANK,
         })
     }));

@@ -2,7 +2,7 @@
 //!
 //! [`assembly`] builds it, [`recovery`] brings the state back, [`bootstrap`] says what the configuration adds to it, [`threads`] runs the agents,
 //! [`ports`] gives the edge its rings and files, [`follower`] reads behind and writes snapshots, [`control`] is the operator's socket,
-//! [`reading`] looks at the state from another process.
+//! [`reading`] looks at the state from another process, [`scheduler`] follows the trading schedule.
 
 pub mod assembly;
 pub mod bootstrap;
@@ -15,5 +15,6 @@ pub mod projection;
 pub mod reading;
 pub mod recovery;
 pub mod registry;
+pub mod scheduler;
 pub mod snapshot_rows;
 pub mod threads;

@@ -20,6 +20,7 @@ use crate::venue::control::Control;
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
 use crate::venue::projection::ProjectionAgent;
+use crate::venue::scheduler::SchedulerAgent;
 
 /// The first thing that went wrong for good. Raised once; whoever runs the venue looks at it and stops.
 #[derive(Debug, Default)]
@@ -209,6 +210,8 @@ pub struct Agents {
     pub snapshots: SnapshotAgent<StreamFileReader>,
     /// Handles that keep room in every stream.
     pub stream_preparers: StreamPreparers,
+    /// The trading schedule.
+    pub scheduler: SchedulerAgent,
 }
 
 /// A venue whose threads run.
@@ -322,7 +325,8 @@ pub fn start(
     let mut snapshots = SnapshotBookAgent(agents.snapshots);
     starter.other("snapshot-book", move |stop| run(&mut [&mut snapshots], BACKGROUND_IDLE, stop))?;
     let mut room = StreamRoomAgent(agents.stream_preparers);
-    starter.other("stream-room", move |stop| run(&mut [&mut room], ROOM_IDLE, stop))?;
+    let mut scheduler = agents.scheduler;
+    starter.other("stream-room", move |stop| run(&mut [&mut room, &mut scheduler], ROOM_IDLE, stop))?;
     let Starter { hot, others, .. } = starter;
     Ok(Running { fault: Arc::clone(fault), control_stopping, hot, others, wakers, hasher, signals })
 }
@@ -330,7 +334,7 @@ pub fn start(
 /// How a thread waits that nobody waits for.
 const BACKGROUND_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 0, sleep_max: Duration::from_millis(2) };
 
-/// Room is made half a step ahead of its use: a look now and then is enough.
+/// Room is made half a step ahead of its use, and the schedule is one of people: a look now and then is enough.
 const ROOM_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 0, sleep_max: Duration::from_millis(10) };
 
 fn journal_thread(mut journal: JournalAgent, idle: Idle, stop: &AtomicBool) -> HotEnd {
