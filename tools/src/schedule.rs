@@ -135,11 +135,11 @@ impl Schedule {
         let mut day = self.local(now)?.date().tomorrow().ok()?;
         for _ in 0..DAYS_MAX {
             let past = self.times(day).into_iter().filter(|(at, _)| *at <= now);
-            let states = past.filter_map(|(_, what)| match what {
+            let mut states = past.filter_map(|(_, what)| match what {
                 Happening::State(state, of) if of.is_empty() || of.contains(&symbol) => Some(*state),
                 Happening::State(..) | Happening::System(_) => None,
             });
-            if let Some(state) = states.last() {
+            if let Some(state) = states.next_back() {
                 return Some(state);
             }
             day = day.yesterday().ok()?;
@@ -168,7 +168,7 @@ impl Schedule {
 
 impl EventEntry {
     fn check(&self, is_listed: impl Fn(Symbol) -> bool) -> Result<DailyEvent, Wrong> {
-        let wrong = |key: &str, found: &str, expected| (format!("schedule.events {}", key), found.to_owned(), expected);
+        let wrong = |key: &str, found: &str, expected| (format!("schedule.events {key}"), found.to_owned(), expected);
         let at = self.at.parse::<Time>().map_err(|_| wrong("at", &self.at, "a time of day as 09:30 or 09:30:00"))?;
         let mut of = Vec::new();
         for symbol in &self.instruments {
