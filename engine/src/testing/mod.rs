@@ -12,6 +12,7 @@ mod naive_match;
 mod naive_operator;
 mod naive_orders;
 mod naive_pegs;
+mod naive_pro_rata;
 mod naive_requests;
 mod naive_rules;
 mod naive_smp;

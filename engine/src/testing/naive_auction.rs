@@ -353,3 +353,57 @@ fn flag_of(kind: CrossType) -> LiquidityFlag {
         | CrossType::AfterHoursClose => LiquidityFlag::Halt,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::features::Features;
+    use crate::testing::random::Random;
+    use crate::testing::scenario::Scenario;
+    use std::fmt::Write;
+
+    /// The price by the words of the rule, looked for at every tick there is up to 60.
+    fn by_the_rule(buys: &[(u32, u64)], sells: &[(u32, u64)], reference: u32) -> Option<(u32, u64)> {
+        let mut best = None;
+        for price in 1..=60 {
+            let bought: u64 = buys.iter().filter(|(limit, _)| *limit >= price).map(|(_, quantity)| quantity).sum();
+            let sold: u64 = sells.iter().filter(|(limit, _)| *limit <= price).map(|(_, quantity)| quantity).sum();
+            let volume = bought.min(sold);
+            let (left, distance) = (bought.abs_diff(sold), price.abs_diff(reference));
+            let is_better = |(_, most, least, nearest): &(u32, u64, u64, u32)| {
+                volume > *most
+                    || (volume == *most && left < *least)
+                    || (volume == *most && left == *least && distance <= *nearest)
+            };
+            if volume > 0 && best.as_ref().is_none_or(is_better) {
+                best = Some((price, volume, left, distance));
+            }
+        }
+        best.map(|(price, volume, ..)| (price, volume))
+    }
+
+    #[test]
+    fn the_price_of_a_cross_is_the_best_of_all_ticks() {
+        for seed in 0..3_000 {
+            let mut random = Random::new(seed);
+            let (spread, reference) = (random.pick(&[3, 8, 30]), random.below(50));
+            let mut text = format!("venue halted reference={reference}\n> state pre-open\n");
+            let (mut buys, mut sells) = (Vec::new(), Vec::new());
+            for number in 1..=random.between(1, 12) {
+                let (limit, quantity) = (20 + random.below(spread), random.between(1, 9));
+                let is_buy = random.chance(50);
+                if is_buy { &mut buys } else { &mut sells }.push((limit, u64::from(quantity)));
+                let side = if is_buy { "buy" } else { "sell" };
+                let cross = random.pick(&["", " cross=open", " hidden"]);
+                writeln!(text, "> enter {number} {side} {quantity}@{limit}{cross}").unwrap();
+            }
+            let mut naive = NaiveVenue::with_features(Features::ALL);
+            // What it says is not written down; only what it would do is asked.
+            let scenario = Scenario::read("cross", &text).unwrap();
+            drop(scenario.play(|command| naive.apply(command).to_vec()));
+            let found = naive.clearing(InstrumentId(1), true);
+            let found = found.map(|clearing| (u32::try_from(clearing.price).unwrap() / 100, clearing.volume));
+            assert_eq!(found, by_the_rule(&buys, &sells, reference), "seed {seed}:\n{text}");
+        }
+    }
+}

@@ -7,7 +7,7 @@
 //! | `naive_rules.rs` | refusals |
 //! | `naive_orders.rs` | Enter and Replace |
 //! | `naive_requests.rs` | Cancel, Modify and the other requests of clients |
-//! | `naive_match.rs` | what an aggressor does |
+//! | `naive_match.rs`, `naive_pro_rata.rs` | what an aggressor does |
 //! | `naive_smp.rs`, `naive_pegs.rs`, `naive_triggers.rs` | self-match prevention, pegs, stops |
 //! | `naive_auction.rs`, `naive_market.rs` | crosses; trading states, bands, halts |
 //! | `naive_time.rs` | ticks, expiry, disconnects, cancels in parts |

@@ -3,6 +3,7 @@
 use super::naive_book::{NaiveVenue, Order, price, qty};
 use super::naive_market::{Collar, Limits};
 use super::naive_pegs;
+use super::naive_pro_rata::allocate;
 use super::naive_smp::Prevention;
 use protocol::EventBody;
 use protocol::types::{
@@ -143,38 +144,6 @@ impl Draft<'_> {
         }
         cut.then_some(End::Collar)
     }
-}
-
-/// What each order gets of a quantity, oldest first.
-pub(super) fn allocate(quantity: u64, open: &[u64], algorithm: MatchingAlgorithm, terms: (u64, u64)) -> Vec<u64> {
-    let (lot, minimum) = terms;
-    if open.iter().sum::<u64>() <= quantity {
-        return open.to_vec();
-    }
-    let mut shares = vec![0; open.len()];
-    let mut left = quantity;
-    let mut first = 0;
-    if algorithm == MatchingAlgorithm::TopThenProRata {
-        shares[0] = left.min(open[0]);
-        left -= shares[0];
-        first = 1;
-    }
-    let total: u128 = open[first..].iter().map(|open| u128::from(*open)).sum();
-    let to_share = left;
-    for at in first..open.len() {
-        let exact = u128::from(to_share) * u128::from(open[at]) / total;
-        let share = u64::try_from(exact).unwrap_or(0) / lot * lot;
-        if share >= minimum {
-            shares[at] += share;
-            left -= share;
-        }
-    }
-    for at in 0..open.len() {
-        let more = left.min(open[at] - shares[at]);
-        shares[at] += more;
-        left -= more;
-    }
-    shares
 }
 
 impl NaiveVenue {
