@@ -1,7 +1,8 @@
 //! The trading schedule against the real binary: a state that comes with its time, and one that was missed while the venue
 //! was down.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test, what should not happen fails it")]
+#![expect(clippy::unwrap_used, reason = "in a test, what should not happen fails it")]
+#![expect(clippy::disallowed_methods, reason = "the schedule is one of the wall clock")]
 
 mod support;
 
@@ -18,24 +19,24 @@ fn now_s() -> u64 {
 
 fn config_with(events: &[(u64, &str)]) -> String {
     let shipped = fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
-    let mut schedule = "[schedule]\nzone = \"UTC\"\n".to_owned();
-    for (at, state) in events {
+    let events = events.iter().map(|(at, state)| {
         let at = at % 86_400;
         let (hour, minute, second) = (at / 3_600, at / 60 % 60, at % 60);
-        schedule += &format!(
+        format!(
             "[[schedule.events]]\nat = \"{hour:02}:{minute:02}:{second:02}\"\nstate = \"{state}\"\ninstruments = [\"AAPL\"]\n"
-        );
-    }
-    shipped.replacen("[[instruments]]", &format!("{schedule}\n[[instruments]]"), 1)
+        )
+    });
+    let schedule = "[schedule]\nzone = \"UTC\"\n".to_owned() + &events.collect::<Vec<_>>().concat();
+    shipped.replacen("[schedule]", &schedule, 1)
 }
 
 /// What an immediate order is told: state `D` while there is trading, rejected while there is none.
 fn is_halted(client: &mut Client, number: u32, symbol: &str) -> bool {
     client.enter_tif(number, b'B', 1, symbol, 1_000_000, b'3');
-    eventually("an answer", || match client.outbound() {
-        Outbound::Accepted(_) => Some(false),
-        Outbound::Rejected(_) => Some(true),
-        _ => None,
+    eventually("an answer", || {
+        let answer = client.outbound();
+        let is_rejected = matches!(answer, Outbound::Rejected(_));
+        (is_rejected || matches!(answer, Outbound::Accepted(_))).then_some(is_rejected)
     })
 }
 
