@@ -120,7 +120,7 @@ fn the_state_after_a_fixed_flow_is_known() {
     let mut hasher = EventHasher::new();
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
-    assert_eq!(all.0.len(), 7_135);
-    assert_eq!(hex(hasher.finish()), "72765d5bda2453fbf37fc4b5cbfd846b43401e2d59d2b983e77289c9d85d7106");
-    assert_eq!(hex(core.state_hash()), "ce299afa778a7a570ee26ed1913aca6d6a5bb28980d7b384c83bfc275da6fba4");
+    assert_eq!(all.0.len(), 7_674);
+    assert_eq!(hex(hasher.finish()), "f2efe83df5219b9f27099419c7af5382c86668bd093d555c0d95b396ac310f1d");
+    assert_eq!(hex(core.state_hash()), "5ad7d310a35b3410d839a9984d9c205c5f1e6db921ad089c063153f1a411d67e");
 }

@@ -163,7 +163,10 @@ fn a_failure_is_cut_down() {
     let seed = 7;
     let mut bodies = opening(seed);
     let mut flow = OrderFlow::new(seed);
-    let naive = NaiveVenue::new();
+    let mut naive = NaiveVenue::new();
+    for (sequence, body) in (1..).zip(&bodies) {
+        naive.apply(&Command { sequence: Sequence(sequence), ingress: Nanos(sequence), body: *body });
+    }
     bodies.extend((0..500).map(|_| flow.next(&naive)));
     let enters = |bodies: &[CommandBody]| bodies.iter().filter(|body| matches!(body, CommandBody::Enter(_))).count();
     let few = shrink(&bodies, |bodies| enters(bodies) >= 2);

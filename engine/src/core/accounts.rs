@@ -2,25 +2,37 @@
 
 use super::book::slab::Slab;
 use super::book::table::Table;
-use protocol::types::{AccountId, AccountName, Channel, Firm, Owner, UserRefNum};
+use protocol::types::{AccountId, AccountName, Channel, Firm, Nanos, Owner, UserRefNum};
 
 /// What every request reads. 8 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Account {
     /// Highest number used up on channel 0.
     consumed: u32,
-    /// Open orders, and in the top bit whether entry is disabled.
+    /// Open orders, and in the top bits whether entry is disabled, and whether orders get something by default.
     open: u32,
 }
 
 const _: () = assert!(size_of::<Account>() == 8);
 
 const DISABLED: u32 = 1 << 31;
+const UNUSUAL: u32 = 1 << 30;
 
 impl Account {
     /// Open orders.
     pub(crate) fn open_orders(self) -> u32 {
-        self.open & !DISABLED
+        self.open & !(DISABLED | UNUSUAL)
+    }
+
+    /// New orders are taken, and get nothing by default.
+    #[inline]
+    pub(crate) fn is_plain(self) -> bool {
+        self.open & (DISABLED | UNUSUAL) == 0
+    }
+
+    /// New orders get something by default.
+    pub(crate) fn is_unusual(self) -> bool {
+        self.open & UNUSUAL != 0
     }
 
     /// New orders are refused.
@@ -34,6 +46,26 @@ impl Account {
 pub(crate) struct AccountNames {
     pub(crate) name: AccountName,
     pub(crate) firm: Firm,
+}
+
+/// What the orders of an account do when they do not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    /// Letter of the AIQ table.
+    pub(crate) aiq: u8,
+    /// Self-match group.
+    pub(crate) aiq_group: [u8; 2],
+    /// Orders are cancelled when the session ends.
+    pub(crate) cancel_on_disconnect: bool,
+    /// Time between that and the cancels.
+    pub(crate) grace_ms: u32,
+    /// When the cancels are due; 0 = they are not.
+    pub(crate) due: Nanos,
+}
+
+impl Defaults {
+    /// Of a new account.
+    const NONE: Self = Self { aiq: b'N', aiq_group: *b"  ", cancel_on_disconnect: false, grace_ms: 0, due: Nanos(0) };
 }
 
 /// Whether a number may be used.
@@ -53,6 +85,7 @@ pub(crate) struct Accounts {
     accounts: Table<Account>,
     count: u32,
     names: Vec<AccountNames>,
+    defaults: Vec<Defaults>,
     accounts_max: usize,
     /// (owner word, highest number used up), open addressing; the word 0 is free, and is no channel other than 0.
     channels: Vec<(u32, u32)>,
@@ -68,6 +101,7 @@ impl Accounts {
             accounts: Table::new(accounts_max as usize, Account { consumed: 0, open: 0 }),
             count: 0,
             names: Vec::with_capacity(accounts_max as usize),
+            defaults: Vec::with_capacity(accounts_max as usize),
             accounts_max: accounts_max as usize,
             channels: vec![(0, 0); capacity],
             channels_used: 0,
@@ -80,6 +114,7 @@ impl Accounts {
         assert!(self.count() < self.accounts_max, "accounts_max is reached");
         self.count += 1;
         self.names.push(AccountNames { name, firm });
+        self.defaults.push(Defaults::NONE);
     }
 
     /// How many there are.
@@ -97,10 +132,23 @@ impl Accounts {
         &self.names[id.0 as usize]
     }
 
+    /// What its orders do when they do not say.
+    pub(crate) fn defaults(&self, id: AccountId) -> &Defaults {
+        &self.defaults[id.0 as usize]
+    }
+
+    /// Changes that.
+    pub(crate) fn set_defaults(&mut self, id: AccountId, defaults: Defaults) {
+        self.defaults[id.0 as usize] = defaults;
+        let is_unusual = defaults.aiq != b'N' || defaults.aiq_group != *b"  ";
+        let account = self.accounts.at_mut(id.0 as usize);
+        account.open = account.open & !UNUSUAL | if is_unusual { UNUSUAL } else { 0 };
+    }
+
     /// Allows or refuses new orders.
     pub(crate) fn set_disabled(&mut self, id: AccountId, disabled: bool) {
         let account = self.accounts.at_mut(id.0 as usize);
-        account.open = account.open_orders() | if disabled { DISABLED } else { 0 };
+        account.open = account.open & !DISABLED | if disabled { DISABLED } else { 0 };
     }
 
     /// Highest number used up on a channel.
@@ -192,16 +240,16 @@ impl Accounts {
     ///
     /// # Errors
     /// The first broken law, in words.
-    pub(crate) fn verify(&self, id: AccountId, slab: &Slab) -> Result<u32, String> {
+    pub(crate) fn verify(&self, id: AccountId, slab: &Slab, age: impl Fn(u32) -> u64) -> Result<u32, String> {
         let sentinel = slab.account_link(id);
         let (mut older, mut slot, mut count, mut last_ref) = (sentinel, slab.link(sentinel).newer, 0, 0);
         while slot != sentinel {
             let link = slab.link(slot);
             let order = slab.node(slot);
-            if link.older != older || order.owner().account() != id || order.order_ref().0 <= last_ref {
+            if link.older != older || order.owner().account() != id || age(slot) <= last_ref {
                 return Err(format!("account {id}: order {slot} is linked wrongly"));
             }
-            (older, slot, last_ref) = (slot, link.newer, order.order_ref().0);
+            (older, slot, last_ref) = (slot, link.newer, age(slot));
             count += 1;
         }
         let open = self.account(id).open_orders();

@@ -43,8 +43,20 @@ pub(crate) struct Instrument {
     pub(crate) lot: Divisor,
     /// Largest order.
     pub(crate) max_qty: u32,
-    /// Trading state.
+    /// Trading state; changed by [`Instrument::set_state`].
     pub(crate) state: TradingState,
+    /// Price of the last trade; 0 = none yet.
+    pub(crate) last_trade: Price,
+    /// Reasons why orders take the long way; 0 = none.
+    unusual: u32,
+}
+
+/// Bits of [`Instrument::is_plain`].
+pub(crate) mod unusual {
+    /// It is not trading.
+    pub(crate) const STATE: u32 = 1;
+    /// Orders rest that only the slow matcher deals with.
+    pub(crate) const RESTING: u32 = 1 << 1;
 }
 
 const _: () = assert!(size_of::<Instrument>() == 64);
@@ -53,6 +65,23 @@ impl Instrument {
     /// Orders are matched.
     pub(crate) fn is_trading(&self) -> bool {
         self.state == TradingState::Trading
+    }
+
+    /// Nothing is out of the ordinary: it is trading, and all that rests is plain.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.unusual == 0
+    }
+
+    /// Sets or clears a reason of [`unusual`].
+    pub(crate) fn set_unusual(&mut self, reason: u32, is_so: bool) {
+        self.unusual = self.unusual & !reason | if is_so { reason } else { 0 };
+    }
+
+    /// Changes the trading state.
+    pub(crate) fn set_state(&mut self, state: TradingState) {
+        self.state = state;
+        self.set_unusual(unusual::STATE, state != TradingState::Trading);
     }
 }
 
@@ -88,6 +117,8 @@ impl Instruments {
             lot: Divisor::new(listed.lot.0),
             max_qty: listed.max_qty.0,
             state: TradingState::Halted,
+            last_trade: Price(0),
+            unusual: unusual::STATE,
         });
         self.terms.push(InstrumentTerms { listed: *listed, short_sale_test: b'0' });
     }

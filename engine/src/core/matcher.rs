@@ -181,16 +181,19 @@ impl Core {
     fn sweep(&mut self, order: &Incoming, out: &mut Out<'_, impl EventSink>) -> u32 {
         let opposite = order.side ^ 1;
         let mut leaves = order.quantity;
-        for _ in 0..self.orders_per_command_max() {
+        let mut last = None;
+        while self.touched < self.orders_per_command_max() {
             let best = *self.books.side(opposite);
             if best.best_key < order.limit_key {
                 break;
             }
+            self.touched += 1;
             let price = self.price_at(order.instrument, opposite, best.best_key);
             let slot = self.books.first(best.best_level);
             let maker = *self.books.slab.node(slot);
             let quantity = maker.leaves.min(leaves);
             self.tell_trade(order, &maker, (quantity, price), out);
+            last = Some(price);
             leaves -= quantity;
             if quantity == maker.leaves {
                 self.take_off(slot);
@@ -201,6 +204,9 @@ impl Core {
             if leaves == 0 {
                 break;
             }
+        }
+        if let Some(price) = last {
+            self.instruments.instrument_mut(order.instrument).last_trade = price;
         }
         leaves
     }
@@ -254,7 +260,11 @@ impl Core {
 
     /// Takes an order off the book, the index and its account's list, and frees its slot.
     pub(super) fn take_off(&mut self, slot: u32) {
-        let owner = self.books.slab.node(slot).owner();
+        let node = self.books.slab.node(slot);
+        let owner = node.owner();
+        if node.flags().special() {
+            self.dismiss(slot);
+        }
         self.index.remove(&self.books.slab, slot);
         self.accounts.unlink(&mut self.books.slab, owner, slot);
         self.books.remove(slot);
@@ -285,7 +295,7 @@ impl Core {
 
 /// Tells the end of an order that is not on the book.
 #[cold]
-fn tell_end(order: &Incoming, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
+pub(super) fn tell_end(order: &Incoming, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
     out.details(order.flags.details(), || 0);
     out.push(EventBody::Canceled {
         owner: order.owner,

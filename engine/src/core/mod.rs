@@ -12,25 +12,39 @@
 //! | `plain.rs` | the short way of most of them |
 //! | `validate.rs` | all refusals |
 //! | `matcher.rs` | trades and rests |
-//! | `requests.rs` | Cancel, Modify and the other requests of clients |
-//! | `operator.rs` | requests of the operator: checked, done, answered |
+//! | `orders_special.rs`, `sweep.rs`, `makers.rs`, `smp.rs` | the long way: icebergs, pegs, minimums, self-match prevention |
+//! | `special.rs`, `forest.rs` | what such orders keep, and the sets in which they wait |
+//! | `triggers.rs`, `due.rs` | elections of stops; what becomes due with time |
+//! | `requests.rs`, `requests_special.rs` | Cancel, Modify and the other requests of clients |
+//! | `operator.rs`, `venue.rs` | requests of the operator: checked, done, answered; commands of the venue itself |
 //! | `book/` | price levels, orders, the index |
 //! | `accounts.rs`, `instruments.rs` | tables |
 //! | `prefetch.rs` | hints to the caches |
-//! | `snapshot.rs`, `view.rs` | state as bytes, and for reading |
+//! | `snapshot.rs`, `snapshot_orders.rs`, `view.rs` | state as bytes, and for reading |
 
 mod accounts;
 pub(crate) mod book;
+mod due;
+mod forest;
 mod instruments;
+mod makers;
 mod matcher;
 mod operator;
 mod orders;
+mod orders_special;
 mod plain;
 mod prefetch;
 mod requests;
+mod requests_special;
 mod sink;
+mod smp;
 mod snapshot;
+mod snapshot_orders;
+mod special;
+mod sweep;
+mod triggers;
 mod validate;
+mod venue;
 mod view;
 
 pub use sink::{EventBuffer, EventSink, events_per_command_max};
@@ -41,10 +55,12 @@ use accounts::Accounts;
 use book::Books;
 use book::index::OrderIndex;
 use instruments::Instruments;
+use makers::Peg;
 use protocol::command::OpenVenue;
 use protocol::types::{AccountId, Nanos, Sequence};
-use protocol::{Command, CommandBody, EventBody, RejectReason};
+use protocol::{Command, CommandBody, EventBody};
 use sink::Out;
+use special::Specials;
 
 /// The state of a venue, and the one way to change it. Owned by one thread.
 #[derive(Debug)]
@@ -56,6 +72,13 @@ pub struct Core {
     instruments: Instruments,
     books: Books,
     index: OrderIndex,
+    specials: Specials,
+    /// Pegged orders with their prices for the aggressor at work.
+    pegs: Vec<Peg>,
+    /// Orders that this command has touched.
+    touched: u32,
+    /// One bit for each instrument that a command changed in passing.
+    changed: Vec<u64>,
     /// Order references given so far.
     order_refs: u64,
     /// Match numbers given so far.
@@ -74,6 +97,10 @@ impl Core {
             instruments: Instruments::new(0),
             books: Books::new(0, 0, 0),
             index: OrderIndex::new(0),
+            specials: Specials::new(0, 0),
+            pegs: Vec::new(),
+            touched: 0,
+            changed: Vec::new(),
             order_refs: 0,
             matches: 0,
         }
@@ -114,7 +141,10 @@ impl Core {
         assert!(command.ingress >= self.last_ingress, "time does not go back");
         self.last_sequence = command.sequence;
         self.last_ingress = command.ingress;
+        self.touched = 0;
         let out = &mut Out::new(events, command.sequence, command.ingress);
+        let named = if self.specials.conditional == 0 { None } else { self.instrument_named(&command.body) };
+        let refs = self.order_refs;
         match &command.body {
             CommandBody::Enter(enter) => self.enter(enter, out),
             CommandBody::Cancel(cancel) => self.cancel(cancel, out),
@@ -134,6 +164,9 @@ impl Core {
             | CommandBody::SystemEvent(_)
             | CommandBody::Venue(_) => self.operate(&command.body, out),
             CommandBody::Operator(request) => self.answer(request, out),
+        }
+        if self.specials.conditional != 0 {
+            self.look_after(&command.body, (named, refs), out);
         }
     }
 
@@ -160,7 +193,7 @@ impl Core {
                 });
             }
             CommandBody::SetTradingState(set) => {
-                self.instruments.instrument_mut(set.instrument).state = set.state;
+                self.instruments.instrument_mut(set.instrument).set_state(set.state);
                 out.push(EventBody::TradingStateChanged {
                     instrument: set.instrument,
                     state: set.state,
@@ -177,7 +210,7 @@ impl Core {
                 out.push(EventBody::AccountOpened { account: open.account, name: open.name, firm: open.firm });
             }
             CommandBody::SystemEvent(code) => out.push(EventBody::SystemEvent { code: *code }),
-            CommandBody::Venue(_) => out.push(EventBody::OperatorRefused { reason: RejectReason::NotSupported }),
+            CommandBody::Venue(command) => self.obey(command, out),
             CommandBody::Enter(_)
             | CommandBody::Replace(_)
             | CommandBody::Cancel(_)
@@ -200,6 +233,9 @@ impl Core {
         self.instruments = Instruments::new(open.instruments_max);
         self.books = Books::new(open.orders_max, open.instruments_max, open.accounts_max);
         self.index = OrderIndex::new(open.orders_max);
+        self.specials = Specials::new(open.orders_max, open.instruments_max);
+        self.pegs = Vec::with_capacity(open.orders_max as usize);
+        self.changed = vec![0; usize::from(open.instruments_max) / 64 + 1];
     }
 
     /// Sequence of the last command applied; 0 before the first.
@@ -221,30 +257,31 @@ impl Core {
     /// # Errors
     /// The first broken law, in words.
     pub fn verify(&self) -> Result<(), String> {
-        let mut resting = 0;
+        self.specials.verify()?;
+        let (mut resting, mut reserves) = (0, 0);
         for instrument in 1..=self.instruments.count() {
             let bid = u32::try_from(instrument << 1 | 1).map_err(|error| error.to_string())?;
             for side in [bid, bid ^ 1] {
                 resting += self.books.verify_side(side)?.0;
-                for slot in self.books.orders(side) {
+                reserves += u32::try_from(self.reserves(side)).map_err(|error| error.to_string())?;
+                for slot in self.books.orders(side).filter(|slot| !self.is_reserve(*slot)) {
                     let node = self.books.slab.node(slot);
                     if self.find(node.owner(), node.user_ref_num()) != Some(slot) {
                         return Err(format!("order {slot} rests and is not in the index"));
                     }
                 }
             }
-            let (bids, asks) = (self.books.side(bid).best_key, self.books.side(bid ^ 1).best_key);
-            if book::is_crossed((bid, bids), (bid ^ 1, asks)) {
+            if self.is_crossed(u16::try_from(instrument).map_err(|error| error.to_string())?) {
                 return Err(format!("instrument {instrument} is crossed"));
             }
         }
         let mut listed = 0;
         for account in 0..self.accounts.count() {
             let id = AccountId(u32::try_from(account).map_err(|error| error.to_string())?);
-            listed += self.accounts.verify(id, &self.books.slab)?;
+            listed += self.accounts.verify(id, &self.books.slab, |slot| self.age_of(slot))?;
         }
         let (on_slab, in_index) = (self.books.slab.orders(), self.index.count());
-        if resting != on_slab || listed != on_slab || in_index != on_slab as usize {
+        if resting != on_slab || listed + reserves != on_slab || in_index + reserves as usize != on_slab as usize {
             return Err(format!(
                 "{on_slab} orders on the slab, {resting} rest, {listed} listed, {in_index} in the index"
             ));

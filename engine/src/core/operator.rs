@@ -91,7 +91,7 @@ impl Core {
         if self.instruments.find(instrument).is_none() {
             return Outcome::InstrumentUnknown;
         }
-        self.instruments.instrument_mut(instrument).state = state;
+        self.instruments.instrument_mut(instrument).set_state(state);
         out.push(EventBody::TradingStateChanged { instrument, state, reason });
         Outcome::Done
     }

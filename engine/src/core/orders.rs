@@ -7,7 +7,7 @@ use super::book::slab::{Cold, OrderFlags};
 use super::matcher::{Incoming, Plan, shown};
 use super::sink::{EventSink, Out};
 use super::validate::{ReplaceRefusal, Terms};
-use protocol::command::{EnterOrder, RefuseReplace, ReplaceOrder, TagSet};
+use protocol::command::{EnterOrder, OrderTags, RefuseReplace, ReplaceOrder, TagSet};
 use protocol::event::Shown;
 use protocol::types::{CancelReason, Display, Firm, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
 use protocol::{EventBody, RejectReason};
@@ -32,6 +32,7 @@ impl Core {
     fn enter_checked(&mut self, enter: &EnterOrder, out: &mut Out<'_, impl EventSink>) {
         match self.check_enter(enter, out.ingress()) {
             Err(reason) => reject(enter.owner, enter.user_ref_num, reason, out),
+            Ok(tick) if self.is_special(enter) => self.enter_special(enter, tick, out),
             Ok(tick) => self.enter_any(enter, tick, out),
         }
     }
@@ -65,7 +66,7 @@ impl Core {
     }
 
     #[inline]
-    fn incoming(&mut self, enter: &EnterOrder, tick: Option<u32>) -> Incoming {
+    pub(super) fn incoming(&mut self, enter: &EnterOrder, tick: Option<u32>) -> Incoming {
         let side = side_id(enter.instrument.0, enter.side.is_buy());
         Incoming {
             owner: enter.owner,
@@ -77,7 +78,7 @@ impl Core {
             limit_key: tick.map_or(1, |tick| key_of(side ^ 1, tick, false)),
             quantity: enter.quantity.0,
             min_qty: min_qty(enter.time_in_force, enter.tags.min_qty, enter.quantity),
-            is_immediate: enter.time_in_force.is_immediate() || tick.is_none(),
+            is_immediate: is_immediate(enter.time_in_force, tick, &enter.tags),
             flags: OrderFlags::new(enter.side, enter.display, enter.tags.report_details, enter.tags.post_only),
         }
     }
@@ -99,20 +100,17 @@ impl Core {
         let original = *self.books.slab.node(slot);
         let cold = *self.books.slab.cold(slot);
         let instrument = self.instrument_of(slot);
+        let tags = self.inherited(replace, slot);
         let terms = Terms {
             quantity: replace.quantity,
             price: replace.price,
             time_in_force: replace.time_in_force,
             display: replace.display,
             cross_type: cold.cross_type,
-            post_only: if replace.tags.present.has(TagSet::POST_ONLY) {
-                replace.tags.post_only
-            } else {
-                original.flags().post_only()
-            },
-            tags: &replace.tags,
+            tags: &tags,
         };
-        match self.check_replace(replace, &terms, (instrument, original.flags().side()), out.ingress()) {
+        let places = self.places_of(slot);
+        match self.check_replace(replace, &terms, (instrument, original.flags().side(), places), out.ingress()) {
             Err(ReplaceRefusal::CancelsOriginal) => self.cancel_whole(slot, CancelReason::User, out),
             Err(ReplaceRefusal::Rejects(reason)) => {
                 self.accounts.consume(replace.owner, replace.user_ref_num);
@@ -120,18 +118,21 @@ impl Core {
             }
             Ok(tick) => {
                 self.accounts.consume(replace.owner, replace.user_ref_num);
-                let order = self.replacement(replace, slot, terms.post_only, tick);
-                self.swap(replace, slot, &order, out);
+                let order = self.replacement(replace, slot, &tags, tick);
+                if original.flags().special() || self.is_special_replacement(&tags, instrument) {
+                    self.swap_special(replace, slot, (order, &tags), out);
+                } else {
+                    self.swap(replace, slot, &order, out);
+                }
             }
         }
     }
 
     /// The replacement as an order of its own. What its tags leave out is inherited.
-    fn replacement(&mut self, replace: &ReplaceOrder, slot: u32, post_only: bool, tick: Option<u32>) -> Incoming {
+    fn replacement(&mut self, replace: &ReplaceOrder, slot: u32, tags: &OrderTags, tick: Option<u32>) -> Incoming {
         let node = *self.books.slab.node(slot);
         let cold = *self.books.slab.cold(slot);
         let instrument = self.instrument_of(slot);
-        let tags = &replace.tags;
         let flags = node.flags();
         let details = if tags.present.has(TagSet::REPORT_DETAILS) { tags.report_details } else { flags.details() };
         let side = side_id(instrument.0, flags.side().is_buy());
@@ -146,8 +147,8 @@ impl Core {
             limit_key: tick.map_or(1, |tick| key_of(side ^ 1, tick, false)),
             quantity: open.0,
             min_qty: min_qty(replace.time_in_force, tags.min_qty, open),
-            is_immediate: replace.time_in_force.is_immediate() || tick.is_none(),
-            flags: OrderFlags::new(tags.side.unwrap_or(flags.side()), replace.display, details, post_only),
+            is_immediate: is_immediate(replace.time_in_force, tick, tags),
+            flags: OrderFlags::new(tags.side.unwrap_or(flags.side()), replace.display, details, tags.post_only),
         }
     }
 
@@ -265,6 +266,11 @@ pub(super) fn cold_of_replacement(replace: &ReplaceOrder, original: &Cold) -> Co
 /// The quantity that must trade at once.
 fn min_qty(time_in_force: TimeInForce, tag: Qty, quantity: Qty) -> u32 {
     if time_in_force == TimeInForce::Fok { quantity.0 } else { tag.0 }
+}
+
+/// Nothing of the order may rest once it is active.
+fn is_immediate(time_in_force: TimeInForce, tick: Option<u32>, tags: &OrderTags) -> bool {
+    time_in_force.is_immediate() || tick.is_none() && tags.price_type == b'L'
 }
 
 /// Tells a refusal.

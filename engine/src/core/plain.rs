@@ -38,8 +38,8 @@ impl Core {
             && enter.price.is_limit()
             && enter.quantity.0.wrapping_sub(1) < instrument.max_qty
             && instrument.is_on_lot(enter.quantity)
-            && instrument.is_trading()
-            && !self.accounts.account(enter.owner.account()).is_disabled()
+            && instrument.is_plain()
+            && self.accounts.account(enter.owner.account()).is_plain()
             && !self.books.slab.is_full();
         fits.then_some(tick)
     }
@@ -130,7 +130,7 @@ impl Core {
             && open != 0
             && replace.quantity.0 <= instrument.max_qty
             && instrument.is_on_lot(replace.quantity)
-            && instrument.is_trading()
+            && instrument.is_plain()
             && !self.accounts.account(replace.owner.account()).is_disabled()
             && self.books.side(side ^ 1).best_key < limit_against(key);
         fits.then_some((side, key, open))

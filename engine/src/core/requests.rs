@@ -17,6 +17,9 @@ impl Core {
         let Some((slot, place)) = self.find_at(cancel.owner, cancel.user_ref_num) else {
             return;
         };
+        if self.books.slab.node(slot).flags().special() {
+            return self.cancel_special(cancel, slot, out);
+        }
         if cancel.quantity == Qty::ZERO {
             self.tell_canceled(slot, self.books.slab.node(slot).leaves, CancelReason::User, out);
             return self.take_off_at(cancel.owner, slot, place);
@@ -39,6 +42,10 @@ impl Core {
 
     /// Takes all that is open off an order.
     pub(super) fn cancel_whole(&mut self, slot: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
+        self.note_changed(self.instrument_of(slot));
+        if self.books.slab.node(slot).flags().special() {
+            return self.cancel_whole_special(slot, reason, out);
+        }
         self.tell_canceled(slot, self.books.slab.node(slot).leaves, reason, out);
         self.take_off(slot);
     }
@@ -66,6 +73,9 @@ impl Core {
             return;
         };
         let node = *self.books.slab.node(slot);
+        if node.flags().special() {
+            return self.modify_special(modify, slot, out);
+        }
         let side = node.flags().side();
         let intended = modify.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
         let is_change = modify.side != side || intended < node.leaves;
@@ -109,6 +119,7 @@ impl Core {
         let mut slot = self.books.slab.link(sentinel).newer;
         while slot != sentinel {
             let newer = self.books.slab.link(slot).newer;
+            self.touched += 1;
             if self.passes(mass, slot) {
                 self.cancel_whole(slot, CancelReason::User, out);
             }
@@ -191,7 +202,7 @@ impl Core {
 }
 
 /// Which sell markings may become which: the strict list of ouch50.md §6.
-fn may_mark(from: Side, to: Side) -> bool {
+pub(super) fn may_mark(from: Side, to: Side) -> bool {
     from == to
         || matches!(
             (from, to),

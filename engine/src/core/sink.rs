@@ -11,10 +11,11 @@ pub trait EventSink {
 }
 
 /// Events at the most that one command makes, when it may touch `orders_per_command_max` orders: per order a trade or a
-/// cancel with its details, and the aggressor's own messages.
+/// prevention with details for both sides, or a part of an iceberg displayed; the aggressor's own messages; and those of the
+/// stops that it elects.
 #[must_use]
 pub const fn events_per_command_max(orders_per_command_max: usize) -> usize {
-    2 * orders_per_command_max + 8
+    6 * orders_per_command_max + 128
 }
 
 /// The events of one command (or of a few), in memory that is reserved once.
@@ -74,11 +75,12 @@ pub(crate) struct Out<'a, S> {
     sink: &'a mut S,
     sequence: Sequence,
     ingress: Nanos,
+    told: u32,
 }
 
 impl<'a, S: EventSink> Out<'a, S> {
     pub(crate) fn new(sink: &'a mut S, sequence: Sequence, ingress: Nanos) -> Self {
-        Self { sink, sequence, ingress }
+        Self { sink, sequence, ingress, told: 0 }
     }
 
     /// Time of the command.
@@ -86,9 +88,20 @@ impl<'a, S: EventSink> Out<'a, S> {
         self.ingress
     }
 
+    /// Events of this command so far.
+    pub(crate) fn told(&self) -> u32 {
+        self.told
+    }
+
+    /// The command.
+    pub(crate) fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
     /// Writes one event.
     #[inline]
     pub(crate) fn push(&mut self, body: EventBody) {
+        self.told += 1;
         self.sink.push(Event { sequence: self.sequence, ingress: self.ingress, body });
     }
 

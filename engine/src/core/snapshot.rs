@@ -1,28 +1,30 @@
 //! The state as bytes: canonical, so that equal states have equal bytes however they came about.
 //!
-//! Little-endian, no padding, counts before lists. In order: format 1 (u8); sequence, ingress, order references, match
+//! Little-endian, no padding, counts before lists. In order: format 2 (u8); sequence, ingress, order references, match
 //! numbers (u64 each); opened (u8, 0 or 1), and if opened the fields of `OpenVenue` as declared; accounts by index (count
-//! u32; name 6, firm 4, number u32, disabled u8); channels other than 0 by owner (count u32; owner u32, number u32);
+//! u32; name 6, firm 4, number u32, disabled u8, self-match
+//! strategy u8 and group 2, cancel on disconnect u8, grace ms u32, cancels due u64); channels other than 0 by owner (count u32; owner u32, number u32);
 //! instruments by index (count u32; symbol 8, price decimals u8, quantity decimals i8, tick, lot, `max_qty`, reference
-//! price u32 each, state u8, short-sale test u8); then for each instrument bids and asks (count u32 each), best price
-//! first, displayed before hidden at a price, oldest first: price u32, and the order (owner u32, number u32, open u32, done
-//! u32, tags u32, reference u64, group u16, `cl_ord_id` 14, then u8 each: flags, time in force, capacity, cross type,
-//! customer type, cancel on disconnect, sweep).
+//! price u32 each, state u8, short-sale test u8, last trade u32); then for each instrument
+//! bids and asks (count u32 each), best price first, displayed before hidden at a price, oldest first, what waits
+//! beside the book (count u32) by reference, and the references of the elected ones in their turn (count u32, u64 each). An order:
+//! price u32 (0 = market), owner u32, number u32, open u32, done u32, tags u32, reference u64, group u16, `cl_ord_id` 14, then u8
+//! each: flags, time in force, capacity, cross type, customer type, cancel on disconnect, sweep; reference of the displayed part
+//! u64, displayed u32, minimum u32, floor u32, random reserves u32, deadline u64, self-match strategy u8 and group 2, price type
+//! u8, peg offset i32, stop price u32, trail offset u32, trigger u8, handling u8. Numbers that say nothing are 0.
 
 use super::Core;
-use super::accounts::Freshness;
-use super::book::is_crossed;
-use super::book::ladder::{key_of, side_id};
-use super::book::slab::{Cold, Node, OrderFlags, Slab};
+use super::accounts::{Defaults, Freshness};
+use super::book::slab::{Cold, Slab};
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::limits::ACCOUNTS_MAX;
 use protocol::types::{
-    AccountId, AccountName, Capacity, Channel, ClOrdId, CrossType, Firm, InstrumentId, Nanos, OrderRef, Owner, Price,
-    Qty, Sequence, SessionName, Symbol, TimeInForce, TradingState, UserRefNum,
+    AccountId, AccountName, Capacity, Channel, CrossType, Firm, InstrumentId, Nanos, Owner, Price, Qty, Sequence,
+    SessionName, Symbol, TimeInForce, TradingState, UserRefNum,
 };
 
 /// First byte of every encoded state.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// Why bytes are not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,10 +75,7 @@ impl Core {
         out.extend_from_slice(&venue.orders_per_command_max.to_le_bytes());
         self.encode_accounts(out);
         self.encode_instruments(out);
-        for id in (1..).take(self.instruments.count()) {
-            self.encode_side(id, true, out);
-            self.encode_side(id, false, out);
-        }
+        self.encode_orders(out);
     }
 
     fn encode_accounts(&self, out: &mut Vec<u8>) {
@@ -86,6 +85,7 @@ impl Core {
             out.extend_from_slice(&account.firm.0);
             out.extend_from_slice(&account.consumed.0.to_le_bytes());
             out.push(u8::from(account.entry_disabled));
+            self.accounts.defaults(account.account).encode(out);
         }
         let channels = self.accounts.channels();
         put_count(out, channels.len());
@@ -107,32 +107,7 @@ impl Core {
             }
             out.push(instrument.state.letter());
             out.push(instrument.short_sale_test);
-        }
-    }
-
-    fn encode_side(&self, id: u16, is_buy: bool, out: &mut Vec<u8>) {
-        let side = side_id(id, is_buy);
-        put_count(out, self.books.orders(side).count());
-        for slot in self.books.orders(side) {
-            let node = self.books.slab.node(slot);
-            let cold = self.books.slab.cold(slot);
-            let price = self.price_at(InstrumentId(id), side, self.books.slab.node(node.level).key());
-            let (owner, number) = (node.owner().to_bits(), node.user_ref_num().0);
-            for number in [price.0, owner, number, node.leaves, cold.done, cold.tags] {
-                out.extend_from_slice(&number.to_le_bytes());
-            }
-            out.extend_from_slice(&node.order_ref().0.to_le_bytes());
-            out.extend_from_slice(&cold.group_id.to_le_bytes());
-            out.extend_from_slice(&cold.cl_ord_id.0);
-            out.extend_from_slice(&[
-                node.flags().0,
-                cold.time_in_force.letter(),
-                cold.capacity.letter(),
-                cold.cross_type.letter(),
-                cold.customer_type,
-                cold.cancel_on_disconnect,
-                u8::from(cold.sweep),
-            ]);
+            out.extend_from_slice(&instrument.last_trade.0.to_le_bytes());
         }
     }
 
@@ -181,6 +156,8 @@ impl Core {
             self.accounts.consume(Owner::new(account, Channel(0)), consumed);
             let disabled = reader.flag("entry disabled")?;
             self.accounts.set_disabled(account, disabled);
+            let defaults = reader.defaults()?;
+            self.accounts.set_defaults(account, defaults);
         }
         let channels = reader.u32()?;
         reader.check(channels <= channels_max, "number of channels")?;
@@ -214,116 +191,80 @@ impl Core {
             reader.check(listed.tick.0 != 0 && listed.lot.0 != 0, "tick or lot")?;
             self.instruments.list(&listed);
             let state = TradingState::from_letter(reader.u8()?);
-            self.instruments.instrument_mut(instrument).state = reader.some(state, "trading state")?;
+            let state = reader.some(state, "trading state")?;
+            self.instruments.instrument_mut(instrument).set_state(state);
             self.instruments.terms_mut(instrument).short_sale_test = reader.u8()?;
+            self.instruments.instrument_mut(instrument).last_trade = Price(reader.u32()?);
         }
         Ok(())
-    }
-
-    fn decode_orders(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeStateError> {
-        let mut by_ref = Vec::new();
-        for id in (1..).take(self.instruments.count()) {
-            for is_buy in [true, false] {
-                for _ in 0..reader.u32()? {
-                    by_ref.push(self.decode_order(reader, id, is_buy)?);
-                }
-            }
-            let (bid, ask) = (side_id(id, true), side_id(id, false));
-            let is_crossed = is_crossed((bid, self.books.side(bid).best_key), (ask, self.books.side(ask).best_key));
-            reader.check(!is_crossed, "a book that is crossed")?;
-        }
-        by_ref.sort_unstable();
-        reader.check(by_ref.windows(2).all(|pair| pair[0].0 < pair[1].0), "order reference")?;
-        for (_, slot) in by_ref {
-            let owner = self.books.slab.node(slot).owner();
-            self.accounts.link(&mut self.books.slab, owner, slot);
-        }
-        Ok(())
-    }
-
-    /// One resting order; gives its reference and slot.
-    fn decode_order(&mut self, reader: &mut Reader<'_>, id: u16, is_buy: bool) -> Result<(u64, u32), DecodeStateError> {
-        let price = Price(reader.u32()?);
-        let owner = Owner::from_bits(reader.u32()?);
-        let (number, leaves, done, tags) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?);
-        let order_ref = reader.u64()?;
-        let cold = Cold {
-            done,
-            tags,
-            group_id: u16::from_le_bytes(reader.array()?),
-            cl_ord_id: ClOrdId(reader.array()?),
-            ..Cold::BLANK
-        };
-        let flags = reader.u8()?;
-        let cold = reader.letters(cold)?;
-        let tick = self.instruments.instrument(InstrumentId(id)).tick_of(price).filter(|_| price.is_limit());
-        let tick = reader.some(tick, "price")?;
-        let flags =
-            reader.some(OrderFlags::from_bits(flags).filter(|flags| flags.side().is_buy() == is_buy), "flags")?;
-        let known = (owner.account().0 as usize) < self.accounts.count();
-        reader.check(known && number != 0 && UserRefNum(number) <= self.accounts.consumed(owner), "owner or number")?;
-        reader.check(self.find(owner, UserRefNum(number)).is_none(), "a number that is there twice")?;
-        reader.check(leaves != 0 && done.checked_add(leaves).is_some(), "quantity")?;
-        reader.check(order_ref != 0 && order_ref <= self.order_refs && order_ref >> 56 == 0, "order reference")?;
-        reader.check(!self.books.slab.is_full(), "number of orders")?;
-        let side = side_id(id, is_buy);
-        let key = key_of(side, tick, flags.shown());
-        let last = self.books.worst(side);
-        let is_after = last == 0 || key <= last;
-        reader.check(is_after, "order of the orders")?;
-        let node = Node::order(owner, UserRefNum(number), leaves, OrderRef(order_ref), flags);
-        let slot = self.books.rest(side, key, &node, || cold);
-        self.index.insert(node.name, slot);
-        Ok((order_ref, slot))
     }
 }
 
-fn put_count(out: &mut Vec<u8>, count: usize) {
+pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
     // All counts are bounded by u32 fields of OpenVenue.
     out.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
 }
 
 /// Reads from the front.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     offset: usize,
 }
 
+impl Defaults {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.aiq, self.aiq_group[0], self.aiq_group[1], u8::from(self.cancel_on_disconnect)]);
+        out.extend_from_slice(&self.grace_ms.to_le_bytes());
+        out.extend_from_slice(&self.due.0.to_le_bytes());
+    }
+}
+
 impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeStateError> {
+    fn defaults(&mut self) -> Result<Defaults, DecodeStateError> {
+        let [aiq, first, second] = self.array()?;
+        Ok(Defaults {
+            aiq,
+            aiq_group: [first, second],
+            cancel_on_disconnect: self.flag("cancel on disconnect")?,
+            grace_ms: self.u32()?,
+            due: Nanos(self.u64()?),
+        })
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeStateError> {
         let rest = self.bytes.get(self.offset..).unwrap_or(&[]);
         let array = rest.first_chunk().ok_or(DecodeStateError::Truncated { offset: self.offset, needed: N })?;
         self.offset += N;
         Ok(*array)
     }
 
-    fn u8(&mut self) -> Result<u8, DecodeStateError> {
+    pub(super) fn u8(&mut self) -> Result<u8, DecodeStateError> {
         self.array().map(u8::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Result<u32, DecodeStateError> {
+    pub(super) fn u32(&mut self) -> Result<u32, DecodeStateError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Result<u64, DecodeStateError> {
+    pub(super) fn u64(&mut self) -> Result<u64, DecodeStateError> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn check(&self, is_right: bool, what: &'static str) -> Result<(), DecodeStateError> {
+    pub(super) fn check(&self, is_right: bool, what: &'static str) -> Result<(), DecodeStateError> {
         if is_right { Ok(()) } else { Err(DecodeStateError::BadValue { offset: self.offset, what }) }
     }
 
-    fn some<T>(&self, value: Option<T>, what: &'static str) -> Result<T, DecodeStateError> {
+    pub(super) fn some<T>(&self, value: Option<T>, what: &'static str) -> Result<T, DecodeStateError> {
         value.ok_or(DecodeStateError::BadValue { offset: self.offset, what })
     }
 
-    fn flag(&mut self, what: &'static str) -> Result<bool, DecodeStateError> {
+    pub(super) fn flag(&mut self, what: &'static str) -> Result<bool, DecodeStateError> {
         let byte = self.u8()?;
         self.check(byte <= 1, what)?;
         Ok(byte == 1)
     }
 
-    fn venue(&mut self) -> Result<OpenVenue, DecodeStateError> {
+    pub(super) fn venue(&mut self) -> Result<OpenVenue, DecodeStateError> {
         let open = OpenVenue {
             session: SessionName(self.array()?),
             orders_max: self.u32()?,
@@ -336,7 +277,7 @@ impl Reader<'_> {
         Ok(open)
     }
 
-    fn letters(&mut self, cold: Cold) -> Result<Cold, DecodeStateError> {
+    pub(super) fn letters(&mut self, cold: Cold) -> Result<Cold, DecodeStateError> {
         let [time_in_force, capacity, cross_type, customer_type, cancel_on_disconnect] = self.array()?;
         Ok(Cold {
             time_in_force: self.some(TimeInForce::from_letter(time_in_force), "time in force")?,

@@ -20,7 +20,9 @@ pub(super) const RULED: u32 = TagSet::MIN_QTY.0
     | TagSet::STOP_TRIGGER.0
     | TagSet::TRAIL_OFFSET.0
     | TagSet::EXPIRE_AT.0
+    | TagSet::RANDOM_RESERVES.0
     | TagSet::AIQ_STRATEGY.0
+    | TagSet::AIQ_GROUP_ID.0
     | TagSet::CANCEL_ON_DISCONNECT.0;
 
 /// Seconds of a day: `ExpireTime` is below.
@@ -34,7 +36,6 @@ pub(crate) struct Terms<'a> {
     pub(crate) time_in_force: TimeInForce,
     pub(crate) display: Display,
     pub(crate) cross_type: CrossType,
-    pub(crate) post_only: bool,
     pub(crate) tags: &'a OrderTags,
 }
 
@@ -46,20 +47,38 @@ impl<'a> Terms<'a> {
             time_in_force: enter.time_in_force,
             display: enter.display,
             cross_type: enter.cross_type,
-            post_only: enter.tags.post_only,
             tags: &enter.tags,
         }
     }
 
     /// Nothing of it may rest.
     pub(crate) fn is_immediate(&self) -> bool {
-        self.time_in_force.is_immediate() || self.price.is_market()
+        let waits = self.cross_type != CrossType::Continuous;
+        !waits && (self.time_in_force.is_immediate() || self.price.is_market() && !self.is_pegged())
+    }
+
+    /// Its price follows the quote.
+    fn is_pegged(&self) -> bool {
+        self.tags.price_type != b'L'
+    }
+
+    /// It waits for a trigger price.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.tags.present.has(TagSet::STOP_PRICE) || self.tags.present.has(TagSet::TRAIL_OFFSET)
+    }
+
+    /// It needs a place, at once or later: places of the venue that it takes.
+    pub(crate) fn places(&self) -> u32 {
+        if !self.is_conditional() && self.is_immediate() {
+            return 0;
+        }
+        if self.tags.max_floor == Qty::ZERO { 1 } else { 2 }
     }
 
     /// None of the long checks can fail.
     fn is_plain(&self) -> bool {
         self.tags.present.0 & RULED == 0
-            && !self.post_only
+            && !self.tags.post_only
             && self.cross_type == CrossType::Continuous
             && !matches!(self.time_in_force, TimeInForce::Gtt | TimeInForce::Gtd)
     }
@@ -116,18 +135,25 @@ impl<'a> Terms<'a> {
     fn check_tags_on(&self, instrument: &Instrument) -> Result<(), RejectReason> {
         let tags = self.tags;
         let off_tick = |price| instrument.tick_of(price).is_none();
+        let is_hidden = self.display == Display::Hidden;
         if off_tick(tags.stop_price) || off_tick(tags.trail_offset) {
             return Err(RejectReason::StopPriceNotOnTick);
         }
-        if tags.min_qty != Qty::ZERO && !self.is_immediate() && self.display != Display::Hidden {
+        if self.is_pegged() && off_tick(Price(tags.peg_offset.unsigned_abs())) {
+            return Err(RejectReason::PegOffsetNotOnTick);
+        }
+        if tags.min_qty != Qty::ZERO && !self.is_immediate() && !is_hidden {
             return Err(RejectReason::MinQtyOnDisplayed);
         }
-        if tags.max_floor != Qty::ZERO
-            && (tags.max_floor >= self.quantity || self.display == Display::Hidden || self.is_immediate())
-        {
+        let excludes_floor = tags.max_floor >= self.quantity || is_hidden || self.is_immediate();
+        let is_bad_floor = match tags.max_floor {
+            Qty::ZERO => tags.random_reserves != Qty::ZERO,
+            floor => excludes_floor || !instrument.is_on_lot(floor),
+        };
+        if is_bad_floor {
             return Err(RejectReason::MaxFloorInvalid);
         }
-        if self.post_only && self.is_immediate() {
+        if tags.post_only && self.is_immediate() {
             return Err(RejectReason::PostOnlyInvalid);
         }
         self.check_offered()
@@ -136,21 +162,18 @@ impl<'a> Terms<'a> {
     /// What the venue does not offer.
     fn check_offered(&self) -> Result<(), RejectReason> {
         let tags = self.tags;
-        let has = |tag| tags.present.has(tag);
-        let is_conditional = has(TagSet::STOP_PRICE) || has(TagSet::STOP_TRIGGER) || has(TagSet::TRAIL_OFFSET);
-        if is_conditional
-            || tags.max_floor != Qty::ZERO
-            || tags.handle_inst != b' '
-            || matches!(self.time_in_force, TimeInForce::Gtt | TimeInForce::Gtd)
-            || tags.min_qty != Qty::ZERO && !self.is_immediate()
-            // Protection that is not there must not be believed in.
-            || !matches!(tags.aiq_strategy, b'N' | b'*')
-            || tags.cancel_on_disconnect == b'Y'
-        {
+        let has_stray_trigger = tags.present.has(TagSet::STOP_TRIGGER) && !self.is_conditional();
+        if has_stray_trigger || tags.handle_inst != b' ' || tags.cancel_on_disconnect == b'Y' {
             return Err(RejectReason::NotSupported);
         }
-        if tags.price_type != b'L' {
-            return Err(RejectReason::PegNotSupported);
+        if self.is_pegged() {
+            let is_known = matches!(tags.price_type, b'P' | b'M' | b'R');
+            if !is_known || self.is_conditional() || self.cross_type != CrossType::Continuous {
+                return Err(RejectReason::PegNotSupported);
+            }
+            if self.display != Display::Hidden {
+                return Err(RejectReason::PegDisplayed);
+            }
         }
         if self.cross_type != CrossType::Continuous {
             return Err(RejectReason::CrossNotSupported);
@@ -189,7 +212,7 @@ impl Core {
             return Err(RejectReason::TradingHalted);
         }
         let tick = terms.check_on(instrument)?;
-        if self.books.slab.is_full() && !terms.is_immediate() {
+        if self.books.slab.places_left() < terms.places() {
             return Err(RejectReason::OrdersFull);
         }
         Ok(tick)
@@ -209,10 +232,10 @@ impl Core {
         &self,
         replace: &ReplaceOrder,
         terms: &Terms<'_>,
-        original: (InstrumentId, Side),
+        original: (InstrumentId, Side, u32),
         now: Nanos,
     ) -> Result<Option<u32>, ReplaceRefusal> {
-        let (instrument, side) = original;
+        let (instrument, side, places) = original;
         if replace.time_in_force == TimeInForce::AfterHours {
             return Err(ReplaceRefusal::CancelsOriginal);
         }
@@ -227,6 +250,10 @@ impl Core {
         if !instrument.is_trading() {
             return Err(ReplaceRefusal::Rejects(RejectReason::TradingHalted));
         }
-        Ok(terms.check_on(instrument)?)
+        let tick = terms.check_on(instrument)?;
+        if self.books.slab.places_left() + places < terms.places() {
+            return Err(ReplaceRefusal::Rejects(RejectReason::OrdersFull));
+        }
+        Ok(tick)
     }
 }

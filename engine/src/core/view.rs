@@ -34,6 +34,8 @@ pub struct InstrumentView {
     pub state: TradingState,
     /// Short-sale price test.
     pub short_sale_test: u8,
+    /// Price of the last trade; 0 = none yet.
+    pub last_trade: Price,
 }
 
 /// A resting order.
@@ -135,16 +137,21 @@ impl Core {
                 listed: terms.listed,
                 state: self.instruments.instrument(id).state,
                 short_sale_test: terms.short_sale_test,
+                last_trade: self.instruments.instrument(id).last_trade,
             }
         })
     }
 
-    /// All resting orders: by instrument, bids before asks, best price first, displayed before hidden, oldest first.
+    /// All live orders: by instrument, bids before asks, best price first, displayed before hidden, oldest first; then what waits
+    /// beside the book, oldest first.
     pub fn orders(&self) -> impl Iterator<Item = OrderView> {
         (1..)
             .take(self.instruments.count())
-            .flat_map(|id| [side_id(id, true), side_id(id, false)])
-            .flat_map(|side| self.books.orders(side))
+            .flat_map(|id| {
+                let on_book =
+                    [side_id(id, true), side_id(id, false)].into_iter().flat_map(|side| self.books.orders(side));
+                on_book.filter(|slot| !self.is_reserve(*slot)).chain(self.beside(id).into_iter().map(|(_, slot)| slot))
+            })
             .map(|slot| self.order(slot))
     }
 
@@ -153,14 +160,18 @@ impl Core {
         let level = self.books.slab.node(node.level);
         let cold = self.books.slab.cold(slot);
         let instrument = InstrumentId(instrument_of(level.side()));
+        let extra = self.specials.extra_of(slot, node.flags());
         OrderView {
             owner: node.owner(),
             user_ref_num: node.user_ref_num(),
-            order_ref: node.order_ref(),
+            order_ref: extra.map_or(node.order_ref(), |extra| OrderRef(extra.order_ref)),
             instrument,
             side: node.flags().side(),
-            price: self.price_at(instrument, level.side(), level.key()),
-            leaves_qty: Qty(node.leaves),
+            price: match extra {
+                Some(extra) => extra.price,
+                None => self.price_at(instrument, level.side(), level.key()),
+            },
+            leaves_qty: Qty(self.open_of(slot)),
             cum_qty: Qty(cold.done),
             display: node.flags().display(),
             time_in_force: cold.time_in_force,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::core::{Core, EventBuffer};
 use crate::runtime::agent::Agent;
-use crate::runtime::cursor::Cursor;
+use crate::runtime::cursor::{Cursor, DueTime};
 use crate::runtime::pipeline::{CommandPoller, EventPublisher};
 use protocol::{Command, Nanos};
 
@@ -26,6 +26,7 @@ pub struct CoreAgent {
     events: EventBuffer,
     events_at: usize,
     applied: Arc<Cursor>,
+    due: Arc<DueTime>,
     now: fn() -> Nanos,
 }
 
@@ -40,6 +41,8 @@ impl CoreAgent {
     ) -> Self {
         let orders_per_command_max = core.venue().map_or(0, |venue| venue.orders_per_command_max as usize);
         let events = EventBuffer::new(orders_per_command_max + EVENTS_HAND_OVER);
+        let due = Arc::new(DueTime::default());
+        due.store(core.next_due());
         Self {
             core,
             commands,
@@ -49,8 +52,14 @@ impl CoreAgent {
             events,
             events_at: 0,
             applied,
+            due,
             now,
         }
+    }
+
+    /// When the core's next `Tick` is due, kept up to date from turn to turn.
+    pub fn due(&self) -> Arc<DueTime> {
+        Arc::clone(&self.due)
     }
 
     /// The core, after the venue has stopped.
@@ -72,6 +81,7 @@ impl CoreAgent {
         }
         self.events.clear();
         self.events_at = 0;
+        self.due.store(self.core.next_due());
         self.applied.store(self.core.last_sequence());
         true
     }

@@ -7,7 +7,7 @@ impl NaiveVenue {
     /// The state as bytes, by the document at the head of `core/snapshot.rs`.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
-        let mut bytes = vec![1];
+        let mut bytes = vec![2];
         for number in [self.last_sequence.0, self.last_ingress.0, self.order_refs, self.matches] {
             bytes.extend(number.to_le_bytes());
         }
@@ -27,6 +27,11 @@ impl NaiveVenue {
             bytes.extend(account.firm.0);
             bytes.extend(self.highest(Owner::from_bits(index << 8)).to_le_bytes());
             bytes.push(account.is_disabled.into());
+            bytes.push(account.strategy);
+            bytes.extend(account.group);
+            bytes.push(account.cancel_on_disconnect.into());
+            bytes.extend(qty(account.grace_ns / 1_000_000).0.to_le_bytes());
+            bytes.extend(account.disconnect_due.unwrap_or(0).to_le_bytes());
         }
         let channels: Vec<_> = self.consumed.iter().filter(|(owner, _)| owner.channel() != Channel(0)).collect();
         bytes.extend(count(channels.len()));
@@ -38,10 +43,16 @@ impl NaiveVenue {
         for instrument in &self.instruments {
             instrument.encode(&mut bytes);
         }
-        for side in self.instruments.iter().flat_map(|instrument| [&instrument.bids, &instrument.asks]) {
-            bytes.extend(count(side.len()));
-            for order in side {
-                order.encode(&mut bytes);
+        for instrument in &self.instruments {
+            for list in [&instrument.bids, &instrument.asks, &instrument.aside] {
+                bytes.extend(count(list.len()));
+                for order in list {
+                    order.encode(&mut bytes);
+                }
+            }
+            bytes.extend(count(instrument.elected.len()));
+            for elected in &instrument.elected {
+                bytes.extend(elected.to_le_bytes());
             }
         }
         bytes
@@ -60,6 +71,7 @@ impl Instrument {
         bytes.extend(listed.reference_price.0.to_le_bytes());
         bytes.push(self.state.letter());
         bytes.push(self.short_sale_test);
+        bytes.extend(price(Some(self.last)).0.to_le_bytes());
     }
 }
 
@@ -88,6 +100,20 @@ impl Order {
         bytes.push(self.customer_type);
         bytes.push(self.cancel_on_disconnect);
         bytes.push(self.sweep.into());
+        bytes.extend(self.feed_ref.to_le_bytes());
+        for quantity in [self.displayed, self.min_qty, self.floor, self.random] {
+            bytes.extend(qty(quantity).0.to_le_bytes());
+        }
+        bytes.extend(self.deadline.unwrap_or(0).to_le_bytes());
+        bytes.push(self.strategy);
+        bytes.extend(self.group);
+        bytes.push(self.peg.map_or(b'L', |peg| peg.kind));
+        bytes.extend(self.peg.map_or(0, |peg| i32::try_from(peg.offset).unwrap_or(0)).to_le_bytes());
+        let stop = self.stop.as_ref();
+        bytes.extend(price(stop.and_then(|stop| stop.price)).0.to_le_bytes());
+        bytes.extend(price(stop.map(|stop| stop.trail)).0.to_le_bytes());
+        bytes.push(stop.map_or(b'L', |stop| stop.source));
+        bytes.push(if self.imbalance_only { b'I' } else { b' ' });
     }
 }
 

@@ -38,6 +38,7 @@ use crate::venue::recovery::{Replayed, Replica};
 use crate::venue::registry::Registry;
 use crate::venue::scheduler::SchedulerAgent;
 use crate::venue::threads::{Agents, Fault};
+use crate::venue::timer::TimerAgent;
 
 /// Operator commands that may wait for the edge.
 const OPERATOR_QUEUE: usize = 1_024;
@@ -402,11 +403,24 @@ fn agents(
         },
         Registry::of(&replica.core),
     );
-    let scheduler = SchedulerAgent::new(config.schedule.clone(), &replica.core, operator, edge.waker());
-    let core = CoreAgent::new(replica.core, core_poller, events, applied, utc_now);
+    let scheduler = SchedulerAgent::new(config.schedule.clone(), &replica.core, Arc::clone(&operator), edge.waker());
+    let core = CoreAgent::new(replica.core, core_poller, events, Arc::clone(&applied), utc_now);
+    let timer = TimerAgent::new(core.due(), applied, operator, edge.waker());
     let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told);
     let stream_preparers = shared.stream_preparers;
-    Ok(Agents { edge, drop_copy, core, journal, feed, projections, control, snapshots, stream_preparers, scheduler })
+    Ok(Agents {
+        edge,
+        drop_copy,
+        core,
+        journal,
+        feed,
+        projections,
+        control,
+        snapshots,
+        timer,
+        stream_preparers,
+        scheduler,
+    })
 }
 
 fn edge_config(config: &Config) -> EdgeConfig {

@@ -2,7 +2,7 @@
 //!
 //! [`assembly`] builds it, [`recovery`] brings the state back, [`bootstrap`] says what the configuration adds to it, [`threads`] runs the agents,
 //! [`ports`] gives the edge its rings and files, [`follower`] reads behind and writes snapshots, [`control`] is the operator's socket,
-//! [`reading`] looks at the state from another process, [`scheduler`] follows the trading schedule.
+//! [`reading`] looks at the state from another process, [`scheduler`] follows the trading schedule, [`timer`] brings time to the core.
 
 pub mod assembly;
 pub mod bootstrap;
@@ -18,3 +18,4 @@ pub mod registry;
 pub mod scheduler;
 pub mod snapshot_rows;
 pub mod threads;
+pub mod timer;

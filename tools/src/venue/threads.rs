@@ -21,6 +21,7 @@ use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::scheduler::SchedulerAgent;
+use crate::venue::timer::TimerAgent;
 
 /// The first thing that went wrong for good. Raised once; whoever runs the venue looks at it and stops.
 #[derive(Debug, Default)]
@@ -208,6 +209,8 @@ pub struct Agents {
     pub control: Control,
     /// The displayed book for snapshots.
     pub snapshots: SnapshotAgent<StreamFileReader>,
+    /// What brings time to the core.
+    pub timer: TimerAgent,
     /// Handles that keep room in every stream.
     pub stream_preparers: StreamPreparers,
     /// The trading schedule.
@@ -324,6 +327,8 @@ pub fn start(
     starter.other("control", move |stop| run(&mut [&mut control], BACKGROUND_IDLE, stop))?;
     let mut snapshots = SnapshotBookAgent(agents.snapshots);
     starter.other("snapshot-book", move |stop| run(&mut [&mut snapshots], BACKGROUND_IDLE, stop))?;
+    let mut timer = agents.timer;
+    starter.other("timer", move |stop| run(&mut [&mut timer], BACKGROUND_IDLE, stop))?;
     let mut room = StreamRoomAgent(agents.stream_preparers);
     let mut scheduler = agents.scheduler;
     starter.other("stream-room", move |stop| run(&mut [&mut room, &mut scheduler], ROOM_IDLE, stop))?;

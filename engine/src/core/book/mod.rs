@@ -11,9 +11,12 @@ pub(crate) mod slab;
 pub(crate) mod table;
 mod verify;
 
-use ladder::{Ladder, Root, SideId, tick_of};
-use slab::{Cold, Node, Slab};
+use ladder::{Ladder, Root, SideId};
+use slab::{Cold, NONE, Node, Slab};
 use table::Table;
+
+/// The key of what waits beside the book: on no level of the ladder, and below every key that is.
+pub(crate) const PARKED: u32 = 0;
 
 /// One side of one book: 32 bytes, so that a book is a cache line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,15 +45,12 @@ impl BookSide {
 
 const _: () = assert!(size_of::<BookSide>() == 32);
 
-/// True when the best bid is at or above the best ask; each as (side, best key).
-pub(crate) fn is_crossed(bids: (SideId, u32), asks: (SideId, u32)) -> bool {
-    bids.1 != 0 && asks.1 != 0 && tick_of(bids.0, bids.1) >= tick_of(asks.0, asks.1)
-}
-
 /// All sides of all books.
 #[derive(Debug)]
 pub(crate) struct Books {
     sides: Table<BookSide>,
+    /// Of each side, the FIFO of the orders that wait beside the book; [`NONE`] when there are none.
+    parking: Vec<u32>,
     pub(crate) slab: Slab,
     pub(crate) ladder: Ladder,
 }
@@ -60,6 +60,7 @@ impl Books {
     pub(crate) fn new(orders_max: u32, instruments_max: u16, accounts_max: u32) -> Self {
         Self {
             sides: Table::new(2 * (usize::from(instruments_max) + 1), BookSide::default()),
+            parking: vec![NONE; 2 * (usize::from(instruments_max) + 1)],
             slab: Slab::new(orders_max, accounts_max),
             ladder: Ladder::new(orders_max, instruments_max),
         }
@@ -191,6 +192,10 @@ impl Books {
     fn close_level(&mut self, level: u32) {
         let node = self.slab.node(level);
         let (side, key, page) = (node.side(), node.key(), node.level);
+        if key == PARKED {
+            self.parking[side as usize] = NONE;
+            return self.slab.free_level(level);
+        }
         let at = self.sides.at_mut(side as usize);
         at.levels -= 1;
         if at.is_small() {
@@ -231,6 +236,57 @@ impl Books {
             0 => (0, 0),
             worse => (self.slab.node(worse).key(), worse),
         }
+    }
+
+    /// The level at a key, or the FIFO beside the book; made when there is none.
+    fn level_at(&mut self, side: SideId, key: u32) -> u32 {
+        if key != PARKED {
+            return if self.side(side).is_small() {
+                self.small_level_or_new(side, key)
+            } else {
+                self.paged_level_or_new(side, key)
+            };
+        }
+        if self.parking[side as usize] == NONE {
+            self.parking[side as usize] = self.slab.take_level(side, PARKED, NONE);
+        }
+        self.parking[side as usize]
+    }
+
+    /// Puts an order beside the book; gives its slot.
+    pub(crate) fn park(&mut self, side: SideId, order: &Node, cold: Cold) -> u32 {
+        let level = self.level_at(side, PARKED);
+        self.slab.rest(level, order, || cold)
+    }
+
+    /// Moves an order to another key of its side, or beside the book with [`PARKED`], behind those with a lower reference;
+    /// its open quantity and reference may change while it is on its way.
+    pub(crate) fn move_to(&mut self, slot: u32, key: u32, change: impl FnOnce(&mut Slab)) {
+        let side = self.slab.node(self.slab.node(slot).level).side();
+        if let Some(level) = self.slab.detach(slot) {
+            self.close_level(level);
+        }
+        change(&mut self.slab);
+        let level = self.level_at(side, key);
+        self.slab.attach(level, slot);
+    }
+
+    /// Slots of the orders that wait beside the book.
+    pub(crate) fn parked(&self, side: SideId) -> impl Iterator<Item = u32> {
+        let level = self.parking[side as usize];
+        (level != NONE).then_some(level).into_iter().flat_map(|level| self.fifo(level))
+    }
+
+    /// Key of an order; [`PARKED`] when it waits beside the book.
+    pub(crate) fn key_of_order(&self, slot: u32) -> u32 {
+        self.slab.node(self.slab.node(slot).level).key()
+    }
+
+    /// The level behind one on the ladder.
+    pub(crate) fn level_behind(&self, level: u32) -> Option<u32> {
+        let node = self.slab.node(level);
+        let (key, behind) = self.next_worse(self.side(node.side()), (node.key(), level));
+        (key != 0).then_some(behind)
     }
 
     /// Levels of a side, best first: key and slot.

@@ -107,7 +107,7 @@ impl Node {
 }
 
 /// What the hot record keeps in one byte: side with marking (bits 0-1), how it is shown (2-3), details asked for (4),
-/// post-only (5).
+/// post-only (5), special (6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OrderFlags(pub(crate) u8);
 
@@ -116,6 +116,7 @@ impl OrderFlags {
     pub(crate) const SIDE: u8 = 3;
     const DETAILS: u8 = 1 << 4;
     const POST_ONLY: u8 = 1 << 5;
+    const SPECIAL: u8 = 1 << 6;
 
     /// Packs them.
     pub(crate) fn new(side: Side, display: Display, details: bool, post_only: bool) -> Self {
@@ -135,7 +136,7 @@ impl OrderFlags {
 
     /// From a byte that [`OrderFlags::new`] may have given.
     pub(crate) fn from_bits(bits: u8) -> Option<Self> {
-        (bits >> 6 == 0 && (bits >> 2) & 3 != 3).then_some(Self(bits))
+        (bits >> 7 == 0 && (bits >> 2) & 3 != 3).then_some(Self(bits))
     }
 
     /// Side with marking.
@@ -168,9 +169,25 @@ impl OrderFlags {
         self.0 & Self::POST_ONLY != 0
     }
 
+    /// It has a record of its own for what is out of the ordinary (`special.rs`).
+    #[inline]
+    pub(crate) fn special(self) -> bool {
+        self.0 & Self::SPECIAL != 0
+    }
+
     /// The same with another marking.
     pub(crate) fn with_side(self, side: Side) -> Self {
-        Self::new(side, self.display(), self.details(), self.post_only())
+        Self(self.0 & !3 | ((side.letter() & 7) - 2))
+    }
+
+    /// The same, shown otherwise.
+    pub(crate) fn with_display(self, display: Display) -> Self {
+        Self(self.0 & !0b1100 | Self::of_display(display))
+    }
+
+    /// The same with a record of its own, or without.
+    pub(crate) fn with_special(self, special: bool) -> Self {
+        Self(self.0 & !Self::SPECIAL | if special { Self::SPECIAL } else { 0 })
     }
 }
 
@@ -242,6 +259,7 @@ pub(crate) struct Slab {
     free_order: u32,
     free_level: u32,
     orders: u32,
+    orders_max: u32,
 }
 
 impl Slab {
@@ -270,12 +288,18 @@ impl Slab {
             free_order: if orders_max == 0 { NONE } else { 0 },
             free_level: if orders_max == 0 { NONE } else { base },
             orders: 0,
+            orders_max,
         }
     }
 
     /// Orders on the slab.
     pub(crate) fn orders(&self) -> u32 {
         self.orders
+    }
+
+    /// Order slots that are free.
+    pub(crate) fn places_left(&self) -> u32 {
+        self.orders_max - self.orders
     }
 
     /// True when no order slot is free.
@@ -391,6 +415,49 @@ impl Slab {
         sentinel.leaves -= 1;
         sentinel.wide -= u64::from(leaves);
         (sentinel.leaves == 0).then_some(level)
+    }
+
+    /// Takes an order out of its FIFO and keeps its slot. Gives its level when that is empty now.
+    pub(crate) fn detach(&mut self, slot: u32) -> Option<u32> {
+        let Node { next, prev, leaves, level, .. } = *self.node(slot);
+        self.node_mut(prev).next = next;
+        self.node_mut(next).prev = prev;
+        let sentinel = self.node_mut(level);
+        sentinel.leaves -= 1;
+        sentinel.wide -= u64::from(leaves);
+        (sentinel.leaves == 0).then_some(level)
+    }
+
+    /// Puts a detached order into a FIFO, behind all that have a lower reference. Takes longer the further from the end that is.
+    pub(crate) fn attach(&mut self, level: u32, slot: u32) {
+        let order = *self.node(slot);
+        let mut last = self.node(level).prev;
+        while last != level && self.node(last).order_ref() > order.order_ref() {
+            last = self.node(last).prev;
+        }
+        let next = std::mem::replace(&mut self.node_mut(last).next, slot);
+        self.node_mut(next).prev = slot;
+        *self.node_mut(slot) = Node { next, prev: last, level, ..order };
+        let sentinel = self.node_mut(level);
+        sentinel.leaves += 1;
+        sentinel.wide += u64::from(order.leaves);
+    }
+
+    /// Changes the reference of a detached order.
+    pub(crate) fn set_order_ref(&mut self, slot: u32, order_ref: OrderRef) {
+        let node = self.node_mut(slot);
+        node.wide = order_ref.0 << 8 | u64::from(node.flags().0);
+    }
+
+    /// Changes the sell marking of an order.
+    pub(crate) fn set_side(&mut self, slot: u32, side: Side) {
+        let node = self.node_mut(slot);
+        node.wide = node.order_ref().0 << 8 | u64::from(node.flags().with_side(side).0);
+    }
+
+    /// Changes the open quantity of a detached order.
+    pub(crate) fn set_leaves(&mut self, slot: u32, leaves: u32) {
+        self.node_mut(slot).leaves = leaves;
     }
 
     /// Takes `quantity`, less than all, off an order and its level.

@@ -30,6 +30,12 @@ impl Books {
         if levels != at.levels || at.is_small() && levels > SMALL_MAX || !at.is_small() && levels <= SMALL_AGAIN {
             return Err(format!("side {side}: {} levels are counted, found {levels}", at.levels));
         }
+        for slot in self.parked(side) {
+            if self.key_of_order(slot) != super::PARKED {
+                return Err(format!("order {slot} waits beside the book, and is at key {}", self.key_of_order(slot)));
+            }
+            orders += 1;
+        }
         let worst = self.worst(side);
         if worst != if levels == 0 { 0 } else { last } {
             return Err(format!("side {side}: worst key is {worst}, the last level has {last}"));

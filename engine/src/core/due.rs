@@ -1,0 +1,42 @@
+//! What becomes due with time: a `Tick` does the first thing that is, and the core says when the next one will be. Orders
+//! never look at a clock: until its `Tick` is sequenced, an order that expires is as good as any other.
+
+use super::Core;
+use super::sink::{EventSink, Out};
+use protocol::types::{CancelReason, InstrumentId, Nanos};
+
+impl Core {
+    /// When the next `Tick` is due: a time, 0 for what was left unfinished, or `None` for never.
+    pub fn next_due(&self) -> Option<Nanos> {
+        if self.specials.conditional != 0 && self.instrument_to_elect().is_some() {
+            return Some(Nanos(0));
+        }
+        self.specials.next_deadline().map(|(_, deadline)| deadline)
+    }
+
+    /// Does the first thing that is due.
+    pub(super) fn tick(&mut self, out: &mut Out<'_, impl EventSink>) {
+        if let Some(instrument) = self.instrument_to_elect() {
+            return self.note_changed(instrument);
+        }
+        self.expire(out);
+    }
+
+    fn instrument_to_elect(&self) -> Option<InstrumentId> {
+        (1..)
+            .take(self.instruments.count())
+            .map(InstrumentId)
+            .find(|id| self.instruments.instrument(*id).is_trading() && !self.specials.watch(*id).elected.is_empty())
+    }
+
+    fn expire(&mut self, out: &mut Out<'_, impl EventSink>) {
+        while self.touches_left() != 0 {
+            let Some((slot, _)) = self.specials.next_deadline().filter(|(_, deadline)| *deadline <= out.ingress())
+            else {
+                break;
+            };
+            self.touched += 1;
+            self.cancel_whole(slot, CancelReason::Expired, out);
+        }
+    }
+}
