@@ -35,6 +35,22 @@ impl EventHasher {
         }
     }
 
+    /// The state as bytes: the chain (32), the number of events (8, little-endian), the encodings since the last full block.
+    pub fn state(&self) -> Vec<u8> {
+        [&self.chain[..], &self.events.to_le_bytes(), &self.pending].concat()
+    }
+
+    /// Goes on from [`EventHasher::state`]; `None` for bytes that are no state.
+    pub fn from_state(state: &[u8]) -> Option<Self> {
+        let (chain, rest) = state.split_first_chunk()?;
+        let (events, rest) = rest.split_first_chunk()?;
+        let events = u64::from_le_bytes(*events);
+        let waiting = usize::try_from(events % BLOCK_EVENTS as u64).ok()?;
+        let mut pending = Vec::with_capacity(BLOCK_EVENTS * EVENT_BYTES);
+        pending.extend_from_slice(rest);
+        (pending.len() == waiting * EVENT_BYTES).then_some(Self { chain: *chain, pending, events })
+    }
+
     /// Events taken so far.
     pub const fn events(&self) -> u64 {
         self.events
@@ -83,6 +99,22 @@ mod tests {
         }
         assert_eq!(hasher.finish(), *blake3::hash(&[chain.as_slice(), &block].concat()).as_bytes());
         assert_eq!(hasher.events(), 2 * BLOCK_EVENTS as u64 + 5);
+    }
+
+    #[test]
+    fn goes_on_from_its_state() {
+        let mut hasher = EventHasher::new();
+        for sequence in 1..=3 * BLOCK_EVENTS as u64 {
+            hasher.push(&event(sequence));
+            if sequence % 500 < 2 || sequence % 1_024 < 2 {
+                let state = hasher.state();
+                hasher = EventHasher::from_state(&state).unwrap();
+                assert!(EventHasher::from_state(&state[..state.len() - 1]).is_none());
+            }
+        }
+        let mut whole = EventHasher::new();
+        (1..=3 * BLOCK_EVENTS as u64).for_each(|sequence| whole.push(&event(sequence)));
+        assert_eq!((hasher.finish(), hasher.events()), (whole.finish(), whole.events()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use protocol::Sequence;
 use serde_json::json;
 
 use crate::output::{hex, print_line};
+use crate::venue::restore_point;
 
 /// List, check and compare the snapshots.
 #[derive(Debug, clap::Args)]
@@ -119,7 +120,10 @@ fn state_fault(store: &SnapshotStore, sequence: Sequence) -> Option<String> {
         Ok(snapshot) => snapshot,
         Err(fault) => return Some(fault),
     };
-    match Core::decode_state(&snapshot.state) {
+    let Some(state) = restore_point::core_state(&snapshot) else {
+        return Some("it is no snapshot that this program knows".to_owned());
+    };
+    match Core::decode_state(state) {
         Err(error) => Some(format!("its state does not decode: {error}")),
         Ok(core) if core.state_hash() != snapshot.meta.state_hash => Some("its state has another hash".to_owned()),
         Ok(core) if core.last_sequence() != sequence => Some("its state is of another sequence".to_owned()),
@@ -129,7 +133,9 @@ fn state_fault(store: &SnapshotStore, sequence: Sequence) -> Option<String> {
 
 fn load(store: &SnapshotStore, sequence: u64) -> anyhow::Result<Core> {
     let snapshot = store.snapshot(Sequence(sequence)).map_err(anyhow::Error::msg)?;
-    Core::decode_state(&snapshot.state).with_context(|| format!("the state of snapshot {sequence} does not decode"))
+    let state = restore_point::core_state(&snapshot)
+        .with_context(|| format!("snapshot {sequence} is none that this program knows"))?;
+    Core::decode_state(state).with_context(|| format!("the state of snapshot {sequence} does not decode"))
 }
 
 fn diff(args: &Diff) -> anyhow::Result<ExitCode> {

@@ -153,3 +153,63 @@ fn snapshots_are_listed_verified_and_compared() {
     let same = json(&run(&["snapshot", "diff", &first, &first, "--data-dir", &path, "--json"]));
     assert_eq!(["added", "removed", "changed"].map(|key| same[key].as_u64().unwrap()), [0, 0, 0]);
 }
+
+/// A start begins at the newest snapshot and comes to what a replay of everything comes to, streams included; a snapshot that
+/// cannot be used, for whatever reason, is passed over and costs nothing but time.
+#[test]
+fn a_start_begins_at_the_newest_snapshot_that_can_be_used() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("data");
+    let begins = |venue: &Venue| {
+        let line = venue.printed.iter().find(|line| line.contains("recovered ")).cloned().unwrap();
+        line.strip_prefix("from the snapshot of sequence ").map(|rest| rest.split(':').next().unwrap().to_owned())
+    };
+    let venue = Venue::start(&dir);
+    trade(&venue, 1);
+    let path = venue.dir().to_owned();
+    let first = venue.stop("-INT")["last_sequence"].to_string();
+
+    let venue = Venue::start(&dir);
+    assert_eq!(begins(&venue), Some(first.clone()));
+    trade(&venue, 100);
+    venue.kill();
+    let feed = feed_bytes(&dir);
+    let venue = Venue::start(&dir);
+    assert_eq!(begins(&venue), Some(first.clone()), "the kill left no snapshot of its own");
+    assert!(feed_bytes(&dir).starts_with(&feed) && feed.len() > 500, "the feed goes on from what was sent");
+    let mut client = Client::login_from(venue.order_port(), "DEMO01", SessionName::BLANK, 1);
+    assert_eq!(client.messages(3).len(), 3);
+    drop(client);
+    let stopped = venue.stop("-INT");
+    let (second, whole) = (stopped["last_sequence"].to_string(), replayed(&path, &[]));
+    assert_eq!((&stopped["state_hash"], &stopped["event_hash"]), (&whole["state_hash"], &whole["event_hash"]));
+    assert!(run(&["snapshot", "verify", "--data-dir", &path]).status.success());
+
+    // Without the streams that the snapshot counts on, all is made again from the first command.
+    fs::rename(dir.join("streams"), temp.path().join("moved")).unwrap();
+    let venue = Venue::start(&dir);
+    assert_eq!(begins(&venue), None, "{:#?}", venue.printed);
+    assert!(feed_bytes(&dir).starts_with(&feed), "and the feed is the same");
+    let third = venue.stop("-INT");
+    assert_eq!(third["event_hash"], replayed(&path, &[])["event_hash"]);
+
+    // A newest snapshot that is damaged: an older one is good enough.
+    let database = dir.join("snapshots.sqlite");
+    let mut bytes = fs::read(&database).unwrap();
+    let hash = hex(stopped["state_hash"].as_str().unwrap());
+    let places: Vec<_> = (0..bytes.len() - 32).filter(|at| bytes[*at..at + 32] == hash).collect();
+    assert!(!places.is_empty(), "the hash of snapshot {second} is found");
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    fs::write(&database, bytes).unwrap();
+    let venue = Venue::start(&dir);
+    let begun = begins(&venue);
+    assert!(begun.is_some() && begun != Some(second), "{begun:?}");
+    let stopped = venue.stop("-INT");
+    assert_eq!(stopped["event_hash"], replayed(&path, &[])["event_hash"]);
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}

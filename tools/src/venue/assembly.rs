@@ -18,8 +18,7 @@ use gateway_edge::{
     DropCopy, Edge, EdgeConfig, EdgePorts, Feed, FeedConfig, FeedPorts, PasswordTable, Publisher, Reporter,
 };
 use journal::{
-    DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread, SnapshotMeta, SnapshotStore,
-    StreamConfig,
+    DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread, SnapshotStore, StreamConfig,
 };
 use protocol::{Command, CommandBody, Event, Sequence, SessionName, record};
 
@@ -31,11 +30,12 @@ use crate::venue::control::{Control, ControlPorts, TOLD_MAX, ToldQueue};
 use crate::venue::credentials::VenueCredentials;
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{
-    JournalCursor, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles, StreamPreparers,
+    FEED_FILE, JournalCursor, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles, StreamPreparers,
 };
 use crate::venue::projection::ProjectionAgent;
-use crate::venue::recovery::{Replayed, Replica};
+use crate::venue::recovery::{Replayed, Replica, introduce};
 use crate::venue::registry::Registry;
+use crate::venue::restore_point::{self, RestorePoint};
 use crate::venue::scheduler::SchedulerAgent;
 use crate::venue::threads::{Agents, Fault};
 use crate::venue::timer::TimerAgent;
@@ -115,41 +115,11 @@ impl Recovering<'_> {
         Ok(())
     }
 
-    /// Replays the whole journal. On the way it must come to what the newest snapshot, made by another core, says.
-    fn recover(&mut self, paths: &DataPaths) -> anyhow::Result<Replayed> {
-        let mut first = Replayed { records: 0, elapsed: Duration::ZERO, torn_bytes: 0 };
-        if let Some(snapshot) = newest_snapshot(paths)? {
-            first = self.replay(&paths.journal_dir(), Some(snapshot.sequence))?;
-            let Replica { core, hasher, .. } = &self.replica;
-            if core.last_sequence() < snapshot.sequence {
-                print_line(&format!(
-                    "the newest snapshot is of sequence {}, beyond the journal's end: not used",
-                    snapshot.sequence
-                ));
-            } else {
-                ensure!(
-                    core.state_hash() == snapshot.state_hash && hasher.finish() == snapshot.event_hash,
-                    "the journal replays to another state at sequence {} than the snapshot in {} says (made by {}, this is \
-                     hft {}); start the build that wrote it, or move the snapshot away to accept the replay",
-                    snapshot.sequence,
-                    paths.snapshots().display(),
-                    snapshot.build,
-                    env!("CARGO_PKG_VERSION")
-                );
-            }
-        }
-        let rest = self.replay(&paths.journal_dir(), None)?;
-        Ok(Replayed {
-            records: first.records + rest.records,
-            elapsed: first.elapsed + rest.elapsed,
-            torn_bytes: rest.torn_bytes,
-        })
-    }
-
-    fn replay(&mut self, journal_dir: &Path, to: Option<Sequence>) -> anyhow::Result<Replayed> {
+    /// Replays the journal from where the replica is.
+    fn replay(&mut self, journal_dir: &Path) -> anyhow::Result<Replayed> {
         let Self { replica, reporter, publisher, watch } = self;
         let watch = |records| watch.look(records);
-        replica.replay(journal_dir, to, watch, |command, event| Self::told(reporter, publisher, command, event))
+        replica.replay(journal_dir, None, watch, |command, event| Self::told(reporter, publisher, command, event))
     }
 
     fn apply(&mut self, command: &Command) -> anyhow::Result<()> {
@@ -201,33 +171,23 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let memory = config.durability == DurabilityMode::Memory;
     let streams_dir = if memory { empty_memory_dir(&paths)? } else { paths.streams_dir() };
     let identity = identity(&paths.journal_dir())?;
-    let stream_preparers = StreamPreparers::default();
-    let is_live = Arc::new(AtomicBool::new(false));
-    let store = StreamFiles {
-        dir: streams_dir.clone(),
-        venue_id: identity.venue_id,
-        capacity_bytes: config.streams().account_mib_max * MIB,
-        firm_capacity_bytes: config.streams().firm_mib_max * MIB,
-        preparers: Arc::clone(&stream_preparers),
-        is_live: Arc::clone(&is_live),
+    let opening =
+        Opening { config, identity: &identity, streams_dir: &streams_dir, is_live: Arc::new(AtomicBool::new(false)) };
+    let point = if memory { None } else { restore_point(&paths)? };
+    let (mut recovering, stream_preparers) = match point.map(|point| opening.begin(Some(point), asked_to_stop)) {
+        Some(Ok(begun)) => begun,
+        Some(Err(error)) => {
+            print_line(&format!("the newest snapshot is not used: {error:#}"));
+            opening.begin(None, asked_to_stop)?
+        }
+        None => opening.begin(None, asked_to_stop)?,
     };
-    let mut feed_stream = StreamConfig::feed(identity.venue_id, identity.session);
-    feed_stream.capacity_bytes = config.streams().feed_mib_max * MIB;
-    let feed_file = StreamFile::open(&streams_dir.join("feed.stream"), &feed_stream, |_, _| false)?;
-    if let Ok(mut preparers) = stream_preparers.lock() {
-        preparers.push(feed_file.preparer());
-    }
-    let mut recovering = Recovering {
-        replica: Replica::new(),
-        reporter: Reporter::new(store),
-        publisher: Publisher::new(feed_file),
-        watch: Watch { asked_to_stop, told: monotonic() },
-    };
-
-    let replayed = recovering.recover(&paths)?;
+    let from = recovering.replica.core.last_sequence();
+    let replayed = recovering.replay(&paths.journal_dir())?;
     let recovered_to = recovering.replica.core.last_sequence();
+    let begun = if from == Sequence::ZERO { String::new() } else { format!("from the snapshot of sequence {from}: ") };
     print_line(&format!(
-        "recovered {} commands, {} per second, last sequence {recovered_to}",
+        "{begun}recovered {} commands, {} per second, last sequence {recovered_to}",
         replayed.records,
         replayed.commands_per_second()
     ));
@@ -243,7 +203,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let credentials = VenueCredentials::open(configured(config), paths.root())?;
     open_venue(config, &identity, &mut recovering, writer.as_mut(), &credentials)?;
     recovering.end_rebuild()?;
-    is_live.store(true, Ordering::Release);
+    opening.is_live.store(true, Ordering::Release);
 
     let hasher = Arc::new(Mutex::new(recovering.replica.hasher.clone()));
     let ready_at = recovering.replica.core.last_sequence();
@@ -252,12 +212,74 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     Ok((agents, Venue { hasher, ready_at, paths, preparer, _data_dir: data_dir }))
 }
 
-fn newest_snapshot(paths: &DataPaths) -> anyhow::Result<Option<SnapshotMeta>> {
+/// What the streams and their makers are opened with.
+struct Opening<'a> {
+    config: &'a Config,
+    identity: &'a Identity,
+    streams_dir: &'a Path,
+    is_live: Arc<AtomicBool>,
+}
+
+impl Opening<'_> {
+    /// Opens the streams; with a restore point, as far as that says they are written.
+    fn begin<'w>(
+        &self,
+        point: Option<RestorePoint>,
+        asked_to_stop: &'w AtomicBool,
+    ) -> anyhow::Result<(Recovering<'w>, StreamPreparers)> {
+        let preparers = StreamPreparers::default();
+        let keep = point.as_ref().map(|point| point.streams.clone()).unwrap_or_default();
+        let kept = keep.get(FEED_FILE).map_or(0, |length| length.messages);
+        let streams = self.config.streams();
+        let store = StreamFiles {
+            dir: self.streams_dir.to_owned(),
+            venue_id: self.identity.venue_id,
+            capacity_bytes: streams.account_mib_max * MIB,
+            firm_capacity_bytes: streams.firm_mib_max * MIB,
+            preparers: Arc::clone(&preparers),
+            keep,
+            is_live: Arc::clone(&self.is_live),
+        };
+        let mut feed_stream = StreamConfig::feed(self.identity.venue_id, self.identity.session);
+        feed_stream.capacity_bytes = streams.feed_mib_max * MIB;
+        let feed_file = StreamFile::open(&self.streams_dir.join(FEED_FILE), &feed_stream, kept, |_, _| false)?;
+        if let Ok(mut preparers) = preparers.lock() {
+            preparers.push(feed_file.preparer());
+        }
+        let (mut reporter, mut publisher) = (Reporter::new(store), Publisher::new(feed_file));
+        let mut replica = Replica::new();
+        if let Some(point) = point {
+            introduce(&point.core, &mut reporter, &mut publisher)?;
+            replica.go_on_at(point.core, point.hasher);
+        }
+        let watch = Watch { asked_to_stop, told: monotonic() };
+        Ok((Recovering { replica, reporter, publisher, watch }, preparers))
+    }
+}
+
+/// The newest snapshot at which a start can begin: it is whole, and the journal has the command that it was made at. A
+/// damaged one is passed over.
+fn restore_point(paths: &DataPaths) -> anyhow::Result<Option<RestorePoint>> {
     if !paths.snapshots().exists() {
         return Ok(None);
     }
-    let store = SnapshotStore::open_read_only(&paths.snapshots())?;
-    Ok(store.newest_valid()?.map(|snapshot| snapshot.meta))
+    let Some(snapshot) = SnapshotStore::open_read_only(&paths.snapshots())?.newest_valid()? else { return Ok(None) };
+    let sequence = snapshot.meta.sequence;
+    let mut reader = JournalReader::open_after(&paths.journal_dir(), Sequence(sequence.0.saturating_sub(1)))?;
+    let is_in_journal =
+        reader.next()?.is_some_and(|found| found.sequence == sequence && found.ingress == snapshot.meta.ingress);
+    let point = if is_in_journal {
+        restore_point::decode(&snapshot)
+    } else {
+        Err(format!("the journal has no such command {sequence}"))
+    };
+    match point {
+        Ok(point) => Ok(Some(point)),
+        Err(fault) => {
+            print_line(&format!("the newest snapshot, of sequence {sequence}, is not used: {fault}"));
+            Ok(None)
+        }
+    }
 }
 
 /// Streams of a venue that keeps nothing: made anew at each start.

@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use engine::runtime::topology;
+use gateway_edge::{Publisher, Reporter};
 use journal::{DataPaths, JournalReader, SnapshotStore};
-use protocol::{Command, Sequence, record};
+use protocol::{Command, Sequence, SessionName, record};
 
 use crate::clock;
 use crate::config::{Config, DurabilityMode};
-use crate::venue::recovery::Replica;
-use crate::venue::snapshot_rows;
+use crate::venue::counted_streams::{CountedStream, CountedStreams};
+use crate::venue::ports::FEED_FILE;
+use crate::venue::recovery::{Replica, introduce};
+use crate::venue::{restore_point, snapshot_rows};
 
 /// Commands read at once before the follower gives way.
 const BATCH: u64 = 4_096;
@@ -51,8 +54,9 @@ pub fn start(config: &Config, paths: &DataPaths, cpus: &[usize]) -> anyhow::Resu
         if let Err(error) = topology::run_on(&cpus) {
             tracing::warn!(%error, "the follower runs anywhere");
         }
-        let mut following = Following { replica: Replica::new(), store, every, last_snapshot: Sequence::ZERO };
-        if let Err(error) = following.run(&journal_dir, &told.0, &told.1) {
+        let following = Following::begin(store, every);
+        let ran = following.and_then(|mut following| following.run(&journal_dir, &told.0, &told.1));
+        if let Err(error) = ran {
             tracing::error!(error = format!("{error:#}"), "the follower has ended: no more snapshots");
         }
     });
@@ -73,14 +77,32 @@ impl Follower {
 
 struct Following {
     replica: Replica,
+    reporter: Reporter<CountedStreams>,
+    publisher: Publisher<CountedStream>,
+    streams: CountedStreams,
     store: SnapshotStore,
     every: Option<Duration>,
     last_snapshot: Sequence,
 }
 
 impl Following {
+    /// Begins at the newest snapshot that a start could begin at, else at the first command.
+    fn begin(store: SnapshotStore, every: Option<Duration>) -> anyhow::Result<Self> {
+        let point = store.newest_valid()?.and_then(|snapshot| restore_point::decode(&snapshot).ok());
+        let streams = CountedStreams::from(point.as_ref().map(|point| point.streams.clone()).unwrap_or_default());
+        let mut reporter = Reporter::new(streams.clone());
+        let mut publisher = Publisher::new(streams.open(FEED_FILE.to_owned(), SessionName::BLANK));
+        let mut replica = Replica::new();
+        if let Some(point) = point {
+            introduce(&point.core, &mut reporter, &mut publisher)?;
+            replica.go_on_at(point.core, point.hasher);
+        }
+        let last_snapshot = replica.core.last_sequence();
+        Ok(Self { replica, reporter, publisher, streams, store, every, last_snapshot })
+    }
+
     fn run(&mut self, journal_dir: &Path, stopping: &AtomicBool, until: &AtomicU64) -> anyhow::Result<()> {
-        let mut reader = JournalReader::open(journal_dir)?;
+        let mut reader = JournalReader::open_after(journal_dir, self.replica.core.last_sequence())?;
         let mut next_snapshot = self.every.map(|every| clock::monotonic() + every);
         let mut stopping_since: Option<Instant> = None;
         loop {
@@ -111,7 +133,11 @@ impl Following {
             let Some(found) = reader.next()? else { break };
             let body = record::decode(found.body)?;
             let command = Command { sequence: found.sequence, ingress: found.ingress, body };
-            self.replica.apply(&command, |_, _| Ok(()))?;
+            let Self { replica, reporter, publisher, .. } = self;
+            replica.apply(&command, |command, event| {
+                reporter.replay(command, event)?;
+                Ok(publisher.publish(event)?)
+            })?;
             read += 1;
         }
         Ok(read)
@@ -120,7 +146,7 @@ impl Following {
     fn snapshot(&mut self) -> anyhow::Result<()> {
         let at = self.replica.core.last_sequence();
         if at > self.last_snapshot {
-            snapshot_rows::write(&mut self.store, &self.replica)?;
+            snapshot_rows::write(&mut self.store, &self.replica, &self.streams)?;
             self.last_snapshot = at;
         }
         Ok(())

@@ -7,6 +7,7 @@
 pub mod assembly;
 pub mod bootstrap;
 pub mod control;
+pub mod counted_streams;
 pub mod credentials;
 pub mod follower;
 pub mod journal_agent;
@@ -15,6 +16,7 @@ pub mod projection;
 pub mod reading;
 pub mod recovery;
 pub mod registry;
+pub mod restore_point;
 pub mod scheduler;
 pub mod snapshot_rows;
 pub mod threads;

@@ -15,6 +15,7 @@ use journal::{RebuildReport, SameMessage, StreamConfig, StreamError, StreamPrepa
 use protocol::{AccountId, AccountName, CommandBody, Event, Firm, Nanos, Sequence, SessionName};
 
 use crate::venue::credentials::VenueCredentials;
+use crate::venue::restore_point::StreamLengths;
 
 /// The types of this venue's order port.
 #[derive(Debug)]
@@ -87,13 +88,14 @@ pub struct StreamFile {
 }
 
 impl StreamFile {
-    /// Opens or creates the file and begins its rebuild: recovery makes every message again.
+    /// Opens or creates the file and begins its rebuild: recovery makes every message again but for the first `keep`, which a
+    /// restore point says are there.
     ///
     /// # Errors
     /// What [`StreamWriter::open`] says.
-    pub fn open(path: &Path, config: &StreamConfig, same: SameMessage) -> Result<Self, StreamError> {
+    pub fn open(path: &Path, config: &StreamConfig, keep: u64, same: SameMessage) -> Result<Self, StreamError> {
         let mut writer = StreamWriter::open(path, config)?;
-        writer.begin_rebuild(0, same)?;
+        writer.begin_rebuild(keep, same)?;
         let reader = writer.reader();
         Ok(Self { writer, reader })
     }
@@ -172,8 +174,23 @@ pub struct StreamFiles {
     pub firm_capacity_bytes: u64,
     /// Where each new file is entered.
     pub preparers: StreamPreparers,
+    /// Messages that a restore point says are there, by the name of the file.
+    pub keep: StreamLengths,
     /// Recovery is done: what is opened now is new.
     pub is_live: Arc<AtomicBool>,
+}
+
+/// Name of the feed's file.
+pub const FEED_FILE: &str = "feed.stream";
+
+/// Name of an account's file.
+pub fn account_file(name: AccountName) -> String {
+    format!("account-{}.stream", name.as_text())
+}
+
+/// Name of a firm's file.
+pub fn firm_file(firm: Firm) -> String {
+    format!("firm-{}.stream", firm.as_text())
 }
 
 impl StreamStore for StreamFiles {
@@ -181,11 +198,11 @@ impl StreamStore for StreamFiles {
     type Reader = StreamFileReader;
 
     fn open_account(&mut self, _: AccountId, name: &AccountName, session: &SessionName) -> io::Result<StreamFile> {
-        self.open(&format!("account-{}.stream", name.as_text()), *session, self.capacity_bytes)
+        self.open(&account_file(*name), *session, self.capacity_bytes)
     }
 
     fn open_firm(&mut self, firm: &Firm, session: &SessionName) -> io::Result<Option<(StreamFile, StreamFileReader)>> {
-        let file = self.open(&format!("firm-{}.stream", firm.as_text()), *session, self.firm_capacity_bytes)?;
+        let file = self.open(&firm_file(*firm), *session, self.firm_capacity_bytes)?;
         let reader = file.reader();
         Ok(Some((file, reader)))
     }
@@ -195,8 +212,9 @@ impl StreamFiles {
     fn open(&self, file_name: &str, session: SessionName, capacity_bytes: u64) -> io::Result<StreamFile> {
         let mut config = StreamConfig::account(self.venue_id, session);
         config.capacity_bytes = capacity_bytes;
-        let mut file =
-            StreamFile::open(&self.dir.join(file_name), &config, same_but_for_live_times).map_err(io::Error::other)?;
+        let keep = self.keep.get(file_name).map_or(0, |length| length.messages);
+        let mut file = StreamFile::open(&self.dir.join(file_name), &config, keep, same_but_for_live_times)
+            .map_err(io::Error::other)?;
         if self.is_live.load(Ordering::Acquire) {
             file.end_rebuild().map_err(io::Error::other)?;
         }

@@ -7,6 +7,7 @@ use engine::core::Core;
 use journal::{DataPaths, SnapshotStore};
 
 use crate::venue::recovery::Replica;
+use crate::venue::restore_point;
 
 /// A core at the end of the journal. Its event hash is of no use: it may not have begun at the beginning.
 ///
@@ -29,6 +30,6 @@ fn from_snapshot(paths: &DataPaths) -> Option<Core> {
     }
     let store = SnapshotStore::open_read_only(&paths.snapshots()).ok()?;
     let snapshot = store.newest_valid().ok()??;
-    let core = Core::decode_state(&snapshot.state).ok()?;
+    let core = Core::decode_state(restore_point::core_state(&snapshot)?).ok()?;
     (core.state_hash() == snapshot.meta.state_hash).then_some(core)
 }

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use engine::core::{Core, EventBuffer};
 use engine::event_hash::EventHasher;
+use gateway_edge::ports::{StreamStore, StreamWrite};
+use gateway_edge::reporter::ReportError;
+use gateway_edge::{Publisher, Reporter};
 use indicatif::{ProgressBar, ProgressStyle};
 use journal::JournalReader;
-use protocol::{Command, CommandBody, Event, Sequence, record};
+use protocol::command::ListInstrument;
+use protocol::{Command, CommandBody, Event, EventBody, Sequence, record};
 
 use crate::clock;
 
@@ -45,6 +49,12 @@ impl Replica {
     /// Of an empty venue.
     pub fn new() -> Self {
         Self { core: Core::new(), hasher: EventHasher::new(), events: EventBuffer::new(0) }
+    }
+
+    /// Goes on where a snapshot was made.
+    pub fn go_on_at(&mut self, core: Core, hasher: EventHasher) {
+        self.go_on_from(core);
+        self.hasher = hasher;
     }
 
     /// Takes the place of a core that has come further. The hash over its events is not known and stays that of none.
@@ -114,6 +124,29 @@ impl Default for Replica {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Tells reporter and publisher who is who in `core`, as the events up to here would have.
+///
+/// # Errors
+/// A stream cannot be opened, or has fewer messages than it must have.
+pub fn introduce<S: StreamStore, W: StreamWrite>(
+    core: &Core,
+    reporter: &mut Reporter<S>,
+    publisher: &mut Publisher<W>,
+) -> Result<(), ReportError> {
+    if let Some(venue) = core.venue() {
+        reporter.restore_session(venue.session);
+        publisher.restore_session(venue.session);
+    }
+    for view in core.instruments() {
+        let ListInstrument { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty, .. } = view.listed;
+        reporter.restore_instrument(instrument, symbol);
+        let listing =
+            EventBody::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty };
+        publisher.restore_instrument(&listing);
+    }
+    core.accounts().try_for_each(|view| reporter.restore_account(view.account, view.name, view.firm))
 }
 
 /// A bar on standard error, drawn only on a terminal and only when it takes a while.

@@ -1,28 +1,34 @@
 //! A snapshot from a core: the encoded state for recovery, and the same in rows for people.
 
-use journal::{AccountRow, InstrumentRow, OrderRow, SnapshotError, SnapshotMeta, SnapshotRows, SnapshotStore};
+use journal::{
+    AccountRow, InstrumentRow, OrderRow, SessionRow, SnapshotError, SnapshotMeta, SnapshotRows, SnapshotStore,
+};
+use protocol::SessionName;
 
 use crate::clock::utc_now;
+use crate::venue::counted_streams::CountedStreams;
 use crate::venue::recovery::Replica;
+use crate::venue::restore_point;
 
-/// Version of `Core::encode_state`.
-const STATE_VERSION: u32 = 1;
-
-/// Writes the replica's state into the store, in one transaction.
+/// Writes the replica's state, and what the streams have come to, into the store, in one transaction.
 ///
 /// # Errors
 /// What the database says.
-pub fn write(store: &mut SnapshotStore, replica: &Replica) -> Result<(), SnapshotError> {
+pub fn write(store: &mut SnapshotStore, replica: &Replica, streams: &CountedStreams) -> Result<(), SnapshotError> {
     let core = &replica.core;
-    let mut state = Vec::new();
-    core.encode_state(&mut state);
+    let mut core_state = Vec::new();
+    core.encode_state(&mut core_state);
+    let streams = streams.all();
+    let lengths = streams.iter().map(|(file, _, length)| (file.clone(), *length)).collect();
+    let state = restore_point::encode(&core_state, &replica.hasher, &lengths);
+    let opened = core.venue().map_or(SessionName::BLANK, |venue| venue.session);
     let meta = SnapshotMeta {
         sequence: core.last_sequence(),
         ingress: core.last_ingress(),
         // Core::state_hash would encode the state a second time.
-        state_hash: *blake3::hash(&state).as_bytes(),
+        state_hash: *blake3::hash(&core_state).as_bytes(),
         event_hash: replica.hasher.finish(),
-        state_version: STATE_VERSION,
+        state_version: restore_point::STATE_VERSION,
         build: concat!("hft ", env!("CARGO_PKG_VERSION")).to_owned(),
         created: utc_now(),
     };
@@ -56,7 +62,12 @@ pub fn write(store: &mut SnapshotStore, replica: &Replica) -> Result<(), Snapsho
             leaves_qty: view.leaves_qty,
             tif: view.time_in_force,
         }),
-        // Streams are completed from the journal alone so far: there is nothing of them to keep here.
-        sessions: &mut std::iter::empty(),
+        sessions: &mut streams.into_iter().map(|(file, session, length)| SessionRow {
+            name: file.trim_end_matches(".stream").to_owned(),
+            // The feed's stream is opened before its session has a name.
+            session: if session == SessionName::BLANK { opened } else { session },
+            messages: length.messages,
+            bytes: length.bytes,
+        }),
     })
 }
