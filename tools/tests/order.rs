@@ -148,3 +148,38 @@ fn the_prompt_shows_what_others_do() {
     let open = venue.json(&["order", "query", "--json"]);
     assert_eq!(events(&open), ["open", "query"]);
 }
+
+#[test]
+fn order_types_by_hand() {
+    let venue = Venue::start();
+    let of = |words: &[&str]| venue.json(&[&["order", "--json"], words].concat());
+
+    // An iceberg shows 10; the other 5 come out of its reserve, and it is filled up again.
+    let iceberg = of(&["sell", "AAPL", "30", "@", "150", "--max-floor", "10"]);
+    assert_eq!(events(&iceberg), ["accepted"]);
+    let bought = of(&["--account", "DEMO02", "buy", "AAPL", "15", "@", "150"]);
+    assert_eq!(events(&bought), ["accepted", "executed", "executed"]);
+    assert_eq!((text(&bought[1], "quantity"), text(&bought[2], "quantity")), ("10", "5"));
+
+    // The last trade was at 150: a stop there is elected at once, and trades.
+    let stop = of(&["--account", "DEMO02", "buy", "AAPL", "5", "@", "151", "--stop", "150"]);
+    assert_eq!(events(&stop), ["accepted", "priority", "executed"]);
+    assert!(stop[1]["order_reference"].as_u64() > stop[0]["order_reference"].as_u64());
+
+    // A peg may not be displayed, which the words ensure; a cross order needs its time.
+    let peg = of(&["--account", "DEMO02", "buy", "AAPL", "5", "@", "market", "--hidden", "--peg", "primary"]);
+    assert_eq!((events(&peg), peg[0]["live"].as_bool()), (vec!["accepted"], Some(true)));
+    let cross = venue.run(&["order", "sell", "AAPL", "5", "@", "140", "--cross", "open", "--json"]);
+    assert_eq!(cross.status.code(), Some(1));
+    assert_eq!(text(&json_lines(&cross)[0], "reason"), "0014");
+
+    // Good till time: the venue itself lets time pass.
+    let timed = of(&["buy", "AAPL", "5", "@", "100", "--tif", "gtt", "--for", "1"]);
+    let number = timed[0]["user_ref_num"].as_u64();
+    let is_open = |lines: &[Value]| lines.iter().any(|line| line["user_ref_num"].as_u64() == number);
+    let mut rounds = 0;
+    while is_open(&of(&["query"])) {
+        rounds += 1;
+        assert!(rounds < 2_000, "the order outlives its time");
+    }
+}
