@@ -120,7 +120,7 @@ fn the_state_after_a_fixed_flow_is_known() {
     let mut hasher = EventHasher::new();
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
-    assert_eq!(all.0.len(), 7_674);
-    assert_eq!(hex(hasher.finish()), "f2efe83df5219b9f27099419c7af5382c86668bd093d555c0d95b396ac310f1d");
-    assert_eq!(hex(core.state_hash()), "5ad7d310a35b3410d839a9984d9c205c5f1e6db921ad089c063153f1a411d67e");
+    assert_eq!(all.0.len(), 7_171);
+    assert_eq!(hex(hasher.finish()), "b4a0129356f51485481c5e8a45d1ba755bc604344a7880222f191e743bdd728c");
+    assert_eq!(hex(core.state_hash()), "5f91c2bd5fe9cd9d2c0289607b699b8a81ea8a298a93654abd65cec215f5ae15");
 }

@@ -2,6 +2,7 @@
 
 use super::book::slab::Slab;
 use super::book::table::Table;
+use super::forest::{Forest, Tree};
 use protocol::types::{AccountId, AccountName, Channel, Firm, Nanos, Owner, UserRefNum};
 
 /// What every request reads. 8 bytes.
@@ -61,11 +62,20 @@ pub(crate) struct Defaults {
     pub(crate) grace_ms: u32,
     /// When the cancels are due; 0 = they are not.
     pub(crate) due: Nanos,
+    /// Its orders are being cancelled, and it enters none.
+    pub(crate) is_being_cancelled: bool,
 }
 
 impl Defaults {
     /// Of a new account.
-    const NONE: Self = Self { aiq: b'N', aiq_group: *b"  ", cancel_on_disconnect: false, grace_ms: 0, due: Nanos(0) };
+    const NONE: Self = Self {
+        aiq: b'N',
+        aiq_group: *b"  ",
+        cancel_on_disconnect: false,
+        grace_ms: 0,
+        due: Nanos(0),
+        is_being_cancelled: false,
+    };
 }
 
 /// Whether a number may be used.
@@ -86,6 +96,8 @@ pub(crate) struct Accounts {
     count: u32,
     names: Vec<AccountNames>,
     defaults: Vec<Defaults>,
+    dues: Forest,
+    due: Tree,
     accounts_max: usize,
     /// (owner word, highest number used up), open addressing; the word 0 is free, and is no channel other than 0.
     channels: Vec<(u32, u32)>,
@@ -102,6 +114,8 @@ impl Accounts {
             count: 0,
             names: Vec::with_capacity(accounts_max as usize),
             defaults: Vec::with_capacity(accounts_max as usize),
+            dues: Forest::new(accounts_max as usize),
+            due: Tree::EMPTY,
             accounts_max: accounts_max as usize,
             channels: vec![(0, 0); capacity],
             channels_used: 0,
@@ -140,9 +154,35 @@ impl Accounts {
     /// Changes that.
     pub(crate) fn set_defaults(&mut self, id: AccountId, defaults: Defaults) {
         self.defaults[id.0 as usize] = defaults;
-        let is_unusual = defaults.aiq != b'N' || defaults.aiq_group != *b"  ";
+        let is_unusual = defaults.aiq != b'N' || defaults.aiq_group != *b"  " || defaults.is_being_cancelled;
         let account = self.accounts.at_mut(id.0 as usize);
         account.open = account.open & !UNUSUAL | if is_unusual { UNUSUAL } else { 0 };
+    }
+
+    /// Notes that its orders are being cancelled, or are not any more.
+    pub(crate) fn set_being_cancelled(&mut self, id: AccountId, is_so: bool) {
+        self.set_defaults(id, Defaults { is_being_cancelled: is_so, ..*self.defaults(id) });
+    }
+
+    /// Sets when the cancels after a disconnect are due; 0 = they are not.
+    pub(crate) fn set_due(&mut self, id: AccountId, due: Nanos) {
+        let old = std::mem::replace(&mut self.defaults[id.0 as usize].due, due);
+        if old.0 != 0 {
+            self.dues.remove(&mut self.due, id.0);
+        }
+        if due.0 != 0 {
+            self.dues.insert(&mut self.due, id.0, (due.0, u64::from(id.0)));
+        }
+    }
+
+    /// When the first of these cancels is due.
+    pub(crate) fn first_due(&self) -> Option<Nanos> {
+        self.dues.first(self.due).map(|account| Nanos(self.dues.key(account).0))
+    }
+
+    /// Of the accounts with cancels that are due, the one with the lowest index.
+    pub(crate) fn due_at(&self, now: Nanos) -> Option<AccountId> {
+        self.dues.members(self.due).take_while(|account| self.dues.key(*account).0 <= now.0).min().map(AccountId)
     }
 
     /// Allows or refuses new orders.

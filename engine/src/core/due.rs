@@ -8,10 +8,14 @@ use protocol::types::{CancelReason, InstrumentId, Nanos};
 impl Core {
     /// When the next `Tick` is due: a time, 0 for what was left unfinished, or `None` for never.
     pub fn next_due(&self) -> Option<Nanos> {
-        if self.specials.conditional != 0 && self.instrument_to_elect().is_some() {
+        if self.instrument_to_elect().is_some() {
             return Some(Nanos(0));
         }
-        self.specials.next_deadline().map(|(_, deadline)| deadline)
+        if !self.jobs.is_empty() {
+            return Some(Nanos(0));
+        }
+        let deadline = self.specials.next_deadline().map(|(_, deadline)| deadline);
+        [deadline, self.accounts.first_due()].into_iter().flatten().min()
     }
 
     /// Does the first thing that is due.
@@ -19,10 +23,22 @@ impl Core {
         if let Some(instrument) = self.instrument_to_elect() {
             return self.note_changed(instrument);
         }
-        self.expire(out);
+        if !self.jobs.is_empty() {
+            return self.run_job(0, out);
+        }
+        let now = out.ingress();
+        if self.specials.next_deadline().is_some_and(|(_, deadline)| deadline <= now) {
+            return self.expire(out);
+        }
+        if let Some(account) = self.accounts.due_at(now) {
+            self.end_grace(account, out);
+        }
     }
 
     fn instrument_to_elect(&self) -> Option<InstrumentId> {
+        if self.specials.elected == 0 {
+            return None;
+        }
         (1..)
             .take(self.instruments.count())
             .map(InstrumentId)

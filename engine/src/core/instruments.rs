@@ -1,7 +1,8 @@
 //! Instruments: the grid their orders must keep, and what is published of them.
 
 use protocol::command::ListInstrument;
-use protocol::types::{InstrumentId, Price, Qty, TradingState};
+use protocol::limits::ELECTIONS_PER_COMMAND_MAX_DEFAULT;
+use protocol::types::{InstrumentId, MatchingAlgorithm, Price, Qty, TradingState};
 
 /// Division by a number that is fixed at listing: multiply and shift instead of divide.
 ///
@@ -57,6 +58,8 @@ pub(crate) mod unusual {
     pub(crate) const STATE: u32 = 1;
     /// Orders rest that only the slow matcher deals with.
     pub(crate) const RESTING: u32 = 1 << 1;
+    /// Quantity is shared, not given to the oldest.
+    pub(crate) const ALGORITHM: u32 = 1 << 2;
 }
 
 const _: () = assert!(size_of::<Instrument>() == 64);
@@ -92,6 +95,12 @@ pub(crate) struct InstrumentTerms {
     pub(crate) listed: ListInstrument,
     /// Short-sale price test, as published.
     pub(crate) short_sale_test: u8,
+    /// How quantity is shared at a price.
+    pub(crate) algorithm: MatchingAlgorithm,
+    /// Least pro-rata share.
+    pub(crate) minimum: u32,
+    /// Stops elected by one command at the most.
+    pub(crate) elections_max: u16,
 }
 
 /// All instruments. Index 0 is none, and never trades.
@@ -120,7 +129,13 @@ impl Instruments {
             last_trade: Price(0),
             unusual: unusual::STATE,
         });
-        self.terms.push(InstrumentTerms { listed: *listed, short_sale_test: b'0' });
+        self.terms.push(InstrumentTerms {
+            listed: *listed,
+            short_sale_test: b'0',
+            algorithm: MatchingAlgorithm::PriceTime,
+            minimum: 0,
+            elections_max: ELECTIONS_PER_COMMAND_MAX_DEFAULT,
+        });
     }
 
     /// How many there are: also the highest index.

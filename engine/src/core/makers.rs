@@ -87,6 +87,13 @@ impl Core {
         is_within.then_some(maker)
     }
 
+    /// The cursor behind all of the level of a maker on the ladder.
+    pub(super) fn behind_level(&self, maker: &Maker) -> Cursor {
+        let level = self.books.slab.node(maker.slot).level;
+        let ladder = self.books.level_behind(level).map_or(NONE, |level| self.books.first(level));
+        Cursor { ladder, ..maker.behind }
+    }
+
     /// The order behind one on the ladder: in its level, or the first of the next.
     pub(super) fn next_on_ladder(&self, slot: u32) -> u32 {
         let node = self.books.slab.node(slot);

@@ -23,10 +23,12 @@
 //! | `snapshot.rs`, `snapshot_orders.rs`, `view.rs` | state as bytes, and for reading |
 
 mod accounts;
+mod allocation;
 pub(crate) mod book;
 mod due;
 mod forest;
 mod instruments;
+mod jobs;
 mod makers;
 mod matcher;
 mod operator;
@@ -36,10 +38,12 @@ mod plain;
 mod prefetch;
 mod requests;
 mod requests_special;
+mod shared;
 mod sink;
 mod smp;
 mod snapshot;
 mod snapshot_orders;
+mod snapshot_work;
 mod special;
 mod sweep;
 mod triggers;
@@ -55,12 +59,14 @@ use accounts::Accounts;
 use book::Books;
 use book::index::OrderIndex;
 use instruments::Instruments;
+use jobs::{JOBS_MAX, Job};
 use makers::Peg;
 use protocol::command::OpenVenue;
 use protocol::types::{AccountId, Nanos, Sequence};
 use protocol::{Command, CommandBody, EventBody};
 use sink::Out;
 use special::Specials;
+use venue::Busts;
 
 /// The state of a venue, and the one way to change it. Owned by one thread.
 #[derive(Debug)]
@@ -79,6 +85,9 @@ pub struct Core {
     touched: u32,
     /// One bit for each instrument that a command changed in passing.
     changed: Vec<u64>,
+    /// Cancels by filter that are not finished, oldest first.
+    jobs: Vec<Job>,
+    busts: Busts,
     /// Order references given so far.
     order_refs: u64,
     /// Match numbers given so far.
@@ -101,6 +110,8 @@ impl Core {
             pegs: Vec::new(),
             touched: 0,
             changed: Vec::new(),
+            jobs: Vec::with_capacity(JOBS_MAX),
+            busts: Busts::default(),
             order_refs: 0,
             matches: 0,
         }

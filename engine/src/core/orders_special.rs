@@ -13,7 +13,9 @@ use super::sweep::{Ended, Taker, reserve_extra, reserve_node};
 use protocol::EventBody;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use protocol::event::Shown;
-use protocol::types::{CancelReason, Firm, InstrumentId, Nanos, OrderState, Owner, Qty, TimeInForce};
+use protocol::types::{
+    CancelReason, Firm, InstrumentId, MatchingAlgorithm, Nanos, OrderState, Owner, Qty, TimeInForce,
+};
 
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
@@ -179,7 +181,8 @@ impl Core {
             0 => 0,
             key => self.price_at(order.instrument, order.side, key).0,
         };
-        Taker { order, limit, cold, extra }
+        let is_shared = self.instruments.terms(order.instrument).algorithm != MatchingAlgorithm::PriceTime;
+        Taker { order, limit, is_shared, cold, extra }
     }
 
     fn extra_of_enter(&self, enter: &EnterOrder, order: &Incoming, now: Nanos) -> Extra {

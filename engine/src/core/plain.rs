@@ -131,7 +131,7 @@ impl Core {
             && replace.quantity.0 <= instrument.max_qty
             && instrument.is_on_lot(replace.quantity)
             && instrument.is_plain()
-            && !self.accounts.account(replace.owner.account()).is_disabled()
+            && self.accounts.account(replace.owner.account()).is_plain()
             && self.books.side(side ^ 1).best_key < limit_against(key);
         fits.then_some((side, key, open))
     }

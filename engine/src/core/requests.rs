@@ -2,10 +2,11 @@
 
 use super::Core;
 use super::book::ladder;
-use super::book::slab::{Node, name_of};
+use super::book::slab::name_of;
+use super::jobs::{Asked, Filter, JOBS_MAX};
 use super::orders::reject;
 use super::sink::{EventSink, Out};
-use protocol::command::{AccountQuery, CancelOrder, EntrySwitch, MassCancel, ModifyOrder, Refuse, TagSet};
+use protocol::command::{AccountQuery, CancelOrder, EntrySwitch, MassCancel, ModifyOrder, Refuse};
 use protocol::types::{CancelReason, Firm, InstrumentId, Owner, Qty, Side, UserRefNum};
 use protocol::{EventBody, RejectReason};
 
@@ -104,8 +105,7 @@ impl Core {
         }
     }
 
-    /// Cancels what passes the filters, oldest first. An account with more open orders than one command may touch is
-    /// refused.
+    /// Cancels what passes the filters, oldest first.
     pub(super) fn mass_cancel(&mut self, mass: &MassCancel, out: &mut Out<'_, impl EventSink>) {
         if !self.consume_or_answer(mass.owner, mass.user_ref_num, out) {
             return;
@@ -115,16 +115,7 @@ impl Core {
         }
         let MassCancel { owner, user_ref_num, firm, .. } = *mass;
         out.push(EventBody::MassCancelTaken { owner, user_ref_num, firm });
-        let sentinel = self.books.slab.account_link(owner.account());
-        let mut slot = self.books.slab.link(sentinel).newer;
-        while slot != sentinel {
-            let newer = self.books.slab.link(slot).newer;
-            self.touched += 1;
-            if self.passes(mass, slot) {
-                self.cancel_whole(slot, CancelReason::User, out);
-            }
-            slot = newer;
-        }
+        self.begin_job(Some(owner.account()), Filter::Asked(Asked::of(mass)), out);
     }
 
     fn check_mass_cancel(&self, mass: &MassCancel) -> Result<(), RejectReason> {
@@ -132,19 +123,10 @@ impl Core {
             return Err(RejectReason::SymbolUnknown);
         }
         self.own_firm(mass.owner, mass.firm)?;
-        if self.accounts.account(mass.owner.account()).open_orders() > self.orders_per_command_max() {
-            return Err(RejectReason::NotSupported);
+        if self.accounts.defaults(mass.owner.account()).is_being_cancelled || self.jobs.len() == JOBS_MAX {
+            return Err(RejectReason::CancelPending);
         }
         Ok(())
-    }
-
-    fn passes(&self, mass: &MassCancel, slot: u32) -> bool {
-        let node: &Node = self.books.slab.node(slot);
-        let has = |tag| mass.present.has(tag);
-        mass.instrument.is_none_or(|instrument| instrument == self.instrument_of(slot))
-            && mass.side.is_none_or(|side| side == node.flags().side())
-            && (!has(TagSet::GROUP_ID) || mass.group_id == self.books.slab.cold(slot).group_id)
-            && (!has(TagSet::USER_REF_IDX) || mass.owner == node.owner())
     }
 
     /// Disables or enables order entry. The answer echoes the firm of the request.

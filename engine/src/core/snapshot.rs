@@ -5,13 +5,15 @@
 //! u32; name 6, firm 4, number u32, disabled u8, self-match
 //! strategy u8 and group 2, cancel on disconnect u8, grace ms u32, cancels due u64); channels other than 0 by owner (count u32; owner u32, number u32);
 //! instruments by index (count u32; symbol 8, price decimals u8, quantity decimals i8, tick, lot, `max_qty`, reference
-//! price u32 each, state u8, short-sale test u8, last trade u32); then for each instrument
+//! price u32 each, state u8, short-sale test u8, last trade u32, matching algorithm u8, least share
+//! u32, elections u16); then for each instrument
 //! bids and asks (count u32 each), best price first, displayed before hidden at a price, oldest first, what waits
 //! beside the book (count u32) by reference, and the references of the elected ones in their turn (count u32, u64 each). An order:
 //! price u32 (0 = market), owner u32, number u32, open u32, done u32, tags u32, reference u64, group u16, `cl_ord_id` 14, then u8
 //! each: flags, time in force, capacity, cross type, customer type, cancel on disconnect, sweep; reference of the displayed part
 //! u64, displayed u32, minimum u32, floor u32, random reserves u32, deadline u64, self-match strategy u8 and group 2, price type
-//! u8, peg offset i32, stop price u32, trail offset u32, trigger u8, handling u8. Numbers that say nothing are 0.
+//! u8, peg offset i32, stop price u32, trail offset u32, trigger u8, handling u8. Numbers that say nothing are 0. Last (`snapshot_work.rs`)
+//! the broken trades of the day and the cancels that are not finished.
 
 use super::Core;
 use super::accounts::{Defaults, Freshness};
@@ -76,6 +78,7 @@ impl Core {
         self.encode_accounts(out);
         self.encode_instruments(out);
         self.encode_orders(out);
+        self.encode_work(out);
     }
 
     fn encode_accounts(&self, out: &mut Vec<u8>) {
@@ -108,6 +111,7 @@ impl Core {
             out.push(instrument.state.letter());
             out.push(instrument.short_sale_test);
             out.extend_from_slice(&instrument.last_trade.0.to_le_bytes());
+            self.instruments.terms(listed.instrument).encode(out);
         }
     }
 
@@ -138,6 +142,7 @@ impl Core {
             core.decode_accounts(&mut reader)?;
             core.decode_instruments(&mut reader)?;
             core.decode_orders(&mut reader)?;
+            core.decode_work(&mut reader)?;
         }
         if reader.offset == bytes.len() {
             Ok(core)
@@ -157,7 +162,8 @@ impl Core {
             let disabled = reader.flag("entry disabled")?;
             self.accounts.set_disabled(account, disabled);
             let defaults = reader.defaults()?;
-            self.accounts.set_defaults(account, defaults);
+            self.accounts.set_defaults(account, Defaults { due: Nanos(0), ..defaults });
+            self.accounts.set_due(account, defaults.due);
         }
         let channels = reader.u32()?;
         reader.check(channels <= channels_max, "number of channels")?;
@@ -195,6 +201,7 @@ impl Core {
             self.instruments.instrument_mut(instrument).set_state(state);
             self.instruments.terms_mut(instrument).short_sale_test = reader.u8()?;
             self.instruments.instrument_mut(instrument).last_trade = Price(reader.u32()?);
+            self.decode_terms(reader, instrument)?;
         }
         Ok(())
     }
@@ -228,6 +235,7 @@ impl Reader<'_> {
             cancel_on_disconnect: self.flag("cancel on disconnect")?,
             grace_ms: self.u32()?,
             due: Nanos(self.u64()?),
+            is_being_cancelled: false,
         })
     }
 

@@ -198,6 +198,8 @@ pub(crate) struct Specials {
     next_turn: u64,
     /// Conditional orders of all instruments: while there is none, no price is looked at after a command.
     pub(crate) conditional: u32,
+    /// Those among them whose trigger price was reached.
+    pub(crate) elected: u32,
 }
 
 impl Specials {
@@ -214,6 +216,7 @@ impl Specials {
             used_up: Tree::EMPTY,
             next_turn: 1,
             conditional: 0,
+            elected: 0,
         }
     }
 
@@ -261,6 +264,7 @@ impl Specials {
             Kind::Elected => {
                 self.waiting.insert(&mut watch.elected, slot, (self.next_turn, age));
                 self.next_turn += 1;
+                self.elected += 1;
                 watch.conditional += 1;
                 self.conditional += 1;
             }
@@ -295,6 +299,7 @@ impl Specials {
             }
             Kind::Elected => {
                 self.waiting.remove(&mut watch.elected, slot);
+                self.elected -= 1;
                 watch.conditional -= 1;
                 self.conditional -= 1;
             }
@@ -375,11 +380,11 @@ fn stop_key(extra: &Extra, is_buy: bool) -> Key {
     (if is_buy { price } else { u64::MAX - price }, extra.order_ref)
 }
 
-/// Buys trail falling prices, sells rising ones; those without a stop price yet are first.
+/// Buys trail falling prices, sells rising ones; those without a stop price yet move as soon as one is possible.
 fn trail_key(extra: &Extra, is_buy: bool) -> Key {
     let (stop, offset) = (u64::from(extra.stop_price.0), u64::from(extra.trail_offset.0));
     let first_to_move = match (stop, is_buy) {
-        (0, _) => 0,
+        (0, true) => 0,
         (_, true) => u64::MAX - stop.saturating_sub(offset),
         (_, false) => stop + offset,
     };

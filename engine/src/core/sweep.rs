@@ -21,6 +21,8 @@ pub(super) struct Taker {
     pub(super) order: Incoming,
     /// The worst price that it trades at, wire units.
     pub(super) limit: u32,
+    /// Displayed quantity at a price is shared.
+    pub(super) is_shared: bool,
     pub(super) cold: Cold,
     pub(super) extra: Extra,
 }
@@ -51,7 +53,7 @@ pub(super) struct Outlook {
 
 /// What comes of an aggressor and the next resting order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meeting {
+pub(super) enum Meeting {
     Trade,
     /// The resting order asks for more at once.
     TooSmall,
@@ -59,7 +61,7 @@ enum Meeting {
 }
 
 impl Core {
-    fn meeting(&self, taker: &Taker, leaves: u32, slot: u32) -> Meeting {
+    pub(super) fn meeting(&self, taker: &Taker, leaves: u32, slot: u32) -> Meeting {
         let node = self.books.slab.node(slot);
         let Some(extra) = self.specials.extra_of(slot, node.flags()) else { return Meeting::Trade };
         if extra.min_qty.min(node.leaves) > leaves {
@@ -99,6 +101,13 @@ impl Core {
             outlook.is_met = true;
             if touches == 0 || leaves == 0 || outlook.traded >= enough {
                 break;
+            }
+            if maker.is_shown && taker.is_shared {
+                cursor = self.behind_level(&maker);
+                if self.foresee_shared(taker, &maker, (&mut outlook, &mut leaves, &mut touches)) {
+                    break;
+                }
+                continue;
             }
             match meeting {
                 Meeting::Trade => {
@@ -153,16 +162,27 @@ impl Core {
             }
             let Some(maker) = self.pick(cursor, taker) else { return Ended::Empty };
             let meeting = self.meeting(taker, taker.order.quantity, maker.slot);
-            cursor = maker.behind;
             if meeting == Meeting::TooSmall {
+                cursor = maker.behind;
                 continue;
             }
             if self.touches_left() == 0 {
                 return Ended::Bound;
             }
+            if maker.is_shown && taker.is_shared {
+                cursor = self.behind_level(&maker);
+                if let Some(ended) = self.share(taker, (&maker, &mut cursor), out) {
+                    return ended;
+                }
+                continue;
+            }
+            cursor = maker.behind;
             self.touched += 1;
             match meeting {
-                Meeting::Trade => self.execute(taker, &maker, out),
+                Meeting::Trade => {
+                    let quantity = self.books.slab.node(maker.slot).leaves.min(taker.order.quantity);
+                    self.execute(taker, &maker, quantity, out);
+                }
                 Meeting::Prevent(prevention) => {
                     if self.prevent(taker, (&maker, &mut cursor), prevention, out) {
                         return Ended::Prevented;
@@ -173,9 +193,14 @@ impl Core {
         }
     }
 
-    fn execute(&mut self, taker: &mut Taker, maker: &Maker, out: &mut Out<'_, impl EventSink>) {
+    pub(super) fn execute(
+        &mut self,
+        taker: &mut Taker,
+        maker: &Maker,
+        quantity: u32,
+        out: &mut Out<'_, impl EventSink>,
+    ) {
         let node = *self.books.slab.node(maker.slot);
-        let quantity = node.leaves.min(taker.order.quantity);
         let (for_maker, for_owner) = (node.flags().details(), taker.order.flags.details());
         if for_maker || for_owner {
             out.push(EventBody::Details { matched: Nanos(0), quantity_ahead: 0, for_maker, for_owner });
@@ -297,7 +322,7 @@ impl Core {
     }
 
     /// Keeps a pair from trading. True when that is the end of the aggressor.
-    fn prevent(
+    pub(super) fn prevent(
         &mut self,
         taker: &mut Taker,
         (maker, cursor): (&Maker, &mut Cursor),

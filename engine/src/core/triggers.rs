@@ -11,7 +11,6 @@ use super::matcher::{Incoming, tell_end};
 use super::orders_special::Fate;
 use super::sink::{EventSink, Out};
 use super::special::{Enlisted, Extra, Place, Source, set_of};
-use protocol::limits::ELECTIONS_PER_COMMAND_MAX_DEFAULT;
 use protocol::types::{CancelReason, InstrumentId, Price};
 use protocol::{CommandBody, EventBody};
 
@@ -163,7 +162,9 @@ impl Core {
 
     /// Elects from the front of an instrument's queue, as many as one command may.
     pub(super) fn elect_some(&mut self, instrument: InstrumentId, out: &mut Out<'_, impl EventSink>) {
-        for _ in 0..ELECTIONS_PER_COMMAND_MAX_DEFAULT {
+        // The events of a command have a bound, and so have its elections.
+        let most = self.orders_per_command_max() / 3 + 20;
+        for _ in 0..u32::from(self.instruments.terms(instrument).elections_max).min(most) {
             let Some(slot) = self.specials.waiting.first(self.specials.watch(instrument).elected) else { return };
             if self.touches_left() < self.orders_per_command_max().div_ceil(2) {
                 return;

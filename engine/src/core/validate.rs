@@ -163,7 +163,7 @@ impl<'a> Terms<'a> {
     fn check_offered(&self) -> Result<(), RejectReason> {
         let tags = self.tags;
         let has_stray_trigger = tags.present.has(TagSet::STOP_TRIGGER) && !self.is_conditional();
-        if has_stray_trigger || tags.handle_inst != b' ' || tags.cancel_on_disconnect == b'Y' {
+        if has_stray_trigger || tags.handle_inst != b' ' {
             return Err(RejectReason::NotSupported);
         }
         if self.is_pegged() {
@@ -208,6 +208,9 @@ impl Core {
         terms.check_alone(now)?;
         let instrument = self.instruments.find(enter.instrument).ok_or(RejectReason::SymbolUnknown)?;
         self.check_firm(enter.owner, enter.tags.firm)?;
+        if self.accounts.defaults(enter.owner.account()).is_being_cancelled {
+            return Err(RejectReason::CancelPending);
+        }
         if !instrument.is_trading() {
             return Err(RejectReason::TradingHalted);
         }
@@ -245,6 +248,9 @@ impl Core {
         }
         if self.accounts.account(replace.owner.account()).is_disabled() {
             return Err(ReplaceRefusal::Rejects(RejectReason::FirmNotAuthorized));
+        }
+        if self.accounts.defaults(replace.owner.account()).is_being_cancelled {
+            return Err(ReplaceRefusal::Rejects(RejectReason::CancelPending));
         }
         let instrument = self.instruments.instrument(instrument);
         if !instrument.is_trading() {

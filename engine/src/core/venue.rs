@@ -3,10 +3,27 @@
 
 use super::Core;
 use super::accounts::Defaults;
+use super::instruments::unusual;
 use super::sink::{EventSink, Out};
-use protocol::types::AccountId;
-use protocol::venue_command::SetAccountDefaults;
+use protocol::limits::{BUSTS_MAX, ELECTIONS_PER_COMMAND_MAX_DEFAULT};
+use protocol::types::{AccountId, InstrumentId, MatchingAlgorithm};
+use protocol::venue_command::{BustTrade, SetAccountDefaults, SetMatching};
 use protocol::{EventBody, RejectReason, VenueCommand};
+
+/// Trades broken today.
+#[derive(Debug)]
+pub(super) struct Busts {
+    /// Their numbers, ascending.
+    pub(super) broken: Vec<u64>,
+    /// The last match number of the day before.
+    pub(super) day_began_at: u64,
+}
+
+impl Default for Busts {
+    fn default() -> Self {
+        Self { broken: Vec::with_capacity(BUSTS_MAX), day_began_at: 0 }
+    }
+}
 
 impl Core {
     /// Does what the venue asks, or says why not.
@@ -24,32 +41,67 @@ impl Core {
                 Ok(())
             }
             VenueCommand::SetAccountDefaults(set) => self.set_account_defaults(set),
-            VenueCommand::SetMatching(_)
-            | VenueCommand::SetBands(_)
+            VenueCommand::SetMatching(set) => self.set_matching(set),
+            VenueCommand::Connected(account) => self.connected(*account),
+            VenueCommand::Disconnected(account) => self.disconnected(*account, out),
+            VenueCommand::BustTrade(bust) => self.bust(bust, out),
+            VenueCommand::SetBands(_)
             | VenueCommand::SetReferencePrice(_)
             | VenueCommand::StartAuction(_)
-            | VenueCommand::Connected(_)
-            | VenueCommand::Disconnected(_)
             | VenueCommand::SetOperationalHalt(_)
             | VenueCommand::SetMarketWideLevels(_)
-            | VenueCommand::BreachMarketWide(_)
-            | VenueCommand::BustTrade(_) => Err(RejectReason::NotSupported),
+            | VenueCommand::BreachMarketWide(_) => Err(RejectReason::NotSupported),
         }
     }
 
-    fn known(&self, account: AccountId) -> Result<AccountId, RejectReason> {
+    pub(super) fn known(&self, account: AccountId) -> Result<AccountId, RejectReason> {
         if (account.0 as usize) < self.accounts.count() { Ok(account) } else { Err(RejectReason::FirmNotAuthorized) }
     }
 
-    fn set_account_defaults(&mut self, set: &SetAccountDefaults) -> Result<(), RejectReason> {
-        if set.cancel_on_disconnect {
-            return Err(RejectReason::NotSupported);
+    fn listed(&self, instrument: InstrumentId) -> Result<InstrumentId, RejectReason> {
+        self.instruments.find(instrument).map(|_| instrument).ok_or(RejectReason::SymbolUnknown)
+    }
+
+    fn set_matching(&mut self, set: &SetMatching) -> Result<(), RejectReason> {
+        let id = self.listed(set.instrument)?;
+        let terms = self.instruments.terms_mut(id);
+        terms.algorithm = set.algorithm;
+        terms.minimum = set.minimum.0;
+        terms.elections_max = match set.elections_per_command_max {
+            0 => ELECTIONS_PER_COMMAND_MAX_DEFAULT,
+            most => most,
+        };
+        let is_shared = set.algorithm != MatchingAlgorithm::PriceTime;
+        self.instruments.instrument_mut(id).set_unusual(unusual::ALGORITHM, is_shared);
+        Ok(())
+    }
+
+    fn bust(&mut self, bust: &BustTrade, out: &mut Out<'_, impl EventSink>) -> Result<(), RejectReason> {
+        let number = bust.match_number.0;
+        let is_of_today = number > self.busts.day_began_at && number <= self.matches;
+        let Err(place) = self.busts.broken.binary_search(&number) else { return Err(RejectReason::TradeUnknown) };
+        if !is_of_today || self.busts.broken.len() == BUSTS_MAX {
+            return Err(RejectReason::TradeUnknown);
         }
+        self.busts.broken.insert(place, number);
+        out.push(EventBody::TradeBroken {
+            match_number: bust.match_number,
+            instrument: bust.instrument,
+            reason: bust.reason,
+            buyer: bust.buyer.owner,
+            buyer_user_ref_num: bust.buyer.user_ref_num,
+            seller: bust.seller.owner,
+            seller_user_ref_num: bust.seller.user_ref_num,
+        });
+        Ok(())
+    }
+
+    fn set_account_defaults(&mut self, set: &SetAccountDefaults) -> Result<(), RejectReason> {
         let account = self.known(set.account)?;
         let SetAccountDefaults { aiq_strategy: aiq, aiq_group_id: aiq_group, cancel_on_disconnect, grace_ms, .. } =
             *set;
-        let due = self.accounts.defaults(account).due;
-        self.accounts.set_defaults(account, Defaults { aiq, aiq_group, cancel_on_disconnect, grace_ms, due });
+        let now = *self.accounts.defaults(account);
+        self.accounts.set_defaults(account, Defaults { aiq, aiq_group, cancel_on_disconnect, grace_ms, ..now });
         Ok(())
     }
 }

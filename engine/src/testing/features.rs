@@ -38,7 +38,11 @@ impl Features {
         .with(Self::STOPS)
         .with(Self::PEGS)
         .with(Self::TIMED)
-        .with(Self::SELF_MATCH);
+        .with(Self::SELF_MATCH)
+        .with(Self::DISCONNECT)
+        .with(Self::MASS)
+        .with(Self::PRO_RATA)
+        .with(Self::BUSTS);
     /// All of them.
     pub const ALL: Self = Self((1 << 12) - 1);
 

@@ -1,6 +1,7 @@
 //! The naive model's state as bytes, by the document at the head of `core/snapshot.rs`.
 
 use super::naive_book::{Instrument, NaiveVenue, Order, price, qty};
+use super::naive_time::{Filter, Job};
 use protocol::types::{Channel, Owner, Side};
 
 impl NaiveVenue {
@@ -55,6 +56,15 @@ impl NaiveVenue {
                 bytes.extend(elected.to_le_bytes());
             }
         }
+        bytes.extend(self.day_began_at.to_le_bytes());
+        bytes.extend(count(self.busts.len()));
+        for number in &self.busts {
+            bytes.extend(number.to_le_bytes());
+        }
+        bytes.extend(count(self.jobs.len()));
+        for job in &self.jobs {
+            job.encode(&mut bytes);
+        }
         bytes
     }
 }
@@ -72,6 +82,30 @@ impl Instrument {
         bytes.push(self.state.letter());
         bytes.push(self.short_sale_test);
         bytes.extend(price(Some(self.last)).0.to_le_bytes());
+        bytes.push(self.algorithm.letter());
+        bytes.extend(qty(self.minimum).0.to_le_bytes());
+        bytes.extend(u16::try_from(self.elections_max).unwrap_or(0).to_le_bytes());
+    }
+}
+
+impl Job {
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.account.map_or(u32::MAX, |account| account.0).to_le_bytes());
+        match &self.filter {
+            Filter::Asked(mass) => {
+                bytes.push(0);
+                bytes.extend(mass.owner.to_bits().to_le_bytes());
+                bytes.extend(mass.instrument.map_or(0, |instrument| instrument.0).to_le_bytes());
+                bytes.push(mass.side.map_or(0, Side::letter));
+                bytes.extend(mass.group_id.to_le_bytes());
+                bytes.extend(mass.present.0.to_le_bytes());
+            }
+            Filter::Disconnect => bytes.push(1),
+            Filter::Day(ending) => bytes.push(if ending.len() == 1 { 2 } else { 3 }),
+        }
+        bytes.extend(self.last_ref.to_le_bytes());
+        bytes.extend(self.done.0.to_le_bytes());
+        bytes.extend(self.done.1.to_le_bytes());
     }
 }
 
