@@ -210,6 +210,42 @@ fn a_start_begins_at_the_newest_snapshot_that_can_be_used() {
     assert_eq!(stopped["event_hash"], replayed(&path, &[])["event_hash"]);
 }
 
+/// Old segments are not replayed when a start begins at a snapshot; the chain over them is checked all the same.
+#[test]
+fn a_record_changed_in_an_old_segment_stops_a_start() {
+    let temp = tempfile::tempdir().unwrap();
+    let (config, dir) = (temp.path().join("hft.toml"), temp.path().join("data"));
+    let shipped = fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
+    fs::write(&config, shipped.replacen("segment_mib = 64", "segment_mib = 1", 1)).unwrap();
+    let config = config.to_str().unwrap();
+    let venue = Venue::start_with(&dir, &["--config", config]);
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    for number in 1..=20_000 {
+        client.enter_tif(number, b'B', 1, "AAPL", 1_000_000, b'3');
+    }
+    client.messages(20_001);
+    venue.stop("-INT");
+    let mut segments: Vec<_> = fs::read_dir(dir.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    assert!(segments.len() > 1, "{segments:?}");
+    let venue = Venue::start_with(&dir, &["--config", config]);
+    assert!(venue.printed.iter().any(|line| line.contains("from the snapshot of sequence ")), "{:#?}", venue.printed);
+    venue.stop("-INT");
+
+    let mut bytes = fs::read(&segments[0]).unwrap();
+    bytes[500_000] ^= 1;
+    fs::write(&segments[0], bytes).unwrap();
+    let offset = support::free_offset().to_string();
+    let refused = run(&["serve", "--config", config, "--data-dir", dir.to_str().unwrap(), "--port-offset", &offset]);
+    assert_eq!(refused.status.code(), Some(1));
+    let name = segments[0].file_name().unwrap().to_str().unwrap();
+    assert!(
+        stderr(&refused).contains(name) && stderr(&refused).contains("not what was sealed"),
+        "{}",
+        stderr(&refused)
+    );
+}
+
 fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }

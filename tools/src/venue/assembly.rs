@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -18,7 +19,8 @@ use gateway_edge::{
     DropCopy, Edge, EdgeConfig, EdgePorts, Feed, FeedConfig, FeedPorts, PasswordTable, Publisher, Reporter,
 };
 use journal::{
-    DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread, SnapshotStore, StreamConfig,
+    ChainError, ChainReport, DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread,
+    SnapshotStore, StreamConfig, check_chain,
 };
 use protocol::{Command, CommandBody, Event, Sequence, SessionName, record};
 
@@ -171,6 +173,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let memory = config.durability == DurabilityMode::Memory;
     let streams_dir = if memory { empty_memory_dir(&paths)? } else { paths.streams_dir() };
     let identity = identity(&paths.journal_dir())?;
+    let chain = ChainCheck::begin(&paths.journal_dir())?;
     let opening =
         Opening { config, identity: &identity, streams_dir: &streams_dir, is_live: Arc::new(AtomicBool::new(false)) };
     let point = if memory { None } else { restore_point(&paths)? };
@@ -191,6 +194,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         replayed.records,
         replayed.commands_per_second()
     ));
+    chain.finish()?;
     recovering.explain_streams(replayed.torn_bytes)?;
     ensure!(
         !memory || recovered_to == Sequence::ZERO,
@@ -210,6 +214,28 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let shared = Shared { hasher: &hasher, fault, stream_preparers, credentials, paths: &paths };
     let agents = agents(config, recovering, writer, shared)?;
     Ok((agents, Venue { hasher, ready_at, paths, preparer, _data_dir: data_dir }))
+}
+
+/// The hash chain is checked on a thread of its own while the journal is replayed: it also covers what the replay does not
+/// read, because a snapshot stands for it.
+struct ChainCheck(JoinHandle<Result<ChainReport, ChainError>>);
+
+impl ChainCheck {
+    fn begin(journal_dir: &Path) -> anyhow::Result<Self> {
+        let dir = journal_dir.to_owned();
+        let thread = std::thread::Builder::new().name("hft-chain".into()).spawn(move || check_chain(&dir));
+        Ok(Self(thread.context("cannot start the thread that checks the journal's chain")?))
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        let Ok(checked) = self.0.join() else {
+            anyhow::bail!("the check of the journal's chain has ended without an answer")
+        };
+        match checked?.damage {
+            Some(damage) => Err(anyhow::Error::new(damage).context("the journal is not what was sealed")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What the streams and their makers are opened with.
