@@ -104,7 +104,14 @@ impl Instrument {
                 candidates.extend([limit - tick, limit, limit + tick]);
             }
         }
+        let in_cross = self.orders().filter(|order| makes_price(order, kind, with_book));
+        let limits: Vec<u64> = in_cross.filter_map(|order| order.price).collect();
+        let range = limits.iter().min().zip(limits.iter().max());
         candidates.retain(|price| (1..=1_999_999_900).contains(price));
+        if reference == 0 {
+            // Nothing says where the market is: only what the orders themselves span.
+            candidates.retain(|price| range.is_some_and(|(lowest, highest)| (lowest..=highest).contains(&price)));
+        }
         let best = candidates.into_iter().max_by_key(|price| {
             let (buys, sells) = at_price(self, kind, with_book, *price);
             let minus = |number: u64| -i64::try_from(number).unwrap_or(i64::MAX);
