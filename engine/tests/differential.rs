@@ -1,6 +1,7 @@
 //! The core against the naive model: at least two million commands of every kind, every event compared.
 
 use engine::testing::differential::{Failure, Pace, run, shrink};
+use engine::testing::features::Features;
 use engine::testing::naive_book::NaiveVenue;
 use engine::testing::order_flow::{OrderFlow, opening};
 use proptest::prelude::*;
@@ -38,6 +39,92 @@ fn long_days_of_even_seeds() {
     play(2_000..2_050, 20_000, Pace { state_every: 499, verify_every: 101 });
 }
 
+/// Refusals that the core itself makes.
+const MADE_BY_THE_CORE: &[RejectReason] = &[
+    RejectReason::QuantityZero,
+    RejectReason::PriceOutOfRange,
+    RejectReason::HandleInstUnsupported,
+    RejectReason::StopPriceOutOfRange,
+    RejectReason::MinQtyAboveQuantity,
+    RejectReason::ExpiryInvalid,
+    RejectReason::SymbolUnknown,
+    RejectReason::FirmNotAuthorized,
+    RejectReason::TradingHalted,
+    RejectReason::QuantityAboveMax,
+    RejectReason::QuantityNotOnLot,
+    RejectReason::PriceNotOnTick,
+    RejectReason::StopPriceNotOnTick,
+    RejectReason::MinQtyOnDisplayed,
+    RejectReason::MaxFloorInvalid,
+    RejectReason::PostOnlyInvalid,
+    RejectReason::NotSupported,
+    RejectReason::PegNotSupported,
+    RejectReason::CrossNotSupported,
+    RejectReason::OrdersFull,
+    RejectReason::ChannelsFull,
+    RejectReason::PegOffsetNotOnTick,
+    RejectReason::PegDisplayed,
+    RejectReason::CancelPending,
+];
+
+/// Answers to orders.
+const ANSWERS: &[&str] = &[
+    "Details",
+    "Accepted Live No",
+    "Accepted Live Anonymous",
+    "Accepted Live Attributed",
+    "Accepted Dead No",
+    "Replaced Live No true",
+    "Replaced Live No false",
+    "Replaced Live Anonymous true",
+    "Replaced Live Anonymous false",
+    "Replaced Dead No true",
+    "Rested",
+    "Traded true",
+    "Traded false",
+    "Canceled User 0",
+    "Canceled User more",
+    "Canceled PostOnly 0",
+    "Canceled Immediate 0",
+    "Canceled Collar 0",
+    "Modified",
+    "MassCancelTaken",
+    "EntryDisabled",
+    "EntryEnabled",
+    "NextUserRefNum",
+    "Traded AddedReserve",
+    "Traded AddedHidden",
+    "Restated",
+    "PriorityUpdated",
+    "SelfMatchPrevented 0",
+    "SelfMatchPrevented more",
+    "Canceled SelfMatch 0",
+    "Canceled SelfMatch more",
+    "Canceled Expired 0",
+    "Canceled Supervisory 0",
+    "Concealed",
+    "TradeBroken",
+    "OperatorRefused TradeUnknown",
+];
+
+/// What states and crosses say.
+const OF_MARKETS: &[&str] = &[
+    "CrossExecuted true",
+    "CrossExecuted false",
+    "Crossed Opening",
+    "Crossed Closing",
+    "Crossed Halt",
+    "Imbalance",
+    "CancelPending",
+    "CancelRejected",
+    "Canceled Closed 0",
+    "OperationalHaltChanged",
+    "MarketWideLevels",
+    "MarketWideBreached",
+    "Rejected CrossInvalid",
+    "Rejected MarketClosed",
+];
+
 /// The order flow reaches every answer of the venue; otherwise the tests above would prove less than they seem to.
 #[test]
 fn the_flow_reaches_every_answer() {
@@ -48,8 +135,9 @@ fn the_flow_reaches_every_answer() {
         let mut sequence = 0;
         let mut apply = |naive: &mut NaiveVenue, body| {
             sequence += 1;
-            let command = Command { sequence: Sequence(sequence), ingress: Nanos(1_000_000_000 + sequence), body };
-            seen.extend(naive.apply(&command).iter().map(|event| name(&event.body)));
+            let command =
+                Command { sequence: Sequence(sequence), ingress: Nanos(1_000_000_000 + sequence * 20_000_000), body };
+            seen.extend(naive.apply(&command).iter().flat_map(|event| names(&event.body)));
         };
         for body in opening(seed) {
             apply(&mut naive, body);
@@ -59,70 +147,38 @@ fn the_flow_reaches_every_answer() {
             apply(&mut naive, body);
         }
     }
-    let made_by_the_core = [
-        RejectReason::QuantityZero,
-        RejectReason::PriceOutOfRange,
-        RejectReason::HandleInstUnsupported,
-        RejectReason::StopPriceOutOfRange,
-        RejectReason::MinQtyAboveQuantity,
-        RejectReason::ExpiryInvalid,
-        RejectReason::SymbolUnknown,
-        RejectReason::FirmNotAuthorized,
-        RejectReason::TradingHalted,
-        RejectReason::QuantityAboveMax,
-        RejectReason::QuantityNotOnLot,
-        RejectReason::PriceNotOnTick,
-        RejectReason::StopPriceNotOnTick,
-        RejectReason::MinQtyOnDisplayed,
-        RejectReason::MaxFloorInvalid,
-        RejectReason::PostOnlyInvalid,
-        RejectReason::NotSupported,
-        RejectReason::PegNotSupported,
-        RejectReason::CrossNotSupported,
-        RejectReason::OrdersFull,
-        RejectReason::ChannelsFull,
-    ];
-    let rejects = made_by_the_core.iter().map(|reason| format!("Rejected {reason:?}"));
-    let answers = [
-        "Details",
-        "Accepted Live No",
-        "Accepted Live Anonymous",
-        "Accepted Live Attributed",
-        "Accepted Dead No",
-        "Replaced Live No true",
-        "Replaced Live No false",
-        "Replaced Live Anonymous true",
-        "Replaced Live Anonymous false",
-        "Replaced Dead No true",
-        "Rested",
-        "Traded true",
-        "Traded false",
-        "Canceled User 0",
-        "Canceled User more",
-        "Canceled PostOnly 0",
-        "Canceled Immediate 0",
-        "Canceled Collar 0",
-        "Modified",
-        "MassCancelTaken",
-        "EntryDisabled",
-        "EntryEnabled",
-        "NextUserRefNum",
-    ];
-    for answer in answers.iter().map(ToString::to_string).chain(rejects) {
+    let rejects = MADE_BY_THE_CORE.iter().map(|reason| format!("Rejected {reason:?}"));
+    let is_market = Features::CORE.has(Features::STATES);
+    let answers = ANSWERS.iter().chain(OF_MARKETS.iter().filter(|_| is_market));
+    let answers = answers.chain(Features::CORE.has(Features::BANDS).then_some(&"AuctionCollar"));
+    for answer in answers.map(ToString::to_string).chain(rejects) {
         assert!(seen.contains(&answer), "never seen: {answer}");
     }
 }
 
+/// What one event shows of the venue.
+fn names(body: &EventBody) -> Vec<String> {
+    let mut names = vec![name(body)];
+    if let EventBody::Traded { maker_flag, .. } = body {
+        names.push(format!("Traded {maker_flag:?}"));
+    }
+    if let EventBody::Canceled { concealed, .. } = body
+        && *concealed > Qty::ZERO
+    {
+        names.push("Concealed".to_owned());
+    }
+    names
+}
+
 fn name(body: &EventBody) -> String {
+    let rest = |leaves: &Qty| if *leaves == Qty::ZERO { "0" } else { "more" };
     match body {
         EventBody::Details { .. } => "Details".to_owned(),
         EventBody::Accepted { state, shown, .. } => format!("Accepted {state:?} {shown:?}"),
         EventBody::Replaced { state, shown, old_shown, .. } => format!("Replaced {state:?} {shown:?} {old_shown}"),
         EventBody::Rested { .. } => "Rested".to_owned(),
         EventBody::Traded { maker_shown, .. } => format!("Traded {maker_shown}"),
-        EventBody::Canceled { reason, leaves, .. } => {
-            format!("Canceled {reason:?} {}", if *leaves == Qty::ZERO { "0" } else { "more" })
-        }
+        EventBody::Canceled { reason, leaves, .. } => format!("Canceled {reason:?} {}", rest(leaves)),
         EventBody::Modified { .. } => "Modified".to_owned(),
         EventBody::Rejected { reason, .. } => format!("Rejected {reason:?}"),
         EventBody::MassCancelTaken { .. } => "MassCancelTaken".to_owned(),
@@ -139,21 +195,21 @@ fn name(body: &EventBody) -> String {
         | EventBody::BalanceMoved { .. }
         | EventBody::FeesCharged { .. }
         | EventBody::LimitChanged { .. }
-        | EventBody::KillSwitched { .. }
-        | EventBody::PriorityUpdated { .. }
-        | EventBody::Restated { .. }
-        | EventBody::SelfMatchPrevented { .. }
-        | EventBody::CancelPending { .. }
-        | EventBody::CancelRejected { .. }
-        | EventBody::CrossExecuted { .. }
-        | EventBody::Crossed { .. }
-        | EventBody::Imbalance { .. }
-        | EventBody::AuctionCollar { .. }
-        | EventBody::OperationalHaltChanged { .. }
-        | EventBody::MarketWideLevels { .. }
-        | EventBody::MarketWideBreached { .. }
-        | EventBody::TradeBroken { .. }
-        | EventBody::OperatorRefused { .. } => "operator".to_owned(),
+        | EventBody::KillSwitched { .. } => "operator".to_owned(),
+        EventBody::PriorityUpdated { .. } => "PriorityUpdated".to_owned(),
+        EventBody::Restated { .. } => "Restated".to_owned(),
+        EventBody::SelfMatchPrevented { leaves, .. } => format!("SelfMatchPrevented {}", rest(leaves)),
+        EventBody::CancelPending { .. } => "CancelPending".to_owned(),
+        EventBody::CancelRejected { .. } => "CancelRejected".to_owned(),
+        EventBody::CrossExecuted { shown, .. } => format!("CrossExecuted {shown}"),
+        EventBody::Crossed { cross_type, .. } => format!("Crossed {cross_type:?}"),
+        EventBody::Imbalance { .. } => "Imbalance".to_owned(),
+        EventBody::AuctionCollar { .. } => "AuctionCollar".to_owned(),
+        EventBody::OperationalHaltChanged { .. } => "OperationalHaltChanged".to_owned(),
+        EventBody::MarketWideLevels { .. } => "MarketWideLevels".to_owned(),
+        EventBody::MarketWideBreached { .. } => "MarketWideBreached".to_owned(),
+        EventBody::TradeBroken { .. } => "TradeBroken".to_owned(),
+        EventBody::OperatorRefused { reason } => format!("OperatorRefused {reason:?}"),
     }
 }
 
