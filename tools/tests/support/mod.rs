@@ -214,9 +214,12 @@ impl Client {
 
     /// Sends one OUCH message.
     pub fn ask(&mut self, message: &[u8]) {
-        let mut packet = vec![0; message.len() + 3];
-        soupbin::encode(soupbin::UNSEQUENCED, message, &mut packet).expect("it fits");
-        self.send(&packet);
+        self.send(&in_packet(message));
+    }
+
+    /// Sends one OUCH message to a venue that may be gone; false when it is.
+    pub fn try_ask(&mut self, message: &[u8]) -> bool {
+        self.socket.write_all(&in_packet(message)).is_ok()
     }
 
     pub fn enter(&mut self, number: u32, side: u8, quantity: u32, symbol: &str, price: u64) {
@@ -273,6 +276,12 @@ impl Client {
     pub fn is_closed(&mut self) -> bool {
         self.packet().is_none()
     }
+}
+
+fn in_packet(message: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0; message.len() + 3];
+    soupbin::encode(soupbin::UNSEQUENCED, message, &mut packet).expect("it fits");
+    packet
 }
 
 /// Bytes of an Enter Order.
