@@ -120,7 +120,7 @@ fn the_state_after_a_fixed_flow_is_known() {
     let mut hasher = EventHasher::new();
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
-    assert_eq!(all.0.len(), 7_171);
-    assert_eq!(hex(hasher.finish()), "b4a0129356f51485481c5e8a45d1ba755bc604344a7880222f191e743bdd728c");
-    assert_eq!(hex(core.state_hash()), "5f91c2bd5fe9cd9d2c0289607b699b8a81ea8a298a93654abd65cec215f5ae15");
+    assert_eq!(all.0.len(), 7_206);
+    assert_eq!(hex(hasher.finish()), "fa5c0f6da491ffd6f37c8d028b436de92c59895afe9125090ac1a0978dff8623");
+    assert_eq!(hex(core.state_hash()), "d976899d47e3ec328b8d3c6d6015b465015d40d85f0baebcc788f7a8a0758b01");
 }

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
-use engine::core::AccountView;
-use protocol::{AccountName, Amount};
-use serde_json::json;
+use engine::core::{AccountView, Core, FundsView, PositionView};
+use protocol::operator::{AccountMode, Scope};
+use protocol::{AccountName, Amount, InstrumentId};
+use serde_json::{Value, json};
 
 use crate::control::amount;
 use crate::control::client::{Where, run as ask};
-use crate::control::request::{Limit, Mode, Request, Target};
+use crate::control::request::{Mode, Request, Target};
+use crate::limits_cmd::LimitArgs;
 use crate::output::print_line;
 use crate::venue::reading::newest_state;
 use crate::venue::registry::account_name;
@@ -49,6 +51,9 @@ enum What {
     /// Show one account
     #[command(after_help = "Example:\n  hft account show DEMO01 --json")]
     Show(Named),
+    /// Everything that happened to an account's money, and its balances now
+    #[command(after_help = "Example:\n  hft account statement DEMO01 --csv")]
+    Statement(Statement),
     /// Show all accounts, one line each
     #[command(after_help = "Example:\n  hft account list")]
     List(Where),
@@ -62,7 +67,7 @@ struct Create {
     #[arg(long, value_name = "FIRM")]
     firm: String,
     /// How it trades
-    #[arg(long, value_enum, default_value_t = Mode::Margin)]
+    #[arg(long, value_enum, default_value_t = Mode::Cash)]
     mode: Mode,
     #[command(flatten)]
     place: Where,
@@ -72,6 +77,17 @@ struct Create {
 struct Named {
     /// Login name
     name: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+struct Statement {
+    /// Login name
+    name: String,
+    /// As CSV
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     #[command(flatten)]
     place: Where,
 }
@@ -111,98 +127,6 @@ struct Limits {
     place: Where,
 }
 
-/// Every limit; at least one.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = true)]
-struct LimitArgs {
-    /// Quantity of one order, in units of what is traded
-    #[arg(long, value_name = "N", value_parser = amount::limit)]
-    max_order_quantity: Option<Amount>,
-    /// Notional of one order, US dollars
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
-    max_order_notional: Option<Amount>,
-    /// Open orders
-    #[arg(long, value_name = "N", value_parser = amount::count)]
-    max_open_orders: Option<Amount>,
-    /// Notional of all open orders, US dollars
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
-    max_open_notional: Option<Amount>,
-    /// Position of an instrument if all open buys traded
-    #[arg(long, value_name = "N", value_parser = amount::limit)]
-    max_position_long: Option<Amount>,
-    /// Position below zero if all open sells traded
-    #[arg(long, value_name = "N", value_parser = amount::limit)]
-    max_position_short: Option<Amount>,
-    /// Distance of a price from the reference price, percent
-    #[arg(long, value_name = "PERCENT", value_parser = amount::percent)]
-    price_collar: Option<Amount>,
-    /// New orders and replaces per second
-    #[arg(long, value_name = "N", value_parser = amount::count)]
-    max_message_rate: Option<Amount>,
-    /// Orders per second that are equal to the one before
-    #[arg(long, value_name = "N", value_parser = amount::count)]
-    max_duplicate_rate: Option<Amount>,
-    /// Notional traded in a UTC day, US dollars
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
-    max_day_notional: Option<Amount>,
-    /// Loss since the start of the UTC day, US dollars
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
-    loss_limit: Option<Amount>,
-    /// What a margin account may hold beyond what it owns, US dollars
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
-    credit: Option<Amount>,
-    /// An instrument that may not be traded
-    #[arg(long, value_name = "SYMBOL")]
-    restrict: Vec<String>,
-    /// An instrument that may be traded again
-    #[arg(long, value_name = "SYMBOL")]
-    unrestrict: Vec<String>,
-    /// Whether it may sell short
-    #[arg(long, value_name = "true|false")]
-    short_sale: Option<bool>,
-    /// Whether a short sale must name a locate
-    #[arg(long, value_name = "true|false")]
-    locate_required: Option<bool>,
-    /// Whether it may send market orders
-    #[arg(long, value_name = "true|false")]
-    market_orders: Option<bool>,
-}
-
-impl LimitArgs {
-    fn list(&self) -> Vec<Limit> {
-        let amounts = [
-            ("max-order-quantity", self.max_order_quantity),
-            ("max-order-notional", self.max_order_notional),
-            ("max-open-orders", self.max_open_orders),
-            ("max-open-notional", self.max_open_notional),
-            ("max-position-long", self.max_position_long),
-            ("max-position-short", self.max_position_short),
-            ("price-collar", self.price_collar),
-            ("max-message-rate", self.max_message_rate),
-            ("max-duplicate-rate", self.max_duplicate_rate),
-            ("max-day-notional", self.max_day_notional),
-            ("loss-limit", self.loss_limit),
-            ("credit", self.credit),
-        ];
-        let flags = [
-            ("short-sale", self.short_sale),
-            ("locate-required", self.locate_required),
-            ("market-orders", self.market_orders),
-        ];
-        let plain = |name: &str, value: String| Limit { name: name.to_owned(), value, symbol: None };
-        let restriction = |symbol: &String, value: &str| Limit {
-            name: "restrict".to_owned(),
-            value: value.to_owned(),
-            symbol: Some(symbol.clone()),
-        };
-        let amounts = amounts.into_iter().filter_map(|(name, value)| Some(plain(name, amount::text(value?))));
-        let flags = flags.into_iter().filter_map(|(name, value)| Some(plain(name, u8::from(value?).to_string())));
-        let restricted = self.restrict.iter().map(|symbol| restriction(symbol, "1"));
-        let freed = self.unrestrict.iter().map(|symbol| restriction(symbol, amount::NONE));
-        amounts.chain(flags).chain(restricted).chain(freed).collect()
-    }
-}
-
 /// Runs the one asked for.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
@@ -232,6 +156,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let name = account_name(&named.name).map_err(anyhow::Error::msg)?;
             show(Some(name), &named.place)
         }
+        What::Statement(statement) => {
+            let name = account_name(&statement.name).map_err(anyhow::Error::msg)?;
+            crate::statement::run(name, &statement.place, statement.csv)
+        }
         What::List(place) => show(None, place),
     }
 }
@@ -242,7 +170,11 @@ fn show(name: Option<AccountName>, place: &Where) -> anyhow::Result<ExitCode> {
     let mut shown = 0;
     for view in core.accounts().filter(|view| name.is_none_or(|name| name == view.name)) {
         shown += 1;
-        print_line(&if place.json { as_json(&view).to_string() } else { as_text(&view) });
+        print_line(&match (place.json, name) {
+            (true, _) => as_json(&core, &view).to_string(),
+            (false, Some(_)) => as_text(&core, &view),
+            (false, None) => as_line(&core, &view),
+        });
     }
     match name {
         Some(name) if shown == 0 => anyhow::bail!("no account has the name {name}; `hft account list` names them"),
@@ -250,16 +182,94 @@ fn show(name: Option<AccountName>, place: &Where) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn as_json(view: &AccountView) -> serde_json::Value {
+fn as_json(core: &Core, view: &AccountView) -> Value {
+    let risk = core.risk();
+    let funds = risk.funds(view.account).map(|funds| {
+        json!({
+            "currency": funds.currency.code(), "balance": funds.balance.to_string(),
+            "reserved": funds.reserved.to_string(), "available": available(&funds),
+        })
+    });
+    let symbol = |instrument| symbol_of(core, instrument);
+    let text = |amount: Option<Amount>| amount.map(|amount| amount.to_string());
+    let positions = risk.positions(view.account).into_iter().map(|position| {
+        json!({
+            "symbol": symbol(position.instrument), "quantity": text(position.quantity), "cost": text(position.cost),
+            "average_price": average(&position).map(|price| price.to_string()), "realised": text(position.realised),
+            "unrealised": text(position.unrealised), "currency": position.legs.quote.code(),
+        })
+    });
+    let limits: serde_json::Map<String, Value> = risk
+        .limits(Scope::Account(view.account))
+        .into_iter()
+        .map(|limit| (limit.limit.as_text().to_owned(), limit.value.to_string().into()))
+        .collect();
+    let restricted = risk.restricted(view.account).map(|instrument| symbol_of(core, instrument));
     json!({
         "name": view.name.to_string(), "account": view.account.0, "firm": view.firm.to_string(),
+        "mode": mode(core, view), "killed": risk.is_killed(view.account), "tier": risk.tier(view.account),
         "entry_disabled": view.entry_disabled, "open_orders": view.open_orders,
+        "balances": funds.collect::<Vec<_>>(), "positions": positions.collect::<Vec<_>>(),
+        "limits": limits, "restricted": restricted.collect::<Vec<_>>(),
     })
 }
 
-fn as_text(view: &AccountView) -> String {
+fn mode(core: &Core, view: &AccountView) -> &'static str {
+    match core.risk().mode(view.account) {
+        Some(AccountMode::Cash) => "cash",
+        Some(AccountMode::Margin) | None => "margin",
+    }
+}
+
+fn available(funds: &FundsView) -> String {
+    funds.balance.checked_sub(funds.reserved).map_or_else(|| funds.balance.to_string(), |free| free.to_string())
+}
+
+/// Cost per unit, rounded towards zero; none for a position of nothing.
+fn average(position: &PositionView) -> Option<Amount> {
+    let (cost, quantity) = (position.cost?, position.quantity?);
+    let price = cost.0.checked_mul(Amount::ONE.0)?.checked_div(quantity.0)?;
+    Some(Amount(price))
+}
+
+fn symbol_of(core: &Core, instrument: InstrumentId) -> String {
+    let found = core.instruments().find(|view| view.listed.instrument == instrument);
+    found.map_or_else(|| instrument.to_string(), |view| view.listed.symbol.to_string())
+}
+
+fn as_line(core: &Core, view: &AccountView) -> String {
     let disabled = if view.entry_disabled { ", order entry disabled" } else { "" };
-    format!("{:<6} firm {:<4} {} open orders{disabled}", view.name, view.firm, view.open_orders)
+    let killed = if core.risk().is_killed(view.account) { ", killed" } else { "" };
+    let (name, firm, mode, open) = (view.name, view.firm, mode(core, view), view.open_orders);
+    format!("{name:<6} firm {firm:<4} {mode:<6} {open} open orders{disabled}{killed}")
+}
+
+fn as_text(core: &Core, view: &AccountView) -> String {
+    let risk = core.risk();
+    let mut lines = vec![as_line(core, view)];
+    for funds in risk.funds(view.account) {
+        let (currency, balance, reserved) = (funds.currency, funds.balance, funds.reserved);
+        lines.push(format!("  {currency:<5} {balance} of which {reserved} reserved"));
+    }
+    let text = |amount: Option<Amount>| amount.map_or_else(|| "?".to_owned(), |amount| amount.to_string());
+    for position in risk.positions(view.account) {
+        lines.push(format!(
+            "  {:<8} {} at {}, realised {}, unrealised {} {}",
+            symbol_of(core, position.instrument),
+            text(position.quantity),
+            average(&position).map_or_else(|| "-".to_owned(), |price| price.to_string()),
+            text(position.realised),
+            text(position.unrealised),
+            position.legs.quote
+        ));
+    }
+    for limit in risk.limits(Scope::Account(view.account)) {
+        lines.push(format!("  {} {}", limit.limit.as_text(), limit.value));
+    }
+    for instrument in risk.restricted(view.account) {
+        lines.push(format!("  restricted {}", symbol_of(core, instrument)));
+    }
+    lines.join("\n")
 }
 
 /// The first line of standard input.

@@ -16,11 +16,14 @@ mod export;
 mod instrument_cmd;
 mod journal_cmd;
 mod kill_cmd;
+mod limits_cmd;
 mod output;
+mod rates_cmd;
 mod replay;
 mod schedule;
 mod serve;
 mod snapshot_cmd;
+mod statement;
 mod venue;
 // Client-side subcommands and what they stand on.
 mod client;
@@ -60,6 +63,12 @@ enum Command {
     Account(account_cmd::Args),
     /// Instruments: add, halt, resume, list
     Instrument(instrument_cmd::Args),
+    /// Limits of a firm, an instrument, or the defaults of the venue
+    Limits(limits_cmd::Args),
+    /// The fee table
+    Fees(rates_cmd::FeesArgs),
+    /// Reference rate of a currency, in US dollars
+    Rate(rates_cmd::RateArgs),
     /// Block new orders and cancel resting ones, at once
     Kill(kill_cmd::Args),
     /// Undo a kill
@@ -125,6 +134,9 @@ fn main() -> ExitCode {
         Command::Snapshot(args) => snapshot_cmd::run(&args),
         Command::Account(args) => account_cmd::run(&args),
         Command::Instrument(args) => instrument_cmd::run(&args),
+        Command::Limits(args) => limits_cmd::run(&args),
+        Command::Fees(args) => rates_cmd::fees(&args),
+        Command::Rate(args) => rates_cmd::rate(&args),
         Command::Kill(args) => kill_cmd::run(&args, true),
         Command::Resume(args) => kill_cmd::run(&args, false),
         Command::Backup(args) => backup::run(&args),

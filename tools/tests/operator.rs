@@ -31,7 +31,8 @@ fn ask(venue: &Venue, args: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(format!("{input}\n").as_bytes()).unwrap();
+    // Most requests read nothing: they may have ended by now.
+    drop(child.stdin.take().unwrap().write_all(format!("{input}\n").as_bytes()));
     child.wait_with_output().unwrap()
 }
 
@@ -161,4 +162,126 @@ fn wrong_words_are_bad_usage_and_a_missing_venue_is_named() {
     let nobody = run(&["kill", "venue", "--data-dir", path]);
     assert_eq!(nobody.status.code(), Some(1));
     assert!(stderr(&nobody).contains("control.sock"), "{}", stderr(&nobody));
+}
+
+/// Sends an order and answers the reason of its refusal; `None` when it was accepted.
+fn refusal(client: &mut Client, order: (u32, u8, u32, &str, u64)) -> Option<u16> {
+    let (number, side, quantity, symbol, price) = order;
+    client.enter(number, side, quantity, symbol, price);
+    loop {
+        let answer = client.outbound();
+        if let Outbound::Rejected(rejected) = answer {
+            return Some(rejected.reason);
+        }
+        if let Outbound::Accepted(_) = answer {
+            return None;
+        }
+    }
+}
+
+#[test]
+fn limits_hold_from_one_command_to_the_next() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    client.message();
+    assert_eq!(refusal(&mut client, (1, b'B', 500, "AAPL", 1_000_000)), None);
+    done(&venue, &["account", "limits", "DEMO01", "--max-order-quantity", "100", "--max-open-orders", "3"]);
+    assert_eq!(refusal(&mut client, (2, b'B', 100, "AAPL", 1_000_000)), None, "exactly at");
+    assert_eq!(refusal(&mut client, (3, b'B', 101, "AAPL", 1_000_000)), Some(0x0031), "just outside");
+    assert_eq!(refusal(&mut client, (4, b'B', 99, "AAPL", 1_000_000)), None, "just inside");
+    assert_eq!(refusal(&mut client, (5, b'B', 1, "AAPL", 1_000_000)), Some(0x0020), "three are open");
+    let limits =
+        ["--max-order-notional", "2000", "--max-open-orders", "none", "--restrict", "INTC", "--short-sale", "false"];
+    done(&venue, &[&["account", "limits", "DEMO01"], &limits[..]].concat());
+    assert_eq!(refusal(&mut client, (6, b'B', 20, "AAPL", 1_000_000)), None);
+    assert_eq!(refusal(&mut client, (7, b'B', 20, "AAPL", 1_000_100)), Some(0x0030));
+    assert_eq!(refusal(&mut client, (8, b'B', 1, "INTC", 1_000_000)), Some(0x0022));
+    assert_eq!(refusal(&mut client, (9, b'T', 1, "AAPL", 1_900_000)), Some(0x002B));
+    let shown = done(&venue, &["account", "show", "DEMO01"]);
+    assert_eq!(shown["limits"]["max-order-quantity"].as_str(), Some("100"));
+    assert_eq!((shown["restricted"][0].as_str(), shown["mode"].as_str()), (Some("INTC"), Some("margin")));
+    done(&venue, &["limits", "instrument", "MSFT", "--price-collar", "10"]);
+    assert_eq!(refusal(&mut client, (10, b'B', 1, "MSFT", 1_000_000)), None, "without a reference there is no collar");
+    let mut other = Client::login(venue.order_port(), "DEMO03");
+    other.message();
+    assert_eq!(refusal(&mut other, (1, b'S', 1, "MSFT", 1_000_000)), None);
+    assert_eq!(refusal(&mut other, (2, b'S', 1, "MSFT", 1_100_000)), None, "10 % from the last trade");
+    assert_eq!(refusal(&mut other, (3, b'S', 1, "MSFT", 1_100_100)), Some(0x0026));
+    venue.kill();
+    let venue = Venue::start(&dir);
+    let mut client = Client::login_from(venue.order_port(), "DEMO01", SessionName::BLANK, 0);
+    assert_eq!(refusal(&mut client, (20, b'B', 101, "AAPL", 1_000_000)), Some(0x0031), "limits survive a kill");
+}
+
+#[test]
+fn a_kill_switch_blocks_and_cancels_in_one_command() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    let mut other = Client::login(venue.order_port(), "DEMO03");
+    client.message();
+    other.message();
+    for number in 1..=3 {
+        assert_eq!(refusal(&mut client, (number, b'B', 10, "AAPL", 1_000_000)), None);
+    }
+    assert_eq!(refusal(&mut other, (1, b'B', 10, "AAPL", 1_000_000)), None);
+    let killed = done(&venue, &["kill", "firm", "DEMA"]);
+    assert_eq!((killed["ok"].as_bool(), killed["canceled"].as_u64()), (Some(true), Some(3)));
+    for _ in 0..3 {
+        assert!(matches!(client.outbound(), Outbound::Canceled(canceled) if canceled.reason == b'S'));
+    }
+    assert_eq!(refusal(&mut client, (4, b'B', 10, "AAPL", 1_000_000)), Some(0x000C));
+    assert_eq!(refusal(&mut other, (2, b'B', 10, "AAPL", 1_000_000)), None, "another firm goes on");
+    assert_eq!(done(&venue, &["account", "show", "DEMO02"])["killed"].as_bool(), Some(true));
+    done(&venue, &["resume", "firm", "DEMA"]);
+    assert_eq!(refusal(&mut client, (5, b'B', 10, "AAPL", 1_000_000)), None);
+    let switches: [(&[&str], u16); 3] =
+        [(&["account", "DEMO01"], 0x000C), (&["instrument", "AAPL"], 0x0007), (&["venue"], 0x0007)];
+    for (number, (words, reason)) in (10..).zip(switches) {
+        done(&venue, &[&["kill"], words].concat());
+        assert_eq!(refusal(&mut client, (number, b'B', 10, "AAPL", 1_000_000)), Some(reason), "{words:?}");
+        done(&venue, &[&["resume"], words].concat());
+    }
+    assert_eq!(refusal(&mut client, (500, b'B', 10, "AAPL", 1_000_000)), None);
+    assert!(refused(&venue, &["kill", "account", "NOBODY"]).contains("NOBODY"));
+}
+
+#[test]
+fn a_cash_account_trades_with_what_it_holds() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    assert!(ask(&venue, &["account", "create", "CASH01", "--firm", "CASH"], "demo-pass").status.success());
+    let mut client = Client::login(venue.order_port(), "CASH01");
+    let mut maker = Client::login(venue.order_port(), "DEMO01");
+    client.message();
+    maker.message();
+    assert_eq!(refusal(&mut client, (1, b'B', 1, "AAPL", 1_000_000)), Some(0x0020), "it holds nothing");
+    done(&venue, &["account", "deposit", "CASH01", "USD", "1000.50"]);
+    done(&venue, &["account", "deposit", "CASH01", "AAPL", "5"]);
+    assert_eq!(refusal(&mut client, (2, b'B', 10, "AAPL", 1_000_000)), None);
+    assert_eq!(refusal(&mut client, (3, b'B', 1, "AAPL", 1_000_000)), Some(0x0020));
+    let shown = done(&venue, &["account", "show", "CASH01"]);
+    let usd = &shown["balances"][0];
+    assert_eq!((usd["balance"].as_str(), usd["available"].as_str()), (Some("1000.5"), Some("0.5")));
+    assert!(refused(&venue, &["account", "withdraw", "CASH01", "USD", "0.51"]).contains("reserved"));
+    done(&venue, &["account", "withdraw", "CASH01", "USD", "0.50"]);
+    assert_eq!(refusal(&mut client, (4, b'S', 6, "AAPL", 2_000_000)), Some(0x0020), "five are there");
+    assert_eq!(refusal(&mut client, (5, b'S', 5, "AAPL", 2_000_000)), None);
+    done(&venue, &["fees", "set", "0", "--maker-ppm", "1000", "--taker-ppm", "2000"]);
+    // It buys ten at 100.00 as the maker, and has 1000.00: the fee makes it owe nothing, as it was reserved.
+    assert_eq!(refusal(&mut maker, (1, b'S', 4, "AAPL", 1_000_000)), None);
+    assert!(matches!(client.outbound(), Outbound::Executed(_)));
+    let shown = done(&venue, &["account", "show", "CASH01"]);
+    assert_eq!(shown["balances"][0]["balance"].as_str(), Some("599.6"), "{shown}");
+    assert_eq!(shown["positions"][0]["quantity"].as_str(), Some("9"), "{shown}");
+    let received = done(&venue, &["fees", "show"]);
+    assert_eq!(received["received"]["USD"].as_str(), Some("1.2"), "0.4 from the maker, 0.8 from the taker");
+    let statement = stdout(&run(&["account", "statement", "CASH01", "--csv", "--data-dir", venue.dir()]));
+    for said in ["deposit", "withdrawal", "trade", "fee", "-0.4", "buy,4,100"] {
+        assert!(statement.contains(said), "{said}: {statement}");
+    }
+    let live = venue.stop("-INT");
+    let replayed = json(&run(&["replay", "--data-dir", dir.to_str().unwrap(), "--json"]));
+    assert_eq!((&replayed["state_hash"], &replayed["event_hash"]), (&live["state_hash"], &live["event_hash"]));
 }

@@ -10,7 +10,8 @@ use protocol::types::{AccountId, AccountName, Channel, Firm, Nanos, Owner, UserR
 pub(crate) struct Account {
     /// Highest number used up on channel 0.
     consumed: u32,
-    /// Open orders, and in the top bits whether entry is disabled, and whether orders get something by default.
+    /// Open orders, and in the top bits whether entry is disabled, whether orders get something by default, and whether they
+    /// are checked against limits.
     open: u32,
 }
 
@@ -18,17 +19,25 @@ const _: () = assert!(size_of::<Account>() == 8);
 
 const DISABLED: u32 = 1 << 31;
 const UNUSUAL: u32 = 1 << 30;
+const GUARDED: u32 = 1 << 29;
+const _: () = assert!(Slab::ORDERS_MAX < GUARDED);
 
 impl Account {
     /// Open orders.
     pub(crate) fn open_orders(self) -> u32 {
-        self.open & !(DISABLED | UNUSUAL)
+        self.open & !(DISABLED | UNUSUAL | GUARDED)
     }
 
-    /// New orders are taken, and get nothing by default.
+    /// New orders are taken, get nothing by default, and are checked against nothing.
     #[inline]
     pub(crate) fn is_plain(self) -> bool {
-        self.open & (DISABLED | UNUSUAL) == 0
+        self.open & (DISABLED | UNUSUAL | GUARDED) == 0
+    }
+
+    /// Something is set for it: its orders are checked, and counted.
+    #[inline]
+    pub(crate) fn is_guarded(self) -> bool {
+        self.open & GUARDED != 0
     }
 
     /// New orders get something by default.
@@ -183,6 +192,12 @@ impl Accounts {
     /// Of the accounts with cancels that are due, the one with the lowest index.
     pub(crate) fn due_at(&self, now: Nanos) -> Option<AccountId> {
         self.dues.members(self.due).take_while(|account| self.dues.key(*account).0 <= now.0).min().map(AccountId)
+    }
+
+    /// Sends its orders the long way, or allows the short one.
+    pub(crate) fn set_guarded(&mut self, id: AccountId, guarded: bool) {
+        let account = self.accounts.at_mut(id.0 as usize);
+        account.open = account.open & !GUARDED | if guarded { GUARDED } else { 0 };
     }
 
     /// Allows or refuses new orders.

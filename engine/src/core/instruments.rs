@@ -60,6 +60,8 @@ pub(crate) mod unusual {
     pub(crate) const RESTING: u32 = 1 << 1;
     /// Quantity is shared, not given to the oldest.
     pub(crate) const ALGORITHM: u32 = 1 << 2;
+    /// Something is set for it, or for everybody: orders are checked against limits.
+    pub(crate) const GUARDED: u32 = 1 << 3;
 }
 
 const _: () = assert!(size_of::<Instrument>() == 64);

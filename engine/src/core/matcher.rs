@@ -4,6 +4,7 @@
 use super::Core;
 use super::book::ladder::{SideId, tick_of};
 use super::book::slab::{Cold, Node, OrderFlags};
+use super::risk::Fill;
 use super::sink::{EventSink, Out};
 use protocol::EventBody;
 use protocol::event::Shown;
@@ -130,7 +131,7 @@ impl Core {
         match plan {
             Plan::Die => {}
             Plan::Rest => self.rest(order, order.quantity, cold),
-            Plan::PostOnly => tell_end(order, order.quantity, CancelReason::PostOnly, out),
+            Plan::PostOnly => self.tell_end(order, order.quantity, CancelReason::PostOnly, out),
             Plan::Trade => {
                 let leaves = self.trade(*order, out);
                 if leaves != 0 {
@@ -149,16 +150,19 @@ impl Core {
     #[inline(never)]
     fn trade(&mut self, order: Incoming, out: &mut Out<'_, impl EventSink>) -> u32 {
         let leaves = self.sweep(&order, out);
+        if self.risk.is_sync_due() {
+            self.sync_guards();
+        }
         if leaves == 0 {
             return 0;
         }
         if self.books.side(order.side ^ 1).best_key >= order.limit_key {
             // The bound on one command is reached while more could trade: it must not rest crossed.
-            tell_end(&order, leaves, CancelReason::Collar, out);
+            self.tell_end(&order, leaves, CancelReason::Collar, out);
             return 0;
         }
         if order.is_immediate {
-            tell_end(&order, leaves, CancelReason::Immediate, out);
+            self.tell_end(&order, leaves, CancelReason::Immediate, out);
             return 0;
         }
         leaves
@@ -225,8 +229,9 @@ impl Core {
             out.push(EventBody::Details { matched: Nanos(0), quantity_ahead: 0, for_maker, for_owner });
         }
         self.matches += 1;
+        let match_number = MatchNumber(self.matches);
         out.push(EventBody::Traded {
-            match_number: MatchNumber(self.matches),
+            match_number,
             maker_ref: maker.order_ref(),
             quantity: Qty(quantity),
             price,
@@ -240,6 +245,11 @@ impl Core {
             taker_flag: LiquidityFlag::Removed,
             maker_shown: flags.shown(),
         });
+        let fill = Fill { instrument: order.instrument, quantity: Qty(quantity), price, now: out.ingress() };
+        let maker = (maker.owner(), maker.user_ref_num(), flags.side().is_buy());
+        if let Some(fees) = self.risk.traded(match_number, fill, maker, (order.owner, order.user_ref_num)) {
+            out.push(fees);
+        }
     }
 
     /// Puts an order on the book, behind all others at its price.
@@ -291,21 +301,28 @@ impl Core {
             Display::Visible | Display::Hidden => Firm::BLANK,
         }
     }
-}
 
-/// Tells the end of an order that is not on the book.
-#[cold]
-pub(super) fn tell_end(order: &Incoming, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
-    out.details(order.flags.details(), || 0);
-    out.push(EventBody::Canceled {
-        owner: order.owner,
-        user_ref_num: order.user_ref_num,
-        quantity: Qty(quantity),
-        leaves: Qty::ZERO,
-        order_ref: order.order_ref,
-        concealed: Qty::ZERO,
-        instrument: order.instrument,
-        reason,
-        shown: false,
-    });
+    /// Tells the end of an order that is not on the book.
+    #[cold]
+    pub(super) fn tell_end(
+        &mut self,
+        order: &Incoming,
+        quantity: u32,
+        reason: CancelReason,
+        out: &mut Out<'_, impl EventSink>,
+    ) {
+        out.details(order.flags.details(), || 0);
+        let canceled = EventBody::Canceled {
+            owner: order.owner,
+            user_ref_num: order.user_ref_num,
+            quantity: Qty(quantity),
+            leaves: Qty::ZERO,
+            order_ref: order.order_ref,
+            concealed: Qty::ZERO,
+            instrument: order.instrument,
+            reason,
+            shown: false,
+        };
+        self.tell(canceled, out);
+    }
 }

@@ -16,6 +16,7 @@
 //! | `special.rs`, `forest.rs` | what such orders keep, and the sets in which they wait |
 //! | `triggers.rs`, `due.rs` | elections of stops; what becomes due with time |
 //! | `requests.rs`, `requests_special.rs` | Cancel, Modify and the other requests of clients |
+//! | `risk/`, `money.rs` | limits, kill switches, balances, positions, fees |
 //! | `operator.rs`, `venue.rs` | requests of the operator: checked, done, answered; commands of the venue itself |
 //! | `book/` | price levels, orders, the index |
 //! | `accounts.rs`, `instruments.rs` | tables |
@@ -31,6 +32,7 @@ mod instruments;
 mod jobs;
 mod makers;
 mod matcher;
+mod money;
 mod operator;
 mod orders;
 mod orders_special;
@@ -38,6 +40,7 @@ mod plain;
 mod prefetch;
 mod requests;
 mod requests_special;
+mod risk;
 mod shared;
 mod sink;
 mod smp;
@@ -51,6 +54,7 @@ mod validate;
 mod venue;
 mod view;
 
+pub use risk::{FundsView, LimitView, PositionView, RiskView, TierView};
 pub use sink::{EventBuffer, EventSink, events_per_command_max};
 pub use snapshot::DecodeStateError;
 pub use view::{AccountView, InstrumentView, LevelView, OrderView};
@@ -62,11 +66,23 @@ use instruments::Instruments;
 use jobs::{JOBS_MAX, Job};
 use makers::Peg;
 use protocol::command::OpenVenue;
-use protocol::types::{AccountId, Nanos, Sequence};
+use protocol::money::Legs;
+use protocol::types::{AccountId, Nanos, Sequence, SessionName};
 use protocol::{Command, CommandBody, EventBody};
+use risk::Risk;
 use sink::Out;
 use special::Specials;
 use venue::Busts;
+
+/// Before the venue is opened there is room for nothing.
+const NO_VENUE: OpenVenue = OpenVenue {
+    session: SessionName::BLANK,
+    orders_max: 0,
+    accounts_max: 0,
+    channels_max: 0,
+    instruments_max: 0,
+    orders_per_command_max: 1,
+};
 
 /// The state of a venue, and the one way to change it. Owned by one thread.
 #[derive(Debug)]
@@ -92,6 +108,8 @@ pub struct Core {
     order_refs: u64,
     /// Match numbers given so far.
     matches: u64,
+    /// Money and limits.
+    risk: Box<Risk>,
 }
 
 impl Core {
@@ -114,6 +132,7 @@ impl Core {
             busts: Busts::default(),
             order_refs: 0,
             matches: 0,
+            risk: Box::new(Risk::new(&NO_VENUE)),
         }
     }
 
@@ -192,6 +211,8 @@ impl Core {
             }
             CommandBody::ListInstrument(listed) => {
                 self.instruments.list(listed);
+                self.risk.list(listed, Legs::of_symbol(&listed.symbol));
+                self.sync_guards();
                 assert!(usize::from(listed.instrument.0) == self.instruments.count(), "instruments are counted from 1");
                 out.push(EventBody::InstrumentListed {
                     instrument: listed.instrument,
@@ -218,6 +239,8 @@ impl Core {
             CommandBody::OpenAccount(open) => {
                 assert!(open.account.0 as usize == self.accounts.count(), "accounts are counted from 0");
                 self.accounts.open(open.name, open.firm);
+                self.risk.open_account(open.firm);
+                self.sync_guards();
                 out.push(EventBody::AccountOpened { account: open.account, name: open.name, firm: open.firm });
             }
             CommandBody::SystemEvent(code) => out.push(EventBody::SystemEvent { code: *code }),
@@ -247,6 +270,23 @@ impl Core {
         self.specials = Specials::new(open.orders_max, open.instruments_max);
         self.pegs = Vec::with_capacity(open.orders_max as usize);
         self.changed = vec![0; usize::from(open.instruments_max) / 64 + 1];
+        *self.risk = Risk::new(open);
+    }
+
+    /// Tells an event that changes an order or trades, so that the risk state learns it, and what that has to say.
+    pub(super) fn tell(&mut self, body: EventBody, out: &mut Out<'_, impl EventSink>) {
+        out.push(body);
+        if let Some(more) = self.risk.observe(&body, out.ingress()) {
+            out.push(more);
+        }
+        if self.risk.is_sync_due() {
+            self.sync_guards();
+        }
+    }
+
+    /// Money, limits and switches, for reading.
+    pub fn risk(&self) -> RiskView<'_> {
+        RiskView(&self.risk)
     }
 
     /// Sequence of the last command applied; 0 before the first.

@@ -3,11 +3,13 @@
 //! of an order.
 
 use super::Core;
+use super::instruments::unusual;
 use super::sink::{EventSink, Out};
 use protocol::EventBody;
 use protocol::command::{ListInstrument, OpenVenue};
-use protocol::money::Legs;
-use protocol::operator::{AccountMode, AddInstrument, CreateAccount, OperatorAction, OperatorCommand, Outcome};
+use protocol::operator::{
+    AccountMode, AddInstrument, CreateAccount, KillCause, OperatorAction, OperatorCommand, Outcome, Scope, SetLimit,
+};
 use protocol::types::{AccountId, CancelReason, Firm, InstrumentId, Owner, Price, Symbol, TradingState, UserRefNum};
 
 impl Core {
@@ -19,25 +21,56 @@ impl Core {
             OperatorAction::AddInstrument(add) => self.add_instrument(add, out),
             OperatorAction::SetState { instrument, state, reason } => self.set_state(*instrument, *state, *reason, out),
             OperatorAction::CancelOrder { owner, user_ref_num } => self.cancel_for_operator(*owner, *user_ref_num, out),
-            OperatorAction::SetMode { .. }
-            | OperatorAction::MoveFunds { .. }
-            | OperatorAction::SetLimit(_)
-            | OperatorAction::Kill(_)
-            | OperatorAction::Resume(_)
-            | OperatorAction::SetFees(_)
-            | OperatorAction::SetRate { .. }
-            | OperatorAction::BustTrade(_) => Outcome::NotSupported,
+            OperatorAction::SetMode { account, mode } => self.set_mode(*account, *mode),
+            OperatorAction::MoveFunds { account, asset, amount } => {
+                match self.risk.move_funds(*account, *asset, *amount) {
+                    Ok(moved) => {
+                        out.push(moved);
+                        Outcome::Done
+                    }
+                    Err(outcome) => outcome,
+                }
+            }
+            OperatorAction::SetLimit(set) => {
+                let outcome = self.risk.set_limit(set);
+                if outcome == Outcome::Done {
+                    let SetLimit { scope, limit, instrument, value } = *set;
+                    out.push(EventBody::LimitChanged { scope, limit, instrument, value });
+                }
+                outcome
+            }
+            OperatorAction::Kill(scope) => self.kill(*scope, out),
+            OperatorAction::Resume(scope) => self.switch(*scope, false, out),
+            OperatorAction::SetFees(row) => self.risk.set_fees(row),
+            OperatorAction::SetRate { currency, rate } => self.risk.set_rate(*currency, *rate),
+            OperatorAction::BustTrade(_) => Outcome::NotSupported,
         };
+        if self.risk.is_recount_due() {
+            self.recount();
+        }
+        if self.risk.is_sync_due() {
+            self.sync_guards();
+        }
         out.push(EventBody::Answered { request: request.request, outcome });
+    }
+
+    /// Tells accounts and instruments whether their orders are checked: what the short way reads.
+    #[cold]
+    pub(super) fn sync_guards(&mut self) {
+        for account in (0..).take(self.accounts.count()).map(AccountId) {
+            self.accounts.set_guarded(account, self.risk.is_account_guarded(account));
+        }
+        for instrument in (1..).take(self.instruments.count()).map(InstrumentId) {
+            let is_guarded = self.risk.is_instrument_guarded(instrument);
+            self.instruments.instrument_mut(instrument).set_unusual(unusual::GUARDED, is_guarded);
+        }
+        self.risk.synced();
     }
 
     fn create_account(&mut self, create: &CreateAccount, out: &mut Out<'_, impl EventSink>) -> Outcome {
         let CreateAccount { name, firm, mode } = *create;
         if !is_name(&name.0) || !is_name(&firm.0) {
             return Outcome::BadValue;
-        }
-        if mode == AccountMode::Cash {
-            return Outcome::NotSupported;
         }
         if self.accounts().any(|known| known.name == name) {
             return Outcome::NameTaken;
@@ -47,6 +80,8 @@ impl Core {
             return Outcome::Full;
         };
         self.accounts.open(name, firm);
+        self.risk.open_account(firm);
+        self.risk.set_mode(AccountId(account), mode, 0);
         out.push(EventBody::AccountOpened { account: AccountId(account), name, firm });
         Outcome::Done
     }
@@ -54,9 +89,6 @@ impl Core {
     fn add_instrument(&mut self, add: &AddInstrument, out: &mut Out<'_, impl EventSink>) -> Outcome {
         if !is_listable(add) {
             return Outcome::BadValue;
-        }
-        if add.legs != Legs::of_symbol(&add.symbol) {
-            return Outcome::NotSupported;
         }
         if self.instruments().any(|known| known.listed.symbol == add.symbol) {
             return Outcome::NameTaken;
@@ -67,16 +99,10 @@ impl Core {
             return Outcome::Full;
         };
         let AddInstrument { symbol, price_decimals, qty_decimals, tick, lot, max_qty, reference_price, .. } = *add;
-        self.instruments.list(&ListInstrument {
-            instrument,
-            symbol,
-            price_decimals,
-            qty_decimals,
-            tick,
-            lot,
-            max_qty,
-            reference_price,
-        });
+        let listed =
+            ListInstrument { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty, reference_price };
+        self.instruments.list(&listed);
+        self.risk.list(&listed, add.legs);
         out.push(EventBody::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty });
         Outcome::Done
     }
@@ -94,6 +120,66 @@ impl Core {
         self.instruments.instrument_mut(instrument).set_state(state);
         out.push(EventBody::TradingStateChanged { instrument, state, reason });
         Outcome::Done
+    }
+
+    fn set_mode(&mut self, account: AccountId, mode: AccountMode) -> Outcome {
+        if account.0 as usize >= self.accounts.count() {
+            return Outcome::AccountUnknown;
+        }
+        self.risk.set_mode(account, mode, self.accounts.account(account).open_orders())
+    }
+
+    /// Blocks at once, and cancels up to the bound of a command, account by account, oldest first; the same request again goes
+    /// on where this one ended.
+    fn kill(&mut self, scope: Scope, out: &mut Out<'_, impl EventSink>) -> Outcome {
+        let outcome = self.switch(scope, true, out);
+        if outcome != Outcome::Done {
+            return outcome;
+        }
+        for at in (0..).take(self.accounts.count()) {
+            if !self.risk.is_in(scope, at as usize) {
+                continue;
+            }
+            let sentinel = self.books.slab.account_link(AccountId(at));
+            let mut slot = self.books.slab.link(sentinel).newer;
+            while slot != sentinel {
+                let newer = self.books.slab.link(slot).newer;
+                if matches!(scope, Scope::Instrument(instrument) if instrument != self.instrument_of(slot)) {
+                    slot = newer;
+                    continue;
+                }
+                if self.touched == self.orders_per_command_max() {
+                    return Outcome::More;
+                }
+                self.touched += 1;
+                self.cancel_whole(slot, CancelReason::Supervisory, out);
+                slot = newer;
+            }
+        }
+        Outcome::Done
+    }
+
+    /// Turns a kill switch; what did not move is not told.
+    fn switch(&mut self, scope: Scope, is_killed: bool, out: &mut Out<'_, impl EventSink>) -> Outcome {
+        let outcome = self.risk.find(scope);
+        if outcome == Outcome::Done && self.risk.switch(scope, is_killed) {
+            out.push(EventBody::KillSwitched { scope, is_killed, cause: KillCause::Operator });
+        }
+        outcome
+    }
+
+    /// Has the risk state count all open orders anew.
+    pub(super) fn recount(&mut self) {
+        self.risk.begin_recount();
+        for account in (0..).take(self.accounts.count()).map(AccountId) {
+            let sentinel = self.books.slab.account_link(account);
+            let mut slot = self.books.slab.link(sentinel).newer;
+            while slot != sentinel {
+                let order = self.to_count(slot);
+                self.risk.count(&order);
+                slot = self.books.slab.link(slot).newer;
+            }
+        }
     }
 
     fn cancel_for_operator(&mut self, owner: Owner, number: UserRefNum, out: &mut Out<'_, impl EventSink>) -> Outcome {
@@ -126,6 +212,7 @@ fn is_listable(add: &AddInstrument) -> bool {
         !name.is_empty() && name.iter().all(u8::is_ascii_graphic) && padding.iter().all(|byte| *byte == b' ');
     let decimals = i16::from(add.price_decimals) + i16::from(add.qty_decimals);
     is_symbol
+        && add.legs.base != Some(add.legs.quote)
         && add.price_decimals <= 12
         && (-9..=12).contains(&add.qty_decimals)
         && decimals <= 12

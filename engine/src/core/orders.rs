@@ -5,11 +5,12 @@ use super::accounts::Freshness;
 use super::book::ladder::{key_of, side_id};
 use super::book::slab::{Cold, OrderFlags};
 use super::matcher::{Incoming, Plan, shown};
+use super::risk::Wish;
 use super::sink::{EventSink, Out};
-use super::validate::{ReplaceRefusal, Terms};
+use super::validate::{ReplaceRefusal, Terms, has_locate};
 use protocol::command::{EnterOrder, OrderTags, RefuseReplace, ReplaceOrder, TagSet};
 use protocol::event::Shown;
-use protocol::types::{CancelReason, Display, Firm, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
+use protocol::types::{CancelReason, Display, Firm, Nanos, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
 use protocol::{EventBody, RejectReason};
 
 impl Core {
@@ -31,7 +32,7 @@ impl Core {
     #[inline(never)]
     fn enter_checked(&mut self, enter: &EnterOrder, out: &mut Out<'_, impl EventSink>) {
         match self.check_enter(enter, out.ingress()) {
-            Err(reason) => reject(enter.owner, enter.user_ref_num, reason, out),
+            Err(reason) => self.reject(enter.owner, enter.user_ref_num, reason, out),
             Ok(tick) if self.is_special(enter) => self.enter_special(enter, tick, out),
             Ok(tick) => self.enter_any(enter, tick, out),
         }
@@ -48,7 +49,7 @@ impl Core {
     }
 
     #[inline]
-    fn tell_accepted(&self, enter: &EnterOrder, order: &Incoming, plan: Plan, out: &mut Out<'_, impl EventSink>) {
+    fn tell_accepted(&mut self, enter: &EnterOrder, order: &Incoming, plan: Plan, out: &mut Out<'_, impl EventSink>) {
         let shown = plan.shown(order.flags);
         let is_named = shown == Shown::Attributed;
         out.push(EventBody::Accepted {
@@ -63,6 +64,10 @@ impl Core {
             shown,
             firm: if is_named { self.firm_shown(enter.owner, enter.display) } else { Firm::BLANK },
         });
+        if self.accounts.account(enter.owner.account()).is_guarded() {
+            let (named, what) = ((enter.owner, enter.user_ref_num), (enter.instrument, enter.side));
+            self.risk.accepted(named, what, (enter.quantity, enter.price), (plan.state(), out.ingress()));
+        }
     }
 
     #[inline]
@@ -110,11 +115,15 @@ impl Core {
             tags: &tags,
         };
         let places = self.places_of(slot);
-        match self.check_replace(replace, &terms, (instrument, original.flags().side(), places), out.ingress()) {
+        let side = original.flags().side();
+        let checked = self
+            .check_replace(replace, &terms, (instrument, side, places), out.ingress())
+            .and_then(|tick| self.check_replace_risk(replace, (slot, &terms), out.ingress()).map(|()| tick));
+        match checked {
             Err(ReplaceRefusal::CancelsOriginal) => self.cancel_whole(slot, CancelReason::User, out),
             Err(ReplaceRefusal::Rejects(reason)) => {
                 self.accounts.consume(replace.owner, replace.user_ref_num);
-                reject(replace.owner, replace.user_ref_num, reason, out);
+                self.reject(replace.owner, replace.user_ref_num, reason, out);
             }
             Ok(tick) => {
                 self.accounts.consume(replace.owner, replace.user_ref_num);
@@ -126,6 +135,31 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// The risk checks of a replacement; nothing of it open is nothing to check.
+    fn check_replace_risk(
+        &self,
+        replace: &ReplaceOrder,
+        (slot, terms): (u32, &Terms<'_>),
+        now: Nanos,
+    ) -> Result<(), ReplaceRefusal> {
+        let instrument = self.instrument_of(slot);
+        let open = replace.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
+        if open == 0 || !self.risk.is_guarded(replace.owner.account(), instrument) {
+            return Ok(());
+        }
+        let wish = Wish {
+            owner: replace.owner,
+            instrument,
+            side: replace.tags.side.unwrap_or(self.books.slab.node(slot).flags().side()),
+            quantity: open,
+            price: replace.price,
+            is_immediate: terms.is_immediate(),
+            has_locate: has_locate(&replace.tags),
+            replaces: Some(replace.orig_user_ref_num),
+        };
+        self.risk.check(&wish, now).map_err(ReplaceRefusal::Rejects)
     }
 
     /// The replacement as an order of its own. What its tags leave out is inherited.
@@ -163,7 +197,7 @@ impl Core {
         // ITCH U keeps the attribution: when that changes, the old order leaves the feed and the new one joins it.
         let joins = now_shown != Shown::No && (!old_shown || now_shown != shown(original.flags().display()));
         out.details(order.flags.details(), || self.quantity_ahead(order, plan));
-        out.push(EventBody::Replaced {
+        let replaced = EventBody::Replaced {
             owner: replace.owner,
             orig_user_ref_num: replace.orig_user_ref_num,
             user_ref_num: replace.user_ref_num,
@@ -178,7 +212,8 @@ impl Core {
             state: plan.state(),
             shown: if joins && old_shown { Shown::No } else { now_shown },
             old_shown,
-        });
+        };
+        self.tell(replaced, out);
         self.carry_out(plan, order, || cold_of_replacement(replace, &cold), out);
         if joins {
             out.push(self.rested(order, order.quantity));
@@ -198,6 +233,18 @@ impl Core {
         (number > self.accounts.consumed(owner)).then_some(found)
     }
 
+    /// Tells a refusal.
+    #[cold]
+    pub(super) fn reject(
+        &mut self,
+        owner: Owner,
+        user_ref_num: UserRefNum,
+        reason: RejectReason,
+        out: &mut Out<'_, impl EventSink>,
+    ) {
+        self.tell(EventBody::Rejected { owner, user_ref_num, reason }, out);
+    }
+
     /// Uses up the number of a request that creates something. False when the request ends here: ignored, because the
     /// number is not fresh, or rejected, because there is no room for another channel.
     pub(super) fn consume_or_answer(
@@ -210,7 +257,7 @@ impl Core {
             Freshness::Consumed => true,
             Freshness::Stale => false,
             Freshness::ChannelsFull => {
-                reject(owner, number, RejectReason::ChannelsFull, out);
+                self.reject(owner, number, RejectReason::ChannelsFull, out);
                 false
             }
         }
@@ -271,10 +318,4 @@ fn min_qty(time_in_force: TimeInForce, tag: Qty, quantity: Qty) -> u32 {
 /// Nothing of the order may rest once it is active.
 fn is_immediate(time_in_force: TimeInForce, tick: Option<u32>, tags: &OrderTags) -> bool {
     time_in_force.is_immediate() || tick.is_none() && tags.price_type == b'L'
-}
-
-/// Tells a refusal.
-#[cold]
-pub(super) fn reject(owner: Owner, user_ref_num: UserRefNum, reason: RejectReason, out: &mut Out<'_, impl EventSink>) {
-    out.push(EventBody::Rejected { owner, user_ref_num, reason });
 }

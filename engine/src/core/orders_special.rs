@@ -5,7 +5,7 @@ use super::Core;
 use super::book::slab::{Cold, Node};
 use super::forest::NONE;
 use super::instruments::unusual;
-use super::matcher::{Incoming, shown, tell_end};
+use super::matcher::{Incoming, shown};
 use super::orders::{cold_of, cold_of_replacement};
 use super::sink::{EventSink, Out};
 use super::special::{Extra, Place};
@@ -70,7 +70,7 @@ impl Core {
         let fate = self.fate(&mut taker);
         let now_shown = fate.shown_at_once(&taker);
         out.details(order.flags.details(), || self.ahead_of(now_shown, &order));
-        out.push(EventBody::Accepted {
+        let accepted = EventBody::Accepted {
             owner: enter.owner,
             user_ref_num: enter.user_ref_num,
             quantity: enter.quantity,
@@ -85,7 +85,8 @@ impl Core {
             } else {
                 Firm::BLANK
             },
-        });
+        };
+        self.tell(accepted, out);
         self.fulfil(fate, taker, now_shown == Shown::No, out);
     }
 
@@ -112,7 +113,7 @@ impl Core {
         let is_one = old_shown && now_shown == shown(original.flags().display());
         let told = if is_one || !old_shown { now_shown } else { Shown::No };
         out.details(order.flags.details(), || self.ahead_of(now_shown, &order));
-        out.push(EventBody::Replaced {
+        let replaced = EventBody::Replaced {
             owner: replace.owner,
             orig_user_ref_num: replace.orig_user_ref_num,
             user_ref_num: replace.user_ref_num,
@@ -127,7 +128,8 @@ impl Core {
             state: fate.state(),
             shown: told,
             old_shown,
-        });
+        };
+        self.tell(replaced, out);
         self.fulfil(fate, taker, !is_one, out);
     }
 
@@ -235,7 +237,7 @@ impl Core {
     pub(super) fn fulfil(&mut self, fate: Fate, mut taker: Taker, joins: bool, out: &mut Out<'_, impl EventSink>) {
         match fate {
             Fate::Dies => {}
-            Fate::PostOnly => tell_end(&taker.order, taker.order.quantity, CancelReason::PostOnly, out),
+            Fate::PostOnly => self.tell_end(&taker.order, taker.order.quantity, CancelReason::PostOnly, out),
             Fate::Sleeps => {
                 self.rest_beside(&taker);
             }
@@ -244,9 +246,9 @@ impl Core {
                 let ended = self.sweep_special(&mut taker, out);
                 match ended {
                     Ended::Filled | Ended::Prevented => {}
-                    Ended::Bound => tell_end(&taker.order, taker.order.quantity, CancelReason::Collar, out),
+                    Ended::Bound => self.tell_end(&taker.order, taker.order.quantity, CancelReason::Collar, out),
                     Ended::Empty if taker.order.is_immediate => {
-                        tell_end(&taker.order, taker.order.quantity, CancelReason::Immediate, out);
+                        self.tell_end(&taker.order, taker.order.quantity, CancelReason::Immediate, out);
                     }
                     Ended::Empty => self.settle(&taker, true, out),
                 }

@@ -4,7 +4,6 @@ use super::Core;
 use super::book::ladder;
 use super::book::slab::name_of;
 use super::jobs::{Asked, Filter, JOBS_MAX};
-use super::orders::reject;
 use super::sink::{EventSink, Out};
 use protocol::command::{AccountQuery, CancelOrder, EntrySwitch, MassCancel, ModifyOrder, Refuse};
 use protocol::types::{CancelReason, Firm, InstrumentId, Owner, Qty, Side, UserRefNum};
@@ -51,8 +50,9 @@ impl Core {
         self.take_off(slot);
     }
 
-    #[inline]
-    fn tell_canceled(&self, slot: u32, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every cancel")]
+    fn tell_canceled(&mut self, slot: u32, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
         let node = self.books.slab.node(slot);
         out.details(node.flags().details(), || 0);
         out.push(EventBody::Canceled {
@@ -66,6 +66,10 @@ impl Core {
             reason,
             shown: node.flags().shown(),
         });
+        if self.accounts.account(node.owner().account()).is_guarded() {
+            let (owner, number) = (node.owner(), node.user_ref_num());
+            self.risk.reduce(owner, number, Qty(quantity));
+        }
     }
 
     /// Changes the sell marking, or reduces, or both; ignored when a part of it is not allowed or nothing would change.
@@ -84,7 +88,7 @@ impl Core {
             return;
         }
         out.details(node.flags().details(), || 0);
-        out.push(EventBody::Modified {
+        let modified = EventBody::Modified {
             owner: modify.owner,
             user_ref_num: modify.user_ref_num,
             quantity: Qty(intended),
@@ -94,7 +98,8 @@ impl Core {
             instrument: self.instrument_of(slot),
             side: modify.side,
             shown: node.flags().shown(),
-        });
+        };
+        self.tell(modified, out);
         if intended == 0 {
             return self.take_off(slot);
         }
@@ -111,7 +116,7 @@ impl Core {
             return;
         }
         if let Err(reason) = self.check_mass_cancel(mass) {
-            return reject(mass.owner, mass.user_ref_num, reason, out);
+            return self.reject(mass.owner, mass.user_ref_num, reason, out);
         }
         let MassCancel { owner, user_ref_num, firm, .. } = *mass;
         out.push(EventBody::MassCancelTaken { owner, user_ref_num, firm });
@@ -135,7 +140,7 @@ impl Core {
             return;
         }
         if let Err(reason) = self.own_firm(switch.owner, switch.firm) {
-            return reject(switch.owner, switch.user_ref_num, reason, out);
+            return self.reject(switch.owner, switch.user_ref_num, reason, out);
         }
         self.accounts.set_disabled(switch.owner.account(), disable);
         let EntrySwitch { owner, user_ref_num, firm } = *switch;
@@ -161,7 +166,7 @@ impl Core {
     /// A request that the edge found invalid.
     pub(super) fn refuse(&mut self, refuse: &Refuse, out: &mut Out<'_, impl EventSink>) {
         if self.consume_or_answer(refuse.owner, refuse.user_ref_num, out) {
-            reject(refuse.owner, refuse.user_ref_num, refuse.reason, out);
+            self.reject(refuse.owner, refuse.user_ref_num, refuse.reason, out);
         }
     }
 

@@ -32,10 +32,10 @@ impl Core {
         self.take_off(slot);
     }
 
-    fn tell_taken_down(&self, slot: u32, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
+    fn tell_taken_down(&mut self, slot: u32, quantity: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
         let node = self.books.slab.node(slot);
         out.details(node.flags().details(), || 0);
-        out.push(EventBody::Canceled {
+        let canceled = EventBody::Canceled {
             owner: node.owner(),
             user_ref_num: node.user_ref_num(),
             quantity: Qty(quantity),
@@ -45,7 +45,8 @@ impl Core {
             instrument: self.instrument_of(slot),
             reason,
             shown: self.is_shown(slot),
-        });
+        };
+        self.tell(canceled, out);
     }
 
     /// Changes the sell marking, or reduces, or both.
@@ -59,7 +60,7 @@ impl Core {
             return;
         }
         out.details(node.flags().details(), || 0);
-        out.push(EventBody::Modified {
+        let modified = EventBody::Modified {
             owner: modify.owner,
             user_ref_num: modify.user_ref_num,
             quantity: Qty(intended),
@@ -69,7 +70,8 @@ impl Core {
             instrument: self.instrument_of(slot),
             side: modify.side,
             shown: self.is_shown(slot),
-        });
+        };
+        self.tell(modified, out);
         if intended == 0 {
             return self.take_off(slot);
         }

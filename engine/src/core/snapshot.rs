@@ -20,13 +20,14 @@ use super::accounts::{Defaults, Freshness};
 use super::book::slab::{Cold, Slab};
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::limits::ACCOUNTS_MAX;
+use protocol::money::Legs;
 use protocol::types::{
     AccountId, AccountName, Capacity, Channel, CrossType, Firm, InstrumentId, Nanos, Owner, Price, Qty, Sequence,
     SessionName, Symbol, TimeInForce, TradingState, UserRefNum,
 };
 
 /// First byte of every encoded state.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 4;
 
 /// Why bytes are not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +80,7 @@ impl Core {
         self.encode_instruments(out);
         self.encode_orders(out);
         self.encode_work(out);
+        self.risk.encode(out);
     }
 
     fn encode_accounts(&self, out: &mut Vec<u8>) {
@@ -143,12 +145,28 @@ impl Core {
             core.decode_instruments(&mut reader)?;
             core.decode_orders(&mut reader)?;
             core.decode_work(&mut reader)?;
+            core.decode_risk(&mut reader)?;
         }
         if reader.offset == bytes.len() {
             Ok(core)
         } else {
             Err(DecodeStateError::TrailingBytes { end: reader.offset, len: bytes.len() })
         }
+    }
+
+    /// Money and limits, once accounts, instruments and orders are there.
+    fn decode_risk(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeStateError> {
+        for account in (0..).take(self.accounts.count()).map(AccountId) {
+            self.risk.open_account(self.accounts.names(account).firm);
+        }
+        for id in (1..).take(self.instruments.count()).map(InstrumentId) {
+            let listed = self.instruments.terms(id).listed;
+            self.risk.list(&listed, Legs::of_symbol(&listed.symbol));
+        }
+        self.risk.decode(reader)?;
+        self.recount();
+        self.sync_guards();
+        Ok(())
     }
 
     fn decode_accounts(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeStateError> {

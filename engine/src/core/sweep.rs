@@ -206,7 +206,7 @@ impl Core {
             out.push(EventBody::Details { matched: Nanos(0), quantity_ahead: 0, for_maker, for_owner });
         }
         self.matches += 1;
-        out.push(EventBody::Traded {
+        let traded = EventBody::Traded {
             match_number: MatchNumber(self.matches),
             maker_ref: node.order_ref(),
             quantity: Qty(quantity),
@@ -224,7 +224,8 @@ impl Core {
             },
             taker_flag: LiquidityFlag::Removed,
             maker_shown: maker.is_shown,
-        });
+        };
+        self.tell(traded, out);
         self.instruments.instrument_mut(taker.order.instrument).last_trade = Price(maker.price);
         taker.order.quantity -= quantity;
         taker.cold.done += quantity;
@@ -345,7 +346,7 @@ impl Core {
         if prevention == Prevention::Oldest {
             return false;
         }
-        super::matcher::tell_end(&taker.order, taker.order.quantity, CancelReason::SelfMatch, out);
+        self.tell_end(&taker.order, taker.order.quantity, CancelReason::SelfMatch, out);
         taker.order.quantity = 0;
         true
     }
@@ -388,13 +389,13 @@ impl Core {
             shown: maker.is_shown,
         };
         out.details(node.flags().details(), || 0);
-        out.push(if with_details { prevented } else { canceled });
+        self.tell(if with_details { prevented } else { canceled }, out);
         self.take_down(maker.slot, quantity, true);
         taker.order.quantity -= quantity;
         taker.cold.done += quantity;
         let order = &taker.order;
         out.details(order.flags.details(), || 0);
-        out.push(if with_details {
+        let own = if with_details {
             EventBody::SelfMatchPrevented {
                 owner: order.owner,
                 user_ref_num: order.user_ref_num,
@@ -420,7 +421,8 @@ impl Core {
                 reason: CancelReason::SelfMatch,
                 shown: false,
             }
-        });
+        };
+        self.tell(own, out);
     }
 
     /// How much of a quantity that is taken off an order without a trade comes off its reserve.

@@ -7,7 +7,7 @@
 use super::Core;
 use super::book::ladder::{key_of, side_id};
 use super::forest::NONE;
-use super::matcher::{Incoming, tell_end};
+use super::matcher::Incoming;
 use super::orders_special::Fate;
 use super::sink::{EventSink, Out};
 use super::special::{Enlisted, Extra, Place, Source, set_of};
@@ -218,7 +218,7 @@ impl Core {
         let mut taker = self.taker(order, cold, extra);
         let fate = self.fate(&mut taker);
         if fate == Fate::Dies {
-            tell_end(&order, order.quantity, CancelReason::Immediate, out);
+            self.tell_end(&order, order.quantity, CancelReason::Immediate, out);
         } else {
             self.fulfil(fate, taker, true, out);
         }

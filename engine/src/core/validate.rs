@@ -5,6 +5,7 @@
 
 use super::Core;
 use super::instruments::Instrument;
+use super::risk::Wish;
 use protocol::RejectReason;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use protocol::types::{CrossType, Display, Firm, InstrumentId, Nanos, Owner, Price, Qty, Side, TimeInForce};
@@ -197,6 +198,25 @@ impl From<RejectReason> for ReplaceRefusal {
     }
 }
 
+/// A locate is named.
+pub(crate) fn has_locate(tags: &OrderTags) -> bool {
+    tags.shares_located == b'Y' || tags.locate_broker != Firm::BLANK
+}
+
+/// What the risk checks look at.
+fn wish(enter: &EnterOrder, terms: &Terms<'_>) -> Wish {
+    Wish {
+        owner: enter.owner,
+        instrument: enter.instrument,
+        side: enter.side,
+        quantity: enter.quantity.0,
+        price: enter.price,
+        is_immediate: terms.is_immediate(),
+        has_locate: has_locate(&enter.tags),
+        replaces: None,
+    }
+}
+
 impl Core {
     /// Checks a new order, its number apart; gives the tick of a limit price.
     #[cold]
@@ -215,6 +235,9 @@ impl Core {
             return Err(RejectReason::TradingHalted);
         }
         let tick = terms.check_on(instrument)?;
+        if self.risk.is_guarded(enter.owner.account(), enter.instrument) {
+            self.risk.check(&wish(enter, &terms), now)?;
+        }
         if self.books.slab.places_left() < terms.places() {
             return Err(RejectReason::OrdersFull);
         }

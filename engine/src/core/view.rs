@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::book::ladder::{SideId, instrument_of, is_displayed, side_id, tick_of};
+use super::risk::ToCount;
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::types::{
     AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, OrderRef, Owner, Price, Qty,
@@ -153,6 +154,19 @@ impl Core {
                 on_book.filter(|slot| !self.is_reserve(*slot)).chain(self.beside(id).into_iter().map(|(_, slot)| slot))
             })
             .map(|slot| self.order(slot))
+    }
+
+    /// An open order, for the risk state to count.
+    pub(super) fn to_count(&self, slot: u32) -> ToCount {
+        let order = self.order(slot);
+        ToCount {
+            owner: order.owner,
+            number: order.user_ref_num,
+            instrument: order.instrument,
+            is_buy: order.side.is_buy(),
+            price: order.price,
+            leaves: order.leaves_qty,
+        }
     }
 
     fn order(&self, slot: u32) -> OrderView {

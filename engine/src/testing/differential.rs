@@ -24,11 +24,18 @@ pub struct Pair {
     naive: NaiveVenue,
     events: EventBuffer,
     sequence: u64,
+    ingress: Nanos,
 }
 
 impl Default for Pair {
     fn default() -> Self {
-        Self { core: Core::new(), naive: NaiveVenue::new(), events: EventBuffer::default(), sequence: 0 }
+        Self {
+            core: Core::new(),
+            naive: NaiveVenue::new(),
+            events: EventBuffer::default(),
+            sequence: 0,
+            ingress: Nanos(1_000_000_000),
+        }
     }
 }
 
@@ -38,9 +45,18 @@ impl Pair {
     /// # Errors
     /// The difference, in words.
     pub fn apply(&mut self, body: &CommandBody) -> Result<(), String> {
-        self.sequence += 1;
         // Time goes by quickly, so that what expires does.
-        let ingress = Nanos(1_000_000_000 + self.sequence * 20_000_000);
+        self.apply_after(20_000_000, body)
+    }
+
+    /// The same, this many nanoseconds after the command before.
+    ///
+    /// # Errors
+    /// The difference, in words.
+    pub fn apply_after(&mut self, nanos: u64, body: &CommandBody) -> Result<(), String> {
+        self.sequence += 1;
+        self.ingress = Nanos(self.ingress.0 + nanos);
+        let ingress = self.ingress;
         let command = Command { sequence: Sequence(self.sequence), ingress, body: *body };
         self.events.clear();
         self.core.apply(&command, &mut self.events);
@@ -50,6 +66,12 @@ impl Pair {
         }
         let (due, expected) = (self.core.next_due(), self.naive.next_due());
         if due == expected { Ok(()) } else { Err(format!("{body:?}\nnext due: expected {expected:?}, found {due:?}")) }
+    }
+
+    /// What the last command told.
+    #[must_use]
+    pub fn told(&self) -> &[Event] {
+        self.events.as_slice()
     }
 
     /// Compares the states, and lets the core's go through its bytes and back.

@@ -18,10 +18,12 @@ use super::features::Features;
 use super::naive_auction::Crossing;
 use super::naive_market::{Bands, Collar};
 use super::naive_pegs::Peg;
+use super::naive_risk::Money;
 use super::naive_time::Job;
 use super::naive_triggers::Stop;
 use protocol::command::{ListInstrument, OpenVenue, TagSet};
 use protocol::event::Shown;
+use protocol::money::Legs;
 use protocol::types::{
     AccountName, Capacity, Channel, ClOrdId, CrossType, Display, Firm, InstrumentId, MatchingAlgorithm, Nanos, Owner,
     Price, Qty, Sequence, Side, TimeInForce, TradingState, UserRefNum,
@@ -185,6 +187,8 @@ pub struct NaiveVenue {
     pub(super) waiting_cancels: Vec<(Owner, UserRefNum)>,
     /// A market-wide halt that is not finished: its level, and the next instrument.
     pub(super) halting: Option<(u8, usize)>,
+    /// Limits, switches and money.
+    pub(super) money: Money,
     /// Trades broken today, and the last match number of the day before.
     pub(super) busts: BTreeSet<u64>,
     pub(super) day_began_at: u64,
@@ -243,6 +247,7 @@ impl NaiveVenue {
             CommandBody::Venue(command) => self.obey(command),
         }
         self.elect_all();
+        assert!(self.money.ledger.is_conserved(), "money was made or lost by {:?}", command.body);
         &self.events
     }
 
@@ -253,6 +258,13 @@ impl NaiveVenue {
                 self.tell(EventBody::VenueOpened { session: open.session });
             }
             CommandBody::ListInstrument(listed) => {
+                let legs = Legs::of_symbol(&listed.symbol);
+                self.money.ledger.list(
+                    listed.price_decimals,
+                    listed.qty_decimals,
+                    legs,
+                    listed.reference_price.0.into(),
+                );
                 self.instruments.push(Instrument::new(listed));
                 self.tell(EventBody::InstrumentListed {
                     instrument: listed.instrument,
@@ -303,7 +315,11 @@ impl NaiveVenue {
     }
 
     pub(super) fn tell(&mut self, body: EventBody) {
-        self.events.push(Event { sequence: self.last_sequence, ingress: self.last_ingress, body });
+        let (sequence, ingress) = (self.last_sequence, self.last_ingress);
+        self.events.push(Event { sequence, ingress, body });
+        if let Some(body) = self.learn(&body) {
+            self.events.push(Event { sequence, ingress, body });
+        }
     }
 
     pub(super) fn tell_details(&mut self, order: &Order, quantity_ahead: u64) {

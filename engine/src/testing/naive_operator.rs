@@ -1,9 +1,9 @@
 //! The naive model's operator: every request that a running venue may do or refuse.
 
-use super::naive_book::NaiveVenue;
+use super::naive_book::{NaiveVenue, Order};
 use protocol::command::ListInstrument;
-use protocol::money::Legs;
-use protocol::operator::{AccountMode, AddInstrument, CreateAccount, OperatorAction, OperatorCommand, Outcome};
+use protocol::money::{Amount, Currency};
+use protocol::operator::{AddInstrument, CreateAccount, OperatorAction, OperatorCommand, Outcome, Scope, SetLimit};
 use protocol::types::{AccountId, CancelReason, InstrumentId, Owner, UserRefNum};
 use protocol::{CommandBody, EventBody};
 
@@ -21,15 +21,37 @@ impl NaiveVenue {
                 }
             }
             OperatorAction::CancelOrder { owner, user_ref_num } => self.supervise(*owner, *user_ref_num),
-            OperatorAction::SetMode { .. }
-            | OperatorAction::MoveFunds { .. }
-            | OperatorAction::SetLimit(_)
-            | OperatorAction::Kill(_)
-            | OperatorAction::Resume(_)
-            | OperatorAction::SetFees(_)
-            | OperatorAction::SetRate { .. }
-            | OperatorAction::BustTrade(_) => Outcome::NotSupported,
+            OperatorAction::SetMode { account, mode } => self.set_mode(*account, *mode),
+            OperatorAction::MoveFunds { account, asset, amount } => self.move_funds(*account, *asset, *amount),
+            OperatorAction::SetLimit(set) => {
+                let outcome = self.set_limit(set);
+                if outcome == Outcome::Done {
+                    let SetLimit { scope, limit, instrument, value } = *set;
+                    self.tell(EventBody::LimitChanged { scope, limit, instrument, value });
+                }
+                outcome
+            }
+            OperatorAction::Kill(scope) => self.kill(*scope),
+            OperatorAction::Resume(scope) => self.switch(*scope, false),
+            OperatorAction::SetFees(row) => {
+                if self.money.ledger.set_fees(row) {
+                    Outcome::Done
+                } else {
+                    Outcome::BadValue
+                }
+            }
+            OperatorAction::SetRate { currency, rate } => {
+                let is_dollar = *currency == Currency::Usd && *rate != Amount::ONE;
+                if rate.0 <= 0 || *rate > Amount::MAX || is_dollar {
+                    Outcome::BadValue
+                } else {
+                    self.money.ledger.rates.insert(*currency, rate.0);
+                    Outcome::Done
+                }
+            }
+            OperatorAction::BustTrade(_) => Outcome::NotSupported,
         };
+        self.count_again();
         self.tell(EventBody::Answered { request: request.request, outcome });
     }
 
@@ -39,8 +61,6 @@ impl NaiveVenue {
         };
         if !plain(create.name.as_text()) || !plain(create.firm.as_text()) {
             Outcome::BadValue
-        } else if create.mode == AccountMode::Cash {
-            Outcome::NotSupported
         } else if self.accounts.iter().any(|known| known.name == create.name) {
             Outcome::NameTaken
         } else if self.venue.is_none_or(|venue| self.accounts.len() >= venue.accounts_max as usize) {
@@ -49,7 +69,7 @@ impl NaiveVenue {
             let account = AccountId(u32::try_from(self.accounts.len()).unwrap_or(u32::MAX));
             let (name, firm) = (create.name, create.firm);
             self.operate(&CommandBody::OpenAccount(protocol::command::OpenAccount { account, name, firm }));
-            Outcome::Done
+            self.set_mode(account, create.mode)
         }
     }
 
@@ -68,8 +88,8 @@ impl NaiveVenue {
         if wrong.contains(&true) || !add.reference_price.0.is_multiple_of(add.tick.0) {
             return Outcome::BadValue;
         }
-        if add.legs != Legs::of_symbol(&add.symbol) {
-            return Outcome::NotSupported;
+        if add.legs.base == Some(add.legs.quote) {
+            return Outcome::BadValue;
         }
         if self.instruments.iter().any(|known| known.listed.symbol == add.symbol) {
             return Outcome::NameTaken;
@@ -87,7 +107,34 @@ impl NaiveVenue {
             max_qty: add.max_qty,
             reference_price: add.reference_price,
         }));
+        if let Some(market) = self.money.ledger.markets.last_mut() {
+            market.legs = add.legs;
+        }
         Outcome::Done
+    }
+
+    /// Blocks, then cancels account by account, oldest first.
+    fn kill(&mut self, scope: Scope) -> Outcome {
+        let outcome = self.switch(scope, true);
+        if outcome != Outcome::Done {
+            return outcome;
+        }
+        let is_meant = |order: &Order| match scope {
+            Scope::Venue => true,
+            Scope::Account(account) => order.owner.account() == account,
+            Scope::Firm(firm) => self.account(order.owner).firm == firm,
+            Scope::Instrument(instrument) => order.instrument == instrument,
+        };
+        let mut meant: Vec<_> = self.orders().filter(|order| is_meant(order)).collect();
+        meant.sort_by_key(|order| (order.owner.account(), order.order_ref));
+        let mut doomed: Vec<_> = meant.iter().map(|order| (order.owner, order.number)).collect();
+        let most = usize::try_from(self.bound()).unwrap_or(usize::MAX);
+        let is_all = doomed.len() <= most;
+        doomed.truncate(most);
+        for (owner, number) in doomed {
+            self.cancel_rest_for(owner, number, CancelReason::Supervisory);
+        }
+        if is_all { Outcome::Done } else { Outcome::More }
     }
 
     fn supervise(&mut self, owner: Owner, number: UserRefNum) -> Outcome {

@@ -5,6 +5,7 @@ use super::naive_book::{NaiveVenue, Order, price, qty};
 use super::naive_market::Collar;
 use super::naive_match::{Course, End};
 use super::naive_pegs::Peg;
+use super::naive_risk::Asked;
 use super::naive_rules::Wish;
 use super::naive_triggers::Stop;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
@@ -150,7 +151,19 @@ impl NaiveVenue {
             return Some(reason);
         }
         let is_full = self.places_left() < wish.places();
-        wish.wrong_on(&instrument.grid(), Some(state)).or((is_full && waits).then_some(RejectReason::OrdersFull))
+        let asked = Asked {
+            owner: enter.owner,
+            instrument: enter.instrument,
+            side: enter.side,
+            quantity: wish.quantity,
+            price: enter.price,
+            is_immediate: wish.is_immediate(),
+            tags: &enter.tags,
+            replaces: None,
+        };
+        wish.wrong_on(&instrument.grid(), Some(state))
+            .or_else(|| self.risk_of(&asked))
+            .or((is_full && waits).then_some(RejectReason::OrdersFull))
     }
 
     /// Why no order is taken in this state.
@@ -214,6 +227,21 @@ impl NaiveVenue {
             return self.cancel_rest(replace.owner, replace.orig_user_ref_num);
         }
         self.consumed.insert(replace.owner, replace.user_ref_num.0);
+        let asked = Asked {
+            owner: replace.owner,
+            instrument: original.instrument,
+            side: replace.tags.side.unwrap_or(original.side),
+            quantity: wish.quantity.saturating_sub(original.done),
+            price: replace.price,
+            is_immediate: wish.is_immediate(),
+            tags: &replace.tags,
+            replaces: Some(replace.orig_user_ref_num),
+        };
+        if asked.quantity > 0
+            && let Some(reason) = self.risk_of(&asked)
+        {
+            return self.reject(replace.owner, replace.user_ref_num, reason);
+        }
         self.swap(replace, &original, &wish);
     }
 

@@ -2,13 +2,15 @@
 
 use super::naive_book::{Instrument, NaiveVenue, Order, price, qty};
 use super::naive_time::{Filter, Job};
-use protocol::types::{Channel, Owner, Side};
+use protocol::money::Currency;
+use protocol::operator::Scope;
+use protocol::types::{AccountId, Channel, Firm, InstrumentId, Owner, Side};
 
 impl NaiveVenue {
     /// The state as bytes, by the document at the head of `core/snapshot.rs`.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
-        let mut bytes = vec![2];
+        let mut bytes = vec![4];
         for number in [self.last_sequence.0, self.last_ingress.0, self.order_refs, self.matches] {
             bytes.extend(number.to_le_bytes());
         }
@@ -65,7 +67,120 @@ impl NaiveVenue {
         for job in &self.jobs {
             job.encode(&mut bytes);
         }
+        self.encode_money(&mut bytes);
         bytes
+    }
+
+    /// By the document at the head of `core/risk/state.rs`.
+    fn encode_money(&self, bytes: &mut Vec<u8>) {
+        let (money, ledger) = (&self.money, &self.money.ledger);
+        bytes.push(money.killed.contains(&Scope::Venue).into());
+        for table in [&ledger.rates, &ledger.fee_account] {
+            for currency in Currency::ALL {
+                bytes.extend(table.get(currency).copied().unwrap_or(0).to_le_bytes());
+            }
+        }
+        bytes.extend(count(ledger.table.len()));
+        for (tier, (maker, taker, threshold)) in &ledger.table {
+            bytes.push(*tier);
+            bytes.extend(maker.to_le_bytes());
+            bytes.extend(taker.to_le_bytes());
+            bytes.extend(threshold.to_le_bytes());
+        }
+        self.encode_limits(Scope::Venue, bytes);
+        let mut firms: Vec<Firm> = Vec::new();
+        for account in &self.accounts {
+            if !firms.contains(&account.firm) {
+                firms.push(account.firm);
+            }
+        }
+        bytes.extend(count(firms.len()));
+        for firm in &firms {
+            bytes.extend(firm.0);
+            bytes.push(money.killed.contains(&Scope::Firm(*firm)).into());
+            self.encode_limits(Scope::Firm(*firm), bytes);
+        }
+        bytes.extend(count(ledger.markets.len()));
+        for (instrument, market) in (1..).map(InstrumentId).zip(&ledger.markets) {
+            bytes.extend(u32::try_from(market.mark).unwrap_or(0).to_le_bytes());
+            bytes.push(money.killed.contains(&Scope::Instrument(instrument)).into());
+            bytes.push(market.legs.base.map_or(0, Currency::number));
+            bytes.push(market.legs.quote.number());
+            self.encode_limits(Scope::Instrument(instrument), bytes);
+        }
+        bytes.extend(count(money.restricted.len()));
+        for (scope, instrument) in &money.restricted {
+            match scope {
+                Scope::Venue | Scope::Instrument(_) => bytes.extend([0; 5]),
+                Scope::Firm(firm) => {
+                    bytes.push(1);
+                    bytes.extend(firm.0);
+                }
+                Scope::Account(account) => {
+                    bytes.push(2);
+                    bytes.extend(account.0.to_le_bytes());
+                }
+            }
+            bytes.extend(instrument.to_le_bytes());
+        }
+        bytes.extend(count(self.accounts.len()));
+        for account in (0..).take(self.accounts.len()) {
+            self.encode_funds(account, &firms, bytes);
+        }
+        bytes.extend(count(ledger.positions.len()));
+        for ((account, instrument), position) in &ledger.positions {
+            bytes.extend(account.to_le_bytes());
+            bytes.extend(instrument.to_le_bytes());
+            bytes.extend(position.quantity.to_le_bytes());
+            bytes.extend(position.cost.to_le_bytes());
+            bytes.extend(position.realised.to_le_bytes());
+        }
+    }
+
+    fn encode_limits(&self, scope: Scope, bytes: &mut Vec<u8>) {
+        let own: Vec<_> = self.money.limits.iter().filter(|((of, _), _)| *of == scope).collect();
+        bytes.push(u8::try_from(own.len()).unwrap_or(0));
+        for ((_, kind), value) in own {
+            bytes.push(kind.number());
+            bytes.extend(value.to_le_bytes());
+        }
+    }
+
+    fn encode_funds(&self, account: u32, firms: &[Firm], bytes: &mut Vec<u8>) {
+        let (money, ledger) = (&self.money, &self.money.ledger);
+        let firm = firms.iter().position(|firm| *firm == self.accounts[account as usize].firm);
+        bytes.extend(count(firm.unwrap_or(0)));
+        bytes.push(ledger.mode(account).letter());
+        bytes.push(money.killed.contains(&Scope::Account(AccountId(account))).into());
+        bytes.push(ledger.tiers.get(&account).copied().unwrap_or(0));
+        let day = ledger.days.get(&account).copied().unwrap_or(0);
+        bytes.extend(u32::try_from(day).unwrap_or(0).to_le_bytes());
+        let volume = |day: u64| ledger.volumes.get(&(account, day)).copied().unwrap_or(0);
+        bytes.extend(volume(day).to_le_bytes());
+        // The last 30 days, each at its place in a ring of 30.
+        let ring: Vec<i128> = (0..30)
+            .map(|place| (0..30).map(|back| day.wrapping_sub(back)).find(|day| day % 30 == place).map_or(0, volume))
+            .collect();
+        let bits = (0..).zip(&ring).fold(0_u32, |bits, (at, volume)| bits | u32::from(*volume != 0) << at);
+        bytes.extend(bits.to_le_bytes());
+        ring.iter().filter(|volume| **volume != 0).for_each(|volume| bytes.extend(volume.to_le_bytes()));
+        let balance = |currency: &Currency| ledger.balances.get(&(account, *currency)).copied().unwrap_or(0);
+        let bits = (0..).zip(Currency::ALL).fold(0_u8, |bits, (at, of)| bits | u8::from(balance(of) != 0) << at);
+        bytes.push(bits);
+        for currency in Currency::ALL.iter().filter(|currency| balance(currency) != 0) {
+            bytes.extend(balance(currency).to_le_bytes());
+        }
+        for bucket in [&money.messages, &money.duplicates] {
+            let (level, at) = bucket.get(&account).copied().unwrap_or((u64::MAX, 0));
+            bytes.extend(level.to_le_bytes());
+            bytes.extend(at.to_le_bytes());
+        }
+        let (instrument, is_buy, price, quantity) = money.last_orders.get(&account).copied().unwrap_or_default();
+        bytes.extend(instrument.to_le_bytes());
+        bytes.push(is_buy.into());
+        bytes.extend(price.to_le_bytes());
+        bytes.extend(quantity.to_le_bytes());
+        self.encode_limits(Scope::Account(AccountId(account)), bytes);
     }
 }
 

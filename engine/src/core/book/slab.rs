@@ -264,7 +264,7 @@ pub(crate) struct Slab {
 
 impl Slab {
     /// Most orders that a slab can be made for: two slots each, counted in 31 bits.
-    pub(crate) const ORDERS_MAX: u32 = 1 << 29;
+    pub(crate) const ORDERS_MAX: u32 = (1 << 29) - 1;
 
     /// Reserves everything for `orders_max` orders, each on a level of its own, of at most `accounts_max` accounts. Every
     /// record is written, so that no page of it is first touched later.

@@ -1,0 +1,285 @@
+//! Every refusal of the risk checks, in the order of venue-rules.md. Changes nothing.
+
+use super::{Account, CASH, Instrument, KILLED, Restricted, Risk, SCARCE, whole};
+use crate::core::money::{at_rate, fee, part_of_price, wire_notional};
+use protocol::RejectReason;
+use protocol::money::{Amount, Currency};
+use protocol::operator::LimitKind;
+use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Price, Side, UserRefNum};
+
+/// An order that wants to be accepted, new or as a replacement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wish {
+    pub(crate) owner: Owner,
+    pub(crate) instrument: InstrumentId,
+    /// With the sell marking.
+    pub(crate) side: Side,
+    /// What would be open.
+    pub(crate) quantity: u32,
+    /// A limit or a market sentinel.
+    pub(crate) price: Price,
+    /// Nothing of it may rest.
+    pub(crate) is_immediate: bool,
+    /// A locate is named (tags 25 or 26).
+    pub(crate) has_locate: bool,
+    /// The order that it takes the place of.
+    pub(crate) replaces: Option<UserRefNum>,
+}
+
+impl Wish {
+    fn account(&self) -> AccountId {
+        self.owner.account()
+    }
+}
+
+/// What an order comes to.
+struct Size {
+    /// Its notional in US dollars, a market order's at the mark; `None` without a rate.
+    dollars: Option<Amount>,
+}
+
+type Checked = Result<(), RejectReason>;
+
+impl Risk {
+    /// Everything that may be wrong with an order, the first thing in check order.
+    ///
+    /// # Errors
+    /// The reason.
+    #[cold]
+    pub(crate) fn check(&self, wish: &Wish, now: Nanos) -> Checked {
+        let (account, instrument) = (&self.accounts[wish.account().0 as usize], self.instrument(wish.instrument));
+        let size = self.size(wish, instrument);
+        check_quantity(wish, account, instrument)?;
+        if account.is_restricted && self.is_restricted(wish) {
+            return Err(RejectReason::InstrumentRestricted);
+        }
+        check_order_notional(wish, account, instrument, size.as_ref())?;
+        check_short_sale(wish, account)?;
+        check_price(wish, account, instrument)?;
+        self.check_market(wish, account)?;
+        if let Some(size) = &size {
+            self.check_exposure(wish, account, size)?;
+        }
+        self.check_balance(wish, account, instrument)?;
+        check_message_rate(account, now)?;
+        check_day_notional(account, size.as_ref(), now)?;
+        check_duplicate(wish, account, now)?;
+        self.check_switches(wish)
+    }
+
+    fn size(&self, wish: &Wish, instrument: &Instrument) -> Option<Size> {
+        let price = if wish.price.is_market() { instrument.mark } else { wish.price.0 };
+        let notional =
+            instrument.scale.notional(wire_notional(price, wish.quantity)).filter(|size| size.is_in_range())?;
+        instrument.scale.quantity(wish.quantity.into()).filter(|size| size.is_in_range())?;
+        Some(Size { dollars: self.dollars(instrument.legs.quote, notional) })
+    }
+
+    /// What an amount comes to in US dollars; `None` without a rate, or when it is beyond counting.
+    pub(super) fn dollars(&self, currency: Currency, amount: Amount) -> Option<Amount> {
+        let rate = self.rates[currency.index()];
+        if rate == Amount::ZERO { None } else { at_rate(amount, rate) }
+    }
+
+    fn is_restricted(&self, wish: &Wish) -> bool {
+        let account = wish.account();
+        let firm = self.firms[self.accounts[account.0 as usize].firm as usize].firm;
+        [Restricted::Account(account), Restricted::Firm(firm), Restricted::All]
+            .into_iter()
+            .any(|who| self.restrictions.has(who, wish.instrument))
+    }
+
+    fn check_market(&self, wish: &Wish, account: &Account) -> Checked {
+        let is_cash = self.flags[wish.account().0 as usize] & CASH != 0;
+        let instrument = self.instrument(wish.instrument);
+        let collars = [account.limits, instrument.own].map(|limits| limits.get(LimitKind::PriceCollar));
+        let is_collared = instrument.mark != 0 && collars != [None; 2];
+        let may = account.limits.get(LimitKind::MarketOrders) != Some(Amount::ZERO);
+        // Nothing bounds what a market order trades at: it is not for those who must hold what it costs, nor under a collar.
+        if !wish.price.is_market() || (may && !is_collared && !(is_cash && wish.side.is_buy())) {
+            Ok(())
+        } else {
+            Err(RejectReason::MarketOrderNotPermitted)
+        }
+    }
+
+    fn check_exposure(&self, wish: &Wish, account: &Account, size: &Size) -> Checked {
+        let replaced = wish.replaces.and_then(|number| self.orders.find(wish.owner, number));
+        if let Some(limit) = account.limits.get(LimitKind::OpenOrders) {
+            let others = u64::from(account.open_orders) - u64::from(replaced.is_some());
+            if !wish.is_immediate && others >= whole(limit) {
+                return Err(RejectReason::LimitOpenOrders);
+            }
+        }
+        if let Some(limit) = account.limits.get(LimitKind::OpenNotional) {
+            let freed = replaced.and_then(|order| {
+                let instrument = self.instrument(order.instrument);
+                let notional = instrument.scale.notional(wire_notional(order.price, order.leaves))?;
+                self.dollars(instrument.legs.quote, notional)
+            });
+            let open = Currency::ALL.iter().try_fold(0_i128, |sum, currency| {
+                let amount = account.open_notional[currency.index()];
+                let dollars = if amount == Amount::ZERO { Some(amount) } else { self.dollars(*currency, amount) };
+                sum.checked_add(dollars?.0)
+            });
+            let after = open
+                .zip(size.dollars)
+                .and_then(|(open, more)| open.checked_sub(freed.unwrap_or_default().0)?.checked_add(more.0));
+            if after.is_none_or(|after| after > limit.0) {
+                return Err(RejectReason::LimitOpenNotional);
+            }
+        }
+        self.check_position(wish, account, replaced.map_or(0, |order| order.leaves))
+    }
+
+    /// The position if everything that is open on this side traded.
+    fn check_position(&self, wish: &Wish, account: &Account, replaced: u32) -> Checked {
+        let is_buy = wish.side.is_buy();
+        let kind = if is_buy { LimitKind::PositionLong } else { LimitKind::PositionShort };
+        let Some(limit) = account.limits.get(kind) else {
+            return Ok(());
+        };
+        let position = self.positions.find(wish.account(), wish.instrument);
+        let (held, open) = position.map_or((0, 0), |position| {
+            if is_buy { (position.quantity, position.open_buy) } else { (-position.quantity, position.open_sell) }
+        });
+        let after = held + i128::from(open) - i128::from(replaced) + i128::from(wish.quantity);
+        let amount = self.instrument(wish.instrument).scale.quantity(after);
+        if amount.is_none_or(|amount| amount > limit) { Err(RejectReason::LimitPosition) } else { Ok(()) }
+    }
+
+    /// A cash account holds what the order may cost.
+    fn check_balance(&self, wish: &Wish, account: &Account, instrument: &Instrument) -> Checked {
+        if self.flags[wish.account().0 as usize] & CASH == 0 {
+            return Ok(());
+        }
+        let replaced = wish.replaces.and_then(|number| self.orders.find(wish.owner, number));
+        let refused = Err(RejectReason::BalanceTooLow);
+        if !wish.side.is_buy() && instrument.legs.base.is_none() {
+            let position = self.positions.find(wish.account(), wish.instrument);
+            let (held, open) = position.map_or((0, 0), |position| (position.quantity, position.open_sell));
+            let open = i128::from(open) - i128::from(replaced.map_or(0, |order| order.leaves));
+            return if held - open >= i128::from(wish.quantity) { Ok(()) } else { refused };
+        }
+        let Some((currency, needed)) =
+            self.reservation(wish.instrument, wish.side.is_buy(), wish.price.0, wish.quantity)
+        else {
+            return refused;
+        };
+        let freed = replaced.and_then(|order| {
+            let (freed_currency, freed) =
+                self.reservation(order.instrument, order.is_buy, order.price, order.leaves)?;
+            (freed_currency == currency).then_some(freed)
+        });
+        let at = currency.index();
+        let free = account.balance[at].checked_sub(account.reserved[at]);
+        let free = free.and_then(|free| free.checked_add(freed.unwrap_or_default()));
+        if free.is_some_and(|free| free >= needed) { Ok(()) } else { refused }
+    }
+
+    /// What a cash account sets aside for an order, fees included; `None` for shares, and beyond counting.
+    pub(super) fn reservation(
+        &self,
+        instrument: InstrumentId,
+        is_buy: bool,
+        price: u32,
+        quantity: u32,
+    ) -> Option<(Currency, Amount)> {
+        let instrument = self.instrument(instrument);
+        if !is_buy {
+            return Some((instrument.legs.base?, instrument.scale.quantity(quantity.into())?));
+        }
+        // Fees are rounded up per trade, and a trade is of one unit at least: so is what is set aside.
+        let unit = instrument.scale.notional(price.into())?;
+        let unit = unit.checked_add(fee(unit, self.fees.highest_ppm())?)?;
+        Some((instrument.legs.quote, Amount(unit.0.checked_mul(quantity.into())?)))
+    }
+
+    fn check_switches(&self, wish: &Wish) -> Checked {
+        if self.flags[wish.account().0 as usize] & KILLED != 0 {
+            return Err(RejectReason::AccountKilled);
+        }
+        if self.instrument(wish.instrument).is_killed || self.venue_flags & KILLED != 0 {
+            return Err(RejectReason::InstrumentKilled);
+        }
+        let is_known = || self.positions.find(wish.account(), wish.instrument).is_some();
+        if self.venue_flags & SCARCE != 0 && !is_known() {
+            return Err(RejectReason::PositionsFull);
+        }
+        Ok(())
+    }
+}
+
+fn check_quantity(wish: &Wish, account: &Account, instrument: &Instrument) -> Checked {
+    let limits = [account.limits.get(LimitKind::OrderQuantity), instrument.own.get(LimitKind::OrderQuantity)];
+    let quantity = instrument.scale.quantity(wish.quantity.into());
+    let is_above = |limit: Amount| quantity.is_none_or(|quantity| quantity > limit);
+    if limits.into_iter().flatten().any(is_above) { Err(RejectReason::LimitOrderQuantity) } else { Ok(()) }
+}
+
+fn check_order_notional(wish: &Wish, account: &Account, instrument: &Instrument, size: Option<&Size>) -> Checked {
+    let refused = Err(RejectReason::LimitOrderNotional);
+    // Beyond counting: neither limits nor balances could hold.
+    let Some(size) = size else {
+        return refused;
+    };
+    let limits = [account.limits.get(LimitKind::OrderNotional), instrument.own.get(LimitKind::OrderNotional)];
+    let mut limits = limits.into_iter().flatten().peekable();
+    // What a market order comes to is known at a mark only; what has no rate is not known at all.
+    let is_unknown = wish.price.is_market() && instrument.mark == 0;
+    if limits.peek().is_some() && is_unknown {
+        return refused;
+    }
+    let is_above = |limit: Amount| size.dollars.is_none_or(|dollars| dollars > limit);
+    if limits.any(is_above) { refused } else { Ok(()) }
+}
+
+fn check_message_rate(account: &Account, now: Nanos) -> Checked {
+    let rate = account.limits.get(LimitKind::MessageRate);
+    if rate.is_some_and(|rate| !account.messages.allows(whole(rate), now)) {
+        return Err(RejectReason::MessageRate);
+    }
+    Ok(())
+}
+
+fn check_duplicate(wish: &Wish, account: &Account, now: Nanos) -> Checked {
+    let rate = account.limits.get(LimitKind::DuplicateRate);
+    let is_equal = account.last_order == (wish.instrument, wish.side.is_buy(), wish.price.0, wish.quantity);
+    if is_equal && rate.is_some_and(|rate| !account.duplicates.allows(whole(rate), now)) {
+        return Err(RejectReason::DuplicateRate);
+    }
+    Ok(())
+}
+
+fn check_short_sale(wish: &Wish, account: &Account) -> Checked {
+    if !matches!(wish.side, Side::SellShort | Side::SellShortExempt) {
+        return Ok(());
+    }
+    if account.limits.get(LimitKind::ShortSale) == Some(Amount::ZERO) {
+        return Err(RejectReason::ShortSaleNotPermitted);
+    }
+    if account.limits.get(LimitKind::LocateRequired) == Some(Amount::ONE) && !wish.has_locate {
+        return Err(RejectReason::LocateMissing);
+    }
+    Ok(())
+}
+
+/// The collar: how far a limit price may be from the mark, either way. Without a mark there is none.
+fn check_price(wish: &Wish, account: &Account, instrument: &Instrument) -> Checked {
+    let collars = [account.limits.get(LimitKind::PriceCollar), instrument.own.get(LimitKind::PriceCollar)];
+    if wish.price.is_market() || instrument.mark == 0 {
+        return Ok(());
+    }
+    let distance = (i128::from(wish.price.0) - i128::from(instrument.mark)).abs();
+    let is_outside = |collar| part_of_price(instrument.mark, collar).is_none_or(|most| distance > most);
+    if collars.into_iter().flatten().any(is_outside) { Err(RejectReason::PriceOutsideCollar) } else { Ok(()) }
+}
+
+fn check_day_notional(account: &Account, size: Option<&Size>, now: Nanos) -> Checked {
+    let Some(limit) = account.limits.get(LimitKind::DayNotional) else {
+        return Ok(());
+    };
+    let traded = if account.day == super::observe::day_of(now) { account.day_notional } else { Amount::ZERO };
+    let after = size.and_then(|size| size.dollars).and_then(|more| traded.checked_add(more));
+    if after.is_none_or(|after| after > limit) { Err(RejectReason::LimitDayNotional) } else { Ok(()) }
+}

@@ -1,0 +1,126 @@
+//! From a 64-bit key to a number, in memory reserved once: open addressing, at most half full. Key 0 is no key.
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Map {
+    /// Key and number; key 0 is free. A power of two of them.
+    slots: Vec<(u64, u32)>,
+    count: usize,
+}
+
+impl Map {
+    /// Room for `max` keys.
+    pub(super) fn new(max: usize) -> Self {
+        Self { slots: vec![(0, 0); (2 * max).next_power_of_two().max(2)], count: 0 }
+    }
+
+    /// Forgets all keys.
+    pub(super) fn clear(&mut self) {
+        if self.count != 0 {
+            self.slots.fill((0, 0));
+            self.count = 0;
+        }
+    }
+
+    /// The number of a key.
+    pub(super) fn find(&self, key: u64) -> Option<u32> {
+        let (found, number) = self.slots[self.place(key)];
+        (found == key).then_some(number)
+    }
+
+    /// Adds a key that is not there.
+    pub(super) fn insert(&mut self, key: u64, number: u32) {
+        assert!(key != 0 && 2 * self.count < self.slots.len(), "the table has room by the bounds of the venue");
+        let place = self.place(key);
+        assert!(self.slots[place].0 == 0, "a key comes once");
+        self.slots[place] = (key, number);
+        self.count += 1;
+    }
+
+    /// Takes a key out; its number.
+    pub(super) fn remove(&mut self, key: u64) -> Option<u32> {
+        let mut hole = self.place(key);
+        let (found, number) = self.slots[hole];
+        if found != key {
+            return None;
+        }
+        let mask = self.slots.len() - 1;
+        let mut next = hole;
+        loop {
+            next = (next + 1) & mask;
+            let (key, _) = self.slots[next];
+            if key == 0 {
+                break;
+            }
+            // What would rather be at the hole, or before it, moves there.
+            let home = self.home(key);
+            if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
+                self.slots[hole] = self.slots[next];
+                hole = next;
+            }
+        }
+        self.slots[hole] = (0, 0);
+        self.count -= 1;
+        Some(number)
+    }
+
+    /// Changes the number of a key that is there.
+    pub(super) fn set(&mut self, key: u64, number: u32) {
+        let place = self.place(key);
+        assert!(self.slots[place].0 == key, "the key is there");
+        self.slots[place].1 = number;
+    }
+
+    fn home(&self, key: u64) -> usize {
+        let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+        u32::from_le_bytes([hash[4], hash[5], hash[6], hash[7]]) as usize & (self.slots.len() - 1)
+    }
+
+    /// Where a key is, or the free place where it would be.
+    fn place(&self, key: u64) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut place = self.home(key);
+        while self.slots[place].0 != 0 && self.slots[place].0 != key {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn does_what_an_ordered_map_does() {
+        for max in [1, 3, 40] {
+            let (mut map, mut model, mut seed) = (Map::new(max), BTreeMap::new(), 7_u64);
+            for _ in 0..20_000 {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let (key, number) = (seed >> 60 | 1 | (seed >> 33 & 3) << 40, u32::try_from(seed >> 40).unwrap());
+                match model.get(&key) {
+                    Some(found) => {
+                        assert_eq!(map.find(key), Some(*found));
+                        if seed & 1 == 0 {
+                            assert_eq!(map.remove(key), model.remove(&key));
+                        } else {
+                            map.set(key, number);
+                            model.insert(key, number);
+                        }
+                    }
+                    None if model.len() < max => {
+                        assert_eq!(map.find(key), None);
+                        map.insert(key, number);
+                        model.insert(key, number);
+                    }
+                    None => assert_eq!(map.remove(key), None),
+                }
+                assert_eq!(map.count, model.len());
+            }
+            for (key, number) in &model {
+                assert_eq!(map.find(*key), Some(*number));
+            }
+        }
+    }
+}

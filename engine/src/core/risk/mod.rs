@@ -1,0 +1,285 @@
+//! Accounts' money and the checks before a trade: limits, kill switches, balances, positions and fees.
+//!
+//! The core asks [`Risk::check`] last of all checks, and hands every event to [`Risk::observe`] as it tells it; what changes
+//! here changes by an event or by a request of the operator, and by nothing else. An account that nothing is set for pays one
+//! test per event, and a position per side of a trade.
+//!
+//! | File | Its job |
+//! |---|---|
+//! | `checks.rs` | every refusal, in the order of venue-rules.md |
+//! | `observe.rs` | what an event changes |
+//! | `requests.rs` | what an operator sets, pays in, kills |
+//! | `limits.rs`, `fees.rs`, `positions.rs`, `open_orders.rs`, `map.rs` | tables |
+//! | `state.rs` | all of it as bytes; `view.rs`: for people |
+
+mod checks;
+mod fees;
+mod limits;
+mod map;
+mod observe;
+mod open_orders;
+mod positions;
+mod requests;
+mod state;
+mod view;
+
+pub(crate) use checks::Wish;
+pub(crate) use observe::Fill;
+pub(crate) use requests::ToCount;
+pub use view::{FundsView, LimitView, PositionView, RiskView, TierView};
+
+use crate::core::money::{Bucket, Scale};
+use fees::FeeTable;
+use limits::{Limits, Restricted, Restrictions};
+use open_orders::OpenOrders;
+use positions::Positions;
+use protocol::command::{ListInstrument, OpenVenue};
+use protocol::money::{Amount, Currency, Legs};
+use protocol::operator::{AccountMode, LimitKind, Scope};
+use protocol::types::{AccountId, Firm, InstrumentId};
+
+/// Something is set for this account: its orders are counted.
+const LIMITED: u8 = 1;
+/// It trades with what it holds: its orders are counted.
+const CASH: u8 = 2;
+/// Its kill switch is on, or that of its firm.
+const KILLED: u8 = 4;
+/// Everybody: new pairs of account and instrument are not taken any more.
+const SCARCE: u8 = 8;
+/// Accounts whose orders are counted.
+const COUNTED: u8 = LIMITED | CASH;
+
+/// Days of the volume that decides the tier.
+const TIER_DAYS: usize = 30;
+
+/// An amount of each currency.
+pub(super) type Amounts = [Amount; Currency::COUNT];
+
+/// What is kept of an account beside its flags.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    firm: u32,
+    mode: AccountMode,
+    /// Its own kill switch.
+    is_killed: bool,
+    tier: u8,
+    /// UTC day of `day_notional` and the newest of `volumes`.
+    day: u32,
+    /// US dollars traded on that day.
+    day_notional: Amount,
+    /// US dollars traded on each of the last days, by day modulo their number.
+    volumes: [Amount; TIER_DAYS],
+    /// What it was paid in less what it was paid out, and fees; for cash accounts also what trades paid.
+    balance: Amounts,
+    /// What open orders of a cash account may cost.
+    reserved: Amounts,
+    /// Notional of its open orders, when they are counted.
+    open_notional: Amounts,
+    /// Open orders, when they are counted.
+    open_orders: u32,
+    messages: Bucket,
+    duplicates: Bucket,
+    /// The last order that was accepted: instrument, side, price, quantity.
+    last_order: (InstrumentId, bool, u32, u32),
+    /// What is set for it.
+    own: Limits,
+    /// What holds for it.
+    limits: Limits,
+    /// A restriction may concern it.
+    is_restricted: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct FirmRisk {
+    firm: Firm,
+    is_killed: bool,
+    own: Limits,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Instrument {
+    scale: Scale,
+    legs: Legs,
+    /// Last trade, else the reference price of the listing; 0 = none.
+    mark: u32,
+    is_killed: bool,
+    own: Limits,
+}
+
+/// All of it. Owned by the core; memory is reserved when the venue is opened.
+#[derive(Debug)]
+pub(crate) struct Risk {
+    /// By account: what is out of the ordinary about it.
+    flags: Vec<u8>,
+    /// By instrument, from index 1: something is set for it.
+    instrument_flags: Vec<u8>,
+    /// For everybody.
+    venue_flags: u8,
+    is_charging: bool,
+    positions: Positions,
+    instruments: Vec<Instrument>,
+    accounts: Vec<Account>,
+    firms: Vec<FirmRisk>,
+    defaults: Limits,
+    restrictions: Restrictions,
+    orders: OpenOrders,
+    fees: FeeTable,
+    /// US dollars per unit; 0 = not known.
+    rates: Amounts,
+    /// What the venue received in fees.
+    fee_account: Amounts,
+    /// Flags changed that the core keeps a copy of.
+    is_sync_due: bool,
+    /// Somebody's orders began or ceased to be counted: the core must tell them all again.
+    is_recount_due: bool,
+}
+
+impl Risk {
+    /// Of a venue with these bounds.
+    pub(crate) fn new(open: &OpenVenue) -> Self {
+        let accounts = open.accounts_max as usize;
+        let instruments = usize::from(open.instruments_max);
+        let mut rates = [Amount::ZERO; Currency::COUNT];
+        rates[Currency::Usd.index()] = Amount::ONE;
+        Self {
+            flags: Vec::with_capacity(accounts),
+            instrument_flags: Vec::with_capacity(instruments + 1),
+            venue_flags: 0,
+            is_charging: false,
+            positions: Positions::new(open.orders_max as usize),
+            instruments: Vec::with_capacity(instruments),
+            accounts: Vec::with_capacity(accounts),
+            firms: Vec::with_capacity(accounts),
+            defaults: Limits::NONE,
+            restrictions: Restrictions::new(),
+            orders: OpenOrders::new(open.orders_max as usize),
+            fees: FeeTable::FREE,
+            rates,
+            fee_account: [Amount::ZERO; Currency::COUNT],
+            is_sync_due: false,
+            is_recount_due: false,
+        }
+    }
+
+    /// A new account, the next one: in margin, with what is set for its firm and the venue.
+    pub(crate) fn open_account(&mut self, firm: Firm) {
+        let known = self.firms.iter().position(|known| known.firm == firm);
+        let firm = known.unwrap_or_else(|| {
+            self.firms.push(FirmRisk { firm, is_killed: false, own: Limits::NONE });
+            self.firms.len() - 1
+        });
+        self.accounts.push(Account {
+            firm: u32::try_from(firm).unwrap_or(u32::MAX),
+            mode: AccountMode::Margin,
+            is_killed: false,
+            tier: 0,
+            day: 0,
+            day_notional: Amount::ZERO,
+            volumes: [Amount::ZERO; TIER_DAYS],
+            balance: [Amount::ZERO; Currency::COUNT],
+            reserved: [Amount::ZERO; Currency::COUNT],
+            open_notional: [Amount::ZERO; Currency::COUNT],
+            open_orders: 0,
+            messages: Bucket::FULL,
+            duplicates: Bucket::FULL,
+            last_order: (InstrumentId(0), false, 0, 0),
+            own: Limits::NONE,
+            limits: Limits::NONE,
+            is_restricted: false,
+        });
+        self.flags.push(0);
+        self.work_out(self.accounts.len() - 1);
+    }
+
+    /// A new instrument, the next one.
+    pub(crate) fn list(&mut self, listed: &ListInstrument, legs: Legs) {
+        if self.instrument_flags.is_empty() {
+            self.instrument_flags.push(0);
+        }
+        self.instrument_flags.push(0);
+        self.instruments.push(Instrument {
+            scale: Scale::new(listed.price_decimals, listed.qty_decimals),
+            legs,
+            mark: listed.reference_price.0,
+            is_killed: false,
+            own: Limits::NONE,
+        });
+    }
+
+    /// True when something is set for an account.
+    pub(crate) fn is_account_guarded(&self, account: AccountId) -> bool {
+        self.flags[account.0 as usize] != 0
+    }
+
+    /// True when something is set for an instrument, or for everybody.
+    pub(crate) fn is_instrument_guarded(&self, instrument: InstrumentId) -> bool {
+        self.instrument_flags[usize::from(instrument.0)] | self.venue_flags != 0
+    }
+
+    /// True when the core's copy of the flags is old.
+    #[inline]
+    pub(crate) fn is_sync_due(&self) -> bool {
+        self.is_sync_due
+    }
+
+    /// The core has copied the flags.
+    pub(crate) fn synced(&mut self) {
+        self.is_sync_due = false;
+    }
+
+    /// True when an order of this account in this instrument must be checked.
+    pub(crate) fn is_guarded(&self, account: AccountId, instrument: InstrumentId) -> bool {
+        let (flags, of_instrument) = (self.flags[account.0 as usize], self.instrument_flags[usize::from(instrument.0)]);
+        flags | of_instrument | self.venue_flags != 0
+    }
+
+    /// Works out what holds for an account after something was set.
+    fn work_out(&mut self, at: usize) {
+        let account = &self.accounts[at];
+        let firm = &self.firms[account.firm as usize];
+        let limits = account.own.or(&firm.own).or(&self.defaults);
+        let id = AccountId(u32::try_from(at).unwrap_or(u32::MAX));
+        let concerned = [Restricted::Account(id), Restricted::Firm(firm.firm), Restricted::All];
+        let is_restricted = concerned.into_iter().any(|who| self.restrictions.concerns(who));
+        let mut flags = if limits.is_none() && !is_restricted { 0 } else { LIMITED };
+        if account.mode == AccountMode::Cash {
+            flags |= CASH;
+        }
+        if account.is_killed || firm.is_killed {
+            flags |= KILLED;
+        }
+        self.is_recount_due |= (flags & COUNTED == 0) != (self.flags[at] & COUNTED == 0);
+        self.is_sync_due = true;
+        self.flags[at] = flags;
+        let account = &mut self.accounts[at];
+        (account.limits, account.is_restricted) = (limits, is_restricted);
+    }
+
+    fn instrument(&self, id: InstrumentId) -> &Instrument {
+        &self.instruments[usize::from(id.0) - 1]
+    }
+
+    /// The index of a firm that some account is of.
+    fn firm_index(&self, firm: Firm) -> Option<usize> {
+        self.firms.iter().position(|known| known.firm == firm)
+    }
+
+    /// True when a scope is about this account.
+    pub(crate) fn is_in(&self, scope: Scope, at: usize) -> bool {
+        match scope {
+            Scope::Venue | Scope::Instrument(_) => true,
+            Scope::Firm(firm) => self.firms[self.accounts[at].firm as usize].firm == firm,
+            Scope::Account(account) => at == account.0 as usize,
+        }
+    }
+
+    /// A limit of a kind that holds for an account.
+    fn limit(&self, account: AccountId, kind: LimitKind) -> Option<Amount> {
+        self.accounts[account.0 as usize].limits.get(kind)
+    }
+}
+
+/// A count or a rate as a number. Values were checked when they were set.
+fn whole(value: Amount) -> u64 {
+    u64::try_from(value.0 / Amount::ONE.0).unwrap_or(0)
+}

@@ -1,0 +1,213 @@
+//! Positions: what each account holds of each instrument it has traded, at which average cost, and what it has made of it.
+//! In wire units of the instrument throughout, so that a trade needs no scaling.
+
+use super::map::Map;
+use crate::core::money::wire_notional;
+use protocol::types::{AccountId, InstrumentId};
+
+/// One account's position in one instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(64))]
+pub(crate) struct Position {
+    /// Whose.
+    pub(crate) account: AccountId,
+    /// Of what.
+    pub(crate) instrument: InstrumentId,
+    /// Net quantity, below zero when sold short.
+    pub(crate) quantity: i128,
+    /// What the net quantity has cost, price × quantity; below zero for a short position.
+    pub(crate) cost: i128,
+    /// What closed quantity has made.
+    pub(crate) realised: i128,
+    /// Open quantity of orders to buy, when the account's orders are counted.
+    pub(crate) open_buy: u64,
+    /// The same to sell.
+    pub(crate) open_sell: u64,
+}
+
+impl Position {
+    /// None yet.
+    pub(crate) fn none(account: AccountId, instrument: InstrumentId) -> Self {
+        Self { account, instrument, quantity: 0, cost: 0, realised: 0, open_buy: 0, open_sell: 0 }
+    }
+
+    /// What the account has been paid for all its trades together, less what it has paid.
+    pub(crate) fn flow(&self) -> i128 {
+        self.realised - self.cost
+    }
+
+    /// One trade. Quantity that closes is taken out at the average cost, rounded towards zero; quantity that opens adds its
+    /// price.
+    #[inline]
+    pub(super) fn trade(&mut self, is_buy: bool, quantity: u32, price: u32) {
+        let sign: i128 = if is_buy { 1 } else { -1 };
+        let signed = sign * i128::from(quantity);
+        if self.quantity == 0 || (self.quantity > 0) == is_buy {
+            self.quantity += signed;
+            self.cost += sign * wire_notional(price, quantity);
+            return;
+        }
+        let held = self.quantity.abs();
+        let closing = held.min(i128::from(quantity));
+        let cost = share(self.cost, closing, held);
+        self.realised -= sign * i128::from(price) * closing + cost;
+        self.cost -= cost;
+        self.quantity += sign * closing;
+        let opening = i128::from(quantity) - closing;
+        if opening > 0 {
+            self.quantity = sign * opening;
+            self.cost = sign * i128::from(price) * opening;
+        }
+    }
+
+    /// Gives quantity of a long position away at its average cost: no profit, no loss.
+    pub(super) fn give(&mut self, quantity: i128) {
+        let cost = share(self.cost, quantity, self.quantity);
+        self.cost -= cost;
+        self.quantity -= quantity;
+    }
+}
+
+/// `total × part / whole` towards zero, for `part` up to `whole`; a wide product is avoided.
+fn share(total: i128, part: i128, whole: i128) -> i128 {
+    if part == whole {
+        return total;
+    }
+    // Nearly always all of it fits 64 bits, where a division is a tenth of the price.
+    if let (Ok(size), Ok(narrow), Ok(divisor)) =
+        (u64::try_from(total.unsigned_abs()), u64::try_from(part), u64::try_from(whole))
+        && let Some(product) = size.checked_mul(narrow)
+    {
+        let share = i128::from(product / divisor);
+        return if total < 0 { -share } else { share };
+    }
+    match total.checked_mul(part) {
+        Some(product) => product / whole,
+        // The same in two steps. What is left of the second is below one part of the price, should it not fit either.
+        None => total / whole * part + (total % whole).checked_mul(part).map_or(0, |product| product / whole),
+    }
+}
+
+/// All positions, in a table that is as large as the venue may need.
+#[derive(Debug)]
+pub(super) struct Positions {
+    index: Map,
+    entries: Vec<Position>,
+    /// New pairs of account and instrument are taken up to here; what lies above is kept for orders that rest.
+    taken_max: usize,
+    max: usize,
+}
+
+/// Positions that a venue keeps for each open order it may have, beside those it keeps in any case.
+const PER_ORDER: usize = 1;
+/// Positions that every venue keeps.
+const ALWAYS: usize = 1 << 12;
+
+impl Positions {
+    /// Room for a venue with this many open orders.
+    pub(super) fn new(orders_max: usize) -> Self {
+        let taken_max = ALWAYS + PER_ORDER * orders_max;
+        let max = taken_max + orders_max + 2;
+        Self { index: Map::new(max), entries: Vec::with_capacity(max), taken_max, max }
+    }
+
+    /// No new pair may be taken: an order needs a position that is there already.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.entries.len() >= self.taken_max
+    }
+
+    /// One more may be made.
+    pub(super) fn has_room(&self) -> bool {
+        self.entries.len() < self.entries.capacity().min(self.max)
+    }
+
+    /// The position of a pair, if it ever traded.
+    pub(super) fn find(&self, account: AccountId, instrument: InstrumentId) -> Option<&Position> {
+        let found = self.index.find(key(account, instrument))?;
+        self.entries.get(found as usize)
+    }
+
+    /// The position of a pair; made when there is none.
+    #[inline]
+    pub(super) fn entry(&mut self, account: AccountId, instrument: InstrumentId) -> &mut Position {
+        let key = key(account, instrument);
+        let at = self.index.find(key).unwrap_or_else(|| {
+            let next = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+            self.index.insert(key, next);
+            self.entries.push(Position::none(account, instrument));
+            next
+        });
+        &mut self.entries[at as usize]
+    }
+
+    /// All positions, in the order in which they were made.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Position> {
+        self.entries.iter()
+    }
+
+    /// All positions, to change.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Position> {
+        self.entries.iter_mut()
+    }
+}
+
+fn key(account: AccountId, instrument: InstrumentId) -> u64 {
+    u64::from(account.0) << 16 | u64::from(instrument.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn played(trades: &[(bool, u32, u32)]) -> Position {
+        let mut position = Position::none(AccountId(0), InstrumentId(1));
+        for (is_buy, quantity, price) in trades {
+            position.trade(*is_buy, *quantity, *price);
+        }
+        position
+    }
+
+    fn figures(trades: &[(bool, u32, u32)]) -> (i128, i128, i128) {
+        let position = played(trades);
+        (position.quantity, position.cost, position.realised)
+    }
+
+    #[test]
+    fn average_cost_and_profit_by_hand() {
+        let (buy, sell) = (true, false);
+        assert_eq!(figures(&[(buy, 100, 10), (buy, 100, 20)]), (200, 3_000, 0));
+        assert_eq!(figures(&[(buy, 100, 10), (buy, 100, 20), (sell, 50, 30)]), (150, 2_250, 750));
+        assert_eq!(figures(&[(sell, 100, 30), (buy, 40, 20)]), (-60, -1_800, 400));
+        assert_eq!(figures(&[(buy, 10, 5), (sell, 30, 8)]), (-20, -160, 30), "it turns over");
+        assert_eq!(figures(&[(sell, 10, 5), (buy, 10, 8)]), (0, 0, -30));
+        assert_eq!(
+            figures(&[(buy, 3, 10), (buy, 1, 11), (sell, 1, 10), (sell, 3, 10)]),
+            (0, 0, -1),
+            "nothing is lost to rounding"
+        );
+    }
+
+    #[test]
+    fn the_flow_is_what_was_paid() {
+        let trades = [(true, 7, 13), (false, 20, 11), (true, 9, 17), (true, 40, 3), (false, 1, 1_000)];
+        for count in 0..=trades.len() {
+            let paid: i128 = trades[..count]
+                .iter()
+                .map(|(is_buy, quantity, price)| wire_notional(*price, *quantity) * if *is_buy { -1 } else { 1 })
+                .sum();
+            assert_eq!(played(&trades[..count]).flow(), paid);
+        }
+    }
+
+    #[test]
+    fn the_largest_trades_do_not_wrap() {
+        let mut position = Position::none(AccountId(0), InstrumentId(1));
+        position.quantity = i128::from(i64::MAX);
+        position.cost = position.quantity * 1_999_999_900;
+        let before = position.flow();
+        position.trade(false, u32::MAX, 1_999_999_900);
+        position.trade(true, u32::MAX, 1);
+        assert_eq!(position.quantity, i128::from(i64::MAX));
+        assert_eq!(position.flow() - before, wire_notional(1_999_999_900, u32::MAX) - wire_notional(1, u32::MAX));
+    }
+}

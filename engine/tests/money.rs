@@ -1,0 +1,335 @@
+//! Money and risk against the naive model: commands that are mostly about limits, balances and fees, on venues of every kind of
+//! account. Events after every command, the whole state as bytes now and then, and conservation by the naive ledger.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use engine::testing::differential::Pair;
+use engine::testing::random::Random;
+use protocol::command::{CancelOrder, EnterOrder, ListInstrument, ModifyOrder, OpenAccount, OpenVenue, ReplaceOrder};
+use protocol::command::{OrderTags, SetTradingState, TagSet};
+use protocol::money::{Amount, Asset, Currency};
+use protocol::operator::{AccountMode, LimitKind, OperatorAction, OperatorCommand, Outcome, Scope, SetFees, SetLimit};
+use protocol::types::{
+    AccountId, AccountName, Capacity, Channel, ClOrdId, CrossType, Display, Firm, InstrumentId, Owner, Price, Qty,
+    SessionName, Side, Symbol, TimeInForce, TradingState, UserRefNum,
+};
+use protocol::{CommandBody, EventBody};
+use std::collections::BTreeMap;
+
+const ACCOUNTS: u32 = 5;
+/// Symbol, decimals of price and quantity, middle of the prices, largest usual quantity.
+const MARKETS: [(&str, u8, i8, u32, u32); 4] = [
+    ("AAPL", 4, 0, 1_500_000, 300),
+    ("BTC-USD", 2, 5, 10_400_000, 40_000),
+    ("ETH-BTC", 6, 4, 35_000, 50_000),
+    ("HUGE", 0, -9, 1_000, 5),
+];
+
+fn opening() -> Vec<CommandBody> {
+    let mut bodies = vec![CommandBody::OpenVenue(OpenVenue {
+        session: SessionName::from_text("TEST").unwrap(),
+        orders_max: 300,
+        accounts_max: ACCOUNTS,
+        channels_max: 3,
+        instruments_max: 4,
+        orders_per_command_max: 40,
+    })];
+    for account in 0..ACCOUNTS {
+        bodies.push(CommandBody::OpenAccount(OpenAccount {
+            account: AccountId(account),
+            name: AccountName::from_text(["ONE", "TWO", "THREE", "FOUR", "FIVE"][account as usize]).unwrap(),
+            firm: Firm::from_text(if account < 3 { "FRMA" } else { "FRMB" }).unwrap(),
+        }));
+    }
+    for (instrument, (symbol, price_decimals, qty_decimals, middle, _)) in (1..).map(InstrumentId).zip(MARKETS) {
+        bodies.push(CommandBody::ListInstrument(ListInstrument {
+            instrument,
+            symbol: Symbol::from_text(symbol).unwrap(),
+            price_decimals,
+            qty_decimals,
+            tick: Price(1),
+            lot: Qty(1),
+            max_qty: Qty(u32::MAX),
+            reference_price: Price(if symbol == "HUGE" { 0 } else { middle }),
+        }));
+        let (state, reason) = (TradingState::Trading, Firm::BLANK);
+        bodies.push(CommandBody::SetTradingState(SetTradingState { instrument, state, reason }));
+    }
+    let operator = |action| CommandBody::Operator(OperatorCommand { request: 1, action });
+    for (account, mode) in [(0, AccountMode::Cash), (1, AccountMode::Cash), (3, AccountMode::Cash)] {
+        bodies.push(operator(OperatorAction::SetMode { account: AccountId(account), mode }));
+    }
+    for account in 0..ACCOUNTS {
+        for (currency, units) in [(Currency::Usd, 3_000_000), (Currency::Btc, 30), (Currency::Eth, 500)] {
+            let (account, asset) = (AccountId(account), Asset::Currency(currency));
+            bodies.push(operator(OperatorAction::MoveFunds { account, asset, amount: units_of(units) }));
+        }
+        let asset = Asset::Shares(InstrumentId(1));
+        let amount = units_of(2_000);
+        bodies.push(operator(OperatorAction::MoveFunds { account: AccountId(account), asset, amount }));
+    }
+    bodies.push(operator(OperatorAction::SetRate { currency: Currency::Btc, rate: units_of(100_000) }));
+    bodies
+}
+
+fn units_of(units: i128) -> Amount {
+    Amount(units * Amount::ONE.0)
+}
+
+/// What happens, from a seed.
+struct Flow {
+    random: Random,
+    numbers: BTreeMap<u32, u32>,
+    last: Option<CommandBody>,
+}
+
+impl Flow {
+    fn next(&mut self) -> CommandBody {
+        match self.random.below(100) {
+            0..55 => self.enter(),
+            55..70 => self.replace(),
+            70..82 => self.cancel(),
+            82..85 => self.modify(),
+            85..88 => self.again(),
+            _ => self.operator(),
+        }
+    }
+
+    fn owner(&mut self) -> Owner {
+        Owner::new(AccountId(self.random.below(ACCOUNTS)), Channel(0))
+    }
+
+    fn fresh(&mut self, owner: Owner) -> UserRefNum {
+        let number = self.numbers.entry(owner.account().0).or_default();
+        *number += 1;
+        UserRefNum(*number)
+    }
+
+    /// A number that was used lately.
+    fn recent(&mut self, owner: Owner) -> UserRefNum {
+        let highest = self.numbers.get(&owner.account().0).copied().unwrap_or(0);
+        UserRefNum(highest.saturating_sub(self.random.below(25)))
+    }
+
+    fn price(&mut self, market: usize) -> Price {
+        let middle = MARKETS[market].3;
+        match self.random.below(40) {
+            0 => Price::MARKET,
+            1 => Price(self.random.between(1, 1_999_999_900)),
+            _ => Price(middle - middle / 50 + self.random.below(middle / 25) / (middle / 500 + 1) * (middle / 500 + 1)),
+        }
+    }
+
+    fn quantity(&mut self, market: usize) -> Qty {
+        let usual = MARKETS[market].4;
+        Qty(if self.random.below(60) == 0 { self.random.between(1, u32::MAX) } else { self.random.between(1, usual) })
+    }
+
+    fn enter(&mut self) -> CommandBody {
+        let owner = self.owner();
+        let market = self.random.pick(&[0, 0, 1, 1, 2, 3]);
+        let mut tags = OrderTags::NONE;
+        if self.random.chance(3) {
+            tags.present = TagSet::SHARES_LOCATED;
+            tags.shares_located = b'Y';
+        }
+        let body = CommandBody::Enter(EnterOrder {
+            owner,
+            user_ref_num: self.fresh(owner),
+            quantity: self.quantity(market),
+            price: self.price(market),
+            instrument: InstrumentId(u16::try_from(market + 1).unwrap()),
+            side: self.random.pick(&[Side::Buy, Side::Buy, Side::Buy, Side::Sell, Side::Sell, Side::SellShort]),
+            time_in_force: self.random.pick(&[TimeInForce::Day, TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc]),
+            display: self.random.pick(&[Display::Visible, Display::Visible, Display::Hidden, Display::Attributable]),
+            capacity: Capacity::Principal,
+            sweep: false,
+            cross_type: CrossType::Continuous,
+            cl_ord_id: ClOrdId::BLANK,
+            tags,
+        });
+        self.last = Some(body);
+        body
+    }
+
+    /// The order before once more, under a new number.
+    fn again(&mut self) -> CommandBody {
+        let Some(CommandBody::Enter(mut enter)) = self.last else {
+            return self.enter();
+        };
+        enter.user_ref_num = self.fresh(enter.owner);
+        CommandBody::Enter(enter)
+    }
+
+    fn replace(&mut self) -> CommandBody {
+        let owner = self.owner();
+        let market = self.random.below(4) as usize;
+        CommandBody::Replace(ReplaceOrder {
+            owner,
+            orig_user_ref_num: self.recent(owner),
+            user_ref_num: self.fresh(owner),
+            quantity: self.quantity(market),
+            price: self.price(market),
+            time_in_force: self.random.pick(&[TimeInForce::Day, TimeInForce::Day, TimeInForce::Ioc]),
+            display: Display::Visible,
+            sweep: false,
+            cl_ord_id: ClOrdId::BLANK,
+            tags: OrderTags::NONE,
+        })
+    }
+
+    fn cancel(&mut self) -> CommandBody {
+        let owner = self.owner();
+        let quantity = Qty(if self.random.chance(70) { 0 } else { self.random.below(200) });
+        CommandBody::Cancel(CancelOrder { owner, user_ref_num: self.recent(owner), quantity })
+    }
+
+    fn modify(&mut self) -> CommandBody {
+        let owner = self.owner();
+        CommandBody::Modify(ModifyOrder {
+            owner,
+            user_ref_num: self.recent(owner),
+            side: self.random.pick(Side::ALL),
+            quantity: Qty(self.random.below(300)),
+            present: TagSet::NONE,
+            shares_located: b'N',
+            locate_broker: Firm::BLANK,
+        })
+    }
+
+    fn scope(&mut self) -> Scope {
+        match self.random.below(10) {
+            0 => Scope::Venue,
+            1 => Scope::Firm(Firm::from_text(self.random.pick(&["FRMA", "FRMB"])).unwrap()),
+            2 => Scope::Instrument(InstrumentId(self.random.pick(&[1, 2, 3]))),
+            _ => Scope::Account(AccountId(self.random.below(ACCOUNTS))),
+        }
+    }
+
+    fn operator(&mut self) -> CommandBody {
+        let account = AccountId(self.random.below(ACCOUNTS));
+        let action = match self.random.below(20) {
+            0 => OperatorAction::Kill(self.scope()),
+            1..4 => OperatorAction::Resume(self.scope()),
+            4..7 => {
+                let asset = match self.random.below(4) {
+                    0 => Asset::Shares(InstrumentId(self.random.pick(&[1, 2, 4]))),
+                    1 => Asset::Currency(Currency::Btc),
+                    _ => Asset::Currency(Currency::Usd),
+                };
+                let units = i128::from(self.random.below(40_000));
+                let sign = if self.random.chance(40) { -1 } else { 1 };
+                let divisor = self.random.pick(&[1, 1, 1_000, 1_000_000_000_000]);
+                OperatorAction::MoveFunds { account, asset, amount: Amount(sign * units * Amount::ONE.0 / divisor) }
+            }
+            7 => OperatorAction::SetFees(SetFees {
+                tier: u8::try_from(self.random.below(4)).unwrap(),
+                maker_ppm: self.random.pick(&[0, 0, -50, 333, 1_000]),
+                taker_ppm: self.random.pick(&[0, 0, 50, 777, 2_000]),
+                threshold: units_of(self.random.pick(&[0, 0, 5_000_000, 80_000_000])),
+            }),
+            8 => OperatorAction::SetRate {
+                currency: self.random.pick(&[Currency::Btc, Currency::Eth]),
+                rate: units_of(i128::from(self.random.between(1, 150_000))),
+            },
+            9 => OperatorAction::SetMode { account, mode: self.random.pick(&[AccountMode::Cash, AccountMode::Margin]) },
+            _ => OperatorAction::SetLimit(self.limit()),
+        };
+        CommandBody::Operator(OperatorCommand { request: self.random.below(9), action })
+    }
+
+    fn limit(&mut self) -> SetLimit {
+        let scope = self.scope();
+        let limit = self.random.pick(LimitKind::ALL);
+        let sizes: &[i128] = match limit {
+            LimitKind::OrderQuantity => &[1, 200, 5_000],
+            LimitKind::OrderNotional => &[10_000, 40_000, 1_000_000],
+            LimitKind::OpenNotional => &[20_000, 200_000, 5_000_000],
+            LimitKind::DayNotional => &[100_000, 10_000_000, 1_000_000_000],
+            LimitKind::OpenOrders | LimitKind::MessageRate | LimitKind::DuplicateRate => &[0, 1, 3, 10, 50],
+            LimitKind::PositionLong | LimitKind::PositionShort => &[0, 300, 2_000],
+            LimitKind::ShortSale | LimitKind::LocateRequired | LimitKind::MarketOrders | LimitKind::Restricted => {
+                &[0, 1]
+            }
+            LimitKind::PriceCollar | LimitKind::Credit | LimitKind::DayLoss | LimitKind::SymbolRate => &[1, 5],
+        };
+        let value = units_of(self.random.pick(sizes));
+        let value = if limit == LimitKind::PriceCollar { Amount(value.0 / 100) } else { value };
+        let value = if self.random.chance(45) { Amount::UNSET } else { value };
+        let of = InstrumentId(u16::try_from(self.random.between(1, 4)).unwrap());
+        let instrument = if limit == LimitKind::Restricted { of } else { InstrumentId(0) };
+        SetLimit { scope, limit, instrument, value }
+    }
+}
+
+/// How often each answer came.
+fn play(seed: u64, steps: u64, counts: &mut BTreeMap<String, u64>) {
+    let mut pair = Pair::default();
+    let mut flow = Flow { random: Random::new(seed), numbers: BTreeMap::new(), last: None };
+    for body in opening() {
+        pair.apply(&body).unwrap();
+    }
+    for step in 1..=steps {
+        let body = flow.next();
+        // Mostly microseconds, now and then a long time, so that rates recover and days pass.
+        let pause = match flow.random.below(400) {
+            0 => 3_600_000_000_000 * u64::from(flow.random.between(1, 60)),
+            1..20 => 400_000_000,
+            _ => 20_000,
+        };
+        let applied = pair.apply_after(pause, &body);
+        assert!(applied.is_ok(), "seed {seed}, command {step}: {}", applied.unwrap_err());
+        for event in pair.told() {
+            let name = if let EventBody::Rejected { reason, .. } = event.body {
+                format!("{reason:?}")
+            } else if let EventBody::Answered { outcome, .. } = event.body {
+                format!("{outcome:?}")
+            } else if let EventBody::FeesCharged { .. } = event.body {
+                "fees".to_owned()
+            } else if let EventBody::Traded { .. } = event.body {
+                "traded".to_owned()
+            } else {
+                continue;
+            };
+            *counts.entry(name).or_default() += 1;
+        }
+        if step % 97 == 0 || step == steps {
+            let compared = pair.compare_states().and_then(|()| pair.verify());
+            assert!(compared.is_ok(), "seed {seed}, command {step}: {}", compared.unwrap_err());
+        }
+    }
+}
+
+#[test]
+fn balances_positions_and_refusals_are_those_of_the_naive_model() {
+    let mut counts = BTreeMap::new();
+    for seed in 1..=40 {
+        play(seed, 5_000, &mut counts);
+    }
+    let often = [
+        "LimitOrderQuantity",
+        "InstrumentRestricted",
+        "LimitOrderNotional",
+        "ShortSaleNotPermitted",
+        "LocateMissing",
+        "PriceOutsideCollar",
+        "MarketOrderNotPermitted",
+        "LimitOpenOrders",
+        "LimitOpenNotional",
+        "LimitPosition",
+        "BalanceTooLow",
+        "MessageRate",
+        "LimitDayNotional",
+        "DuplicateRate",
+        "AccountKilled",
+        "InstrumentKilled",
+        "NotAvailable",
+        "InUse",
+        "fees",
+        "traded",
+    ];
+    for name in often {
+        assert!(counts.get(name).copied().unwrap_or(0) >= 20, "{name}: {counts:?}");
+    }
+    assert_eq!(counts.get(&format!("{:?}", Outcome::Full)), None);
+}
