@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use protocol::{Symbol, TimeInForce};
 use rust_decimal::Decimal;
 
+use super::terms::Terms;
 use crate::units;
 
 /// One line at the prompt.
@@ -15,6 +16,7 @@ use crate::units;
     help_template = "{subcommands}",
     arg_required_else_help = true
 )]
+#[expect(clippy::large_enum_variant, reason = "one line of a person at a time")]
 pub(crate) enum Line {
     /// A request.
     #[command(flatten)]
@@ -57,6 +59,9 @@ pub(crate) struct Enter {
     /// Refuse to take: cancelled instead of trading on entry
     #[arg(long)]
     pub(crate) post_only: bool,
+    /// Order types
+    #[command(flatten)]
+    pub(crate) terms: Terms,
     /// Text of yours that comes back with the answers, at most 14 characters
     #[arg(long, value_name = "TEXT", value_parser = cl_ord_id)]
     pub(crate) cl_ord_id: Option<protocol::ClOrdId>,
@@ -139,6 +144,12 @@ pub(crate) enum Tif {
     Fok,
     /// Until cancelled
     Gtc,
+    /// Extended hours
+    Gtx,
+    /// Seconds to live, see `--for`
+    Gtt,
+    /// Until a time, see `--until`
+    Gtd,
 }
 
 impl From<Tif> for TimeInForce {
@@ -148,6 +159,9 @@ impl From<Tif> for TimeInForce {
             Tif::Ioc => Self::Ioc,
             Tif::Fok => Self::Fok,
             Tif::Gtc => Self::Gtc,
+            Tif::Gtx => Self::Gtx,
+            Tif::Gtt => Self::Gtt,
+            Tif::Gtd => Self::Gtd,
         }
     }
 }

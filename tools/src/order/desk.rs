@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::ouch::appendage::{AppendageBuffer, Element};
 use protocol::ouch::inbound::{AccountQuery, CancelOrder, EnterOrder, Inbound, ReplaceOrder};
 use protocol::ouch::outbound::Outbound;
-use protocol::{ClOrdId, Display, Price, Qty, Symbol, UserRefNum};
+use protocol::{ClOrdId, Price, Qty, Symbol, UserRefNum};
 
 use super::command::{Cancel, CancelTarget, Enter, OrderCommand, PriceWord, Replace};
 use super::words::Words;
@@ -104,8 +104,8 @@ impl Desk {
     }
 
     fn enter(&mut self, enter: &Enter, side: u8) -> Result<Result<UserRefNum, Unsent>, ClientError> {
-        let (quantity, price) = match self.amounts(enter) {
-            Ok(amounts) => amounts,
+        let ((quantity, price), tags) = match self.amounts(enter).and_then(|amounts| Ok((amounts, self.tags(enter)?))) {
+            Ok(asked) => asked,
             Err(unsent) => return Ok(Err(unsent)),
         };
         let user_ref_num = self.next_number()?;
@@ -116,18 +116,23 @@ impl Desk {
             symbol: enter.symbol,
             price: u64::from(price.0),
             time_in_force: protocol::TimeInForce::from(enter.tif).letter(),
-            display: Display::Visible.letter(),
+            display: enter.terms.display().letter(),
             capacity: b'P',
             intermarket_sweep: b'N',
-            cross_type: b'N',
+            cross_type: enter.terms.cross_type().letter(),
             cl_ord_id: enter.cl_ord_id.unwrap_or(ClOrdId::BLANK),
         };
+        self.client.send(&Inbound::EnterOrder(order), Some(tags.appendage()))?;
+        Ok(Ok(user_ref_num))
+    }
+
+    fn tags(&self, enter: &Enter) -> Result<AppendageBuffer, Unsent> {
         let mut tags = AppendageBuffer::new();
         if enter.post_only {
             tags.push(Element::PostOnly(b'P'));
         }
-        self.client.send(&Inbound::EnterOrder(order), Some(tags.appendage()))?;
-        Ok(Ok(user_ref_num))
+        enter.terms.tags(&self.words.units(enter.symbol)?, enter.tif, &mut tags)?;
+        Ok(tags)
     }
 
     fn amounts(&self, enter: &Enter) -> Result<(Qty, Price), Unsent> {

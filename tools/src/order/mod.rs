@@ -4,6 +4,7 @@
 
 mod command;
 mod desk;
+mod terms;
 mod words;
 
 use std::io::{BufRead, IsTerminal};
@@ -35,6 +36,7 @@ const LISTEN: Duration = Duration::from_millis(20);
 #[command(
     subcommand_negates_reqs = true,
     after_help = "Examples:\n  hft order buy AAPL 100 @ 150.34\n  hft order sell BTC-USD 0.5 @ market\n  \
+                  hft order buy AAPL 1000 @ 150 --max-floor 100\n  hft order sell AAPL 100 @ market --stop 149.50\n  \
                   hft order replace 1 --price 150.35\n  hft order cancel 1\n  hft order cancel DEMO02 1\n  hft order query\n  hft order --account DEMO02\n\n\
                   The exit code is 0 when the venue took the request and 1 when it refused or ignored it."
 )]

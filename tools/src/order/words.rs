@@ -176,8 +176,14 @@ impl Said {
             }
             Outbound::CancelPending(pending) => Some(plain("cancel_pending", "cancel pending", pending.user_ref_num)),
             Outbound::CancelReject(reject) => Some(plain("cancel_reject", "cancel rejected", reject.user_ref_num)),
-            Outbound::PriorityUpdate(update) => Some(plain("priority", "new priority", update.user_ref_num)),
-            Outbound::Restated(restated) => Some(plain("restated", "restated", restated.user_ref_num)),
+            Outbound::PriorityUpdate(update) => {
+                let (number, order_ref) = (update.user_ref_num, update.order_ref);
+                let text =
+                    format!("elected: order {number} is active at {}, reference {order_ref}", self.price(update.price));
+                let known = [("user_ref_num", json!(number.0)), ("order_reference", json!(order_ref.0))];
+                Some(("priority", text, fields(known)))
+            }
+            Outbound::Restated(restated) => Some(plain("restated", "filled up again", restated.user_ref_num)),
             Outbound::MassCancelResponse(taken) => Some(plain("mass_cancel", "mass cancel taken", taken.user_ref_num)),
             Outbound::EntryDisabled(taken) => Some(plain("entry_disabled", "order entry disabled", taken.user_ref_num)),
             Outbound::EntryEnabled(taken) => Some(plain("entry_enabled", "order entry enabled", taken.user_ref_num)),
@@ -261,19 +267,20 @@ fn cancel_words(reason: u8) -> &'static str {
 /// What an OUCH reject reason means. Several of the venue's own reasons share one; the first is the likeliest.
 fn reject_words(code: u16) -> String {
     let words = match code {
-        0x0002 => "the venue is closing",
-        0x0003 => "this display is not offered",
+        0x0002 => "the market or the venue is closed",
+        0x0003 => "such an order cannot be displayed like this",
         0x0004 => "max floor does not fit",
         0x0005 => "unknown price type",
         0x0007 => "the instrument is halted",
         0x0009 => "unknown side",
         0x000A => "the venue cannot take more",
+        0x000B => "orders are being cancelled, or a cross goes on",
         0x000C => "the firm may not enter orders",
         0x000D => "minimum quantity does not fit",
         0x000F => "malformed, or not offered by this venue",
-        0x0011 => "pegging is not offered",
+        0x0011 => "this kind of peg is not offered",
         0x0013 => "quantity is zero, off the lot, or above the maximum",
-        0x0014 => "cross orders are not offered",
+        0x0014 => "no such cross, or not now",
         0x0017 => "no such symbol",
         0x001A => "retail orders are not offered",
         0x001D => "price is off the tick grid or out of range",
