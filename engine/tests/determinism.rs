@@ -122,5 +122,5 @@ fn the_state_after_a_fixed_flow_is_known() {
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
     assert_eq!(all.0.len(), 7_206);
     assert_eq!(hex(hasher.finish()), "fa5c0f6da491ffd6f37c8d028b436de92c59895afe9125090ac1a0978dff8623");
-    assert_eq!(hex(core.state_hash()), "d976899d47e3ec328b8d3c6d6015b465015d40d85f0baebcc788f7a8a0758b01");
+    assert_eq!(hex(core.state_hash()), "d670f9470bf909998c16fdf881279d131ec1bffdfb84b3167591375ad5b2be7b");
 }

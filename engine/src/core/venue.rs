@@ -4,10 +4,11 @@
 use super::Core;
 use super::accounts::Defaults;
 use super::instruments::unusual;
+use super::risk::Fill;
 use super::sink::{EventSink, Out};
 use protocol::limits::{BUSTS_MAX, ELECTIONS_PER_COMMAND_MAX_DEFAULT};
 use protocol::types::{AccountId, InstrumentId, MatchingAlgorithm};
-use protocol::venue_command::{BustTrade, SetAccountDefaults, SetMatching};
+use protocol::venue_command::{BustTrade, Party, SetAccountDefaults, SetMatching};
 use protocol::{EventBody, RejectReason, VenueCommand};
 
 /// Trades broken today.
@@ -84,6 +85,12 @@ impl Core {
             return Err(RejectReason::TradeUnknown);
         }
         self.busts.broken.insert(place, number);
+        let known = |party: &Party| (party.owner.account().0 as usize) < self.accounts.count();
+        if known(&bust.buyer) && known(&bust.seller) && self.instruments.find(bust.instrument).is_some() {
+            let BustTrade { instrument, quantity, price, .. } = *bust;
+            let fill = Fill { instrument, quantity, price, now: out.ingress() };
+            self.risk.undo(bust.buyer.owner.account(), bust.seller.owner.account(), fill);
+        }
         out.push(EventBody::TradeBroken {
             match_number: bust.match_number,
             instrument: bust.instrument,

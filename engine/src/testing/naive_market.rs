@@ -200,6 +200,11 @@ impl NaiveVenue {
         if !is_of_today || is_full || !self.busts.insert(number) {
             return Err(RejectReason::TradeUnknown);
         }
+        let known = |owner: protocol::types::Owner| (owner.account().0 as usize) < self.accounts.len();
+        let is_listed = (1..=self.instruments.len()).contains(&usize::from(bust.instrument.0));
+        if known(bust.buyer.owner) && known(bust.seller.owner) && is_listed {
+            self.trade_back(bust);
+        }
         self.tell(EventBody::TradeBroken {
             match_number: bust.match_number,
             instrument: bust.instrument,

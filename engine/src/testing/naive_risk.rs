@@ -7,6 +7,7 @@ use protocol::command::OrderTags;
 use protocol::money::{Amount, Asset, Currency};
 use protocol::operator::{AccountMode, KillCause, LimitKind, Outcome, Scope, SetLimit};
 use protocol::types::{AccountId, Firm, InstrumentId, OrderState, Owner, Price, UserRefNum};
+use protocol::venue_command::BustTrade;
 use protocol::{EventBody, RejectReason};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -335,6 +336,16 @@ impl NaiveVenue {
     fn traded(&mut self, instrument: InstrumentId, quantity: u32, price: u32) -> Trade {
         self.money.ledger.markets[usize::from(instrument.0) - 1].mark = price.into();
         Trade { instrument, quantity: quantity.into(), price: price.into(), now: self.last_ingress.0 }
+    }
+
+    /// The opposite of a trade that is void, at the same price; fees and volumes stay.
+    pub(super) fn trade_back(&mut self, bust: &BustTrade) {
+        let (quantity, price) = (bust.quantity.0.into(), bust.price.0.into());
+        let trade = Trade { instrument: bust.instrument, quantity, price, now: self.last_ingress.0 };
+        for (party, is_buy) in [(bust.buyer, false), (bust.seller, true)] {
+            let side = Side { account: party.owner.account(), is_buy, is_counted: false };
+            self.money.ledger.settle(side, trade);
+        }
     }
 
     fn settle(&mut self, account: AccountId, is_buy: bool, trade: Trade) {

@@ -258,22 +258,40 @@ impl Risk {
     fn settle_counted(&mut self, leg: Leg, fill: Fill) {
         let instrument = *self.instrument(fill.instrument);
         let notional = instrument.scale.notional(wire_notional(fill.price.0, fill.quantity.0));
-        let sign = if leg.is_buy { 1 } else { -1 };
-        if self.flags[leg.account.0 as usize] & CASH != 0 {
-            let account = &mut self.accounts[leg.account.0 as usize];
-            // Its orders were checked to be countable.
-            account.balance[instrument.legs.quote.index()].0 -= sign * notional.unwrap_or_default().0;
-            if let Some(base) = instrument.legs.base {
-                let quantity = instrument.scale.quantity(fill.quantity.0.into()).unwrap_or_default();
-                account.balance[base.index()].0 += sign * quantity.0;
-            }
-        }
+        self.move_legs(leg, fill);
         let dollars = notional.and_then(|notional| self.dollars(instrument.legs.quote, notional));
         let fees = self.fees;
         let account = &mut self.accounts[leg.account.0 as usize];
         account.roll(day_of(fill.now), |volume| fees.tier_of(volume));
         if let Some(dollars) = dollars {
             account.add_volume(dollars);
+        }
+    }
+
+    /// Undoes a trade of two accounts that exist: positions as if they had traded back at the same price, and the legs of cash
+    /// accounts. Fees and volumes stay as they are.
+    pub(crate) fn undo(&mut self, buyer: AccountId, seller: AccountId, fill: Fill) {
+        for leg in [Leg { account: buyer, is_buy: false }, Leg { account: seller, is_buy: true }] {
+            self.positions.entry(leg.account, fill.instrument).trade(leg.is_buy, fill.quantity.0, fill.price.0);
+            self.move_legs(leg, fill);
+        }
+        self.note_scarcity();
+    }
+
+    /// Both legs of a trade of a cash account.
+    fn move_legs(&mut self, leg: Leg, fill: Fill) {
+        if self.flags[leg.account.0 as usize] & CASH == 0 {
+            return;
+        }
+        let instrument = *self.instrument(fill.instrument);
+        let sign = if leg.is_buy { 1 } else { -1 };
+        // Its orders were checked to be countable.
+        let notional = instrument.scale.notional(wire_notional(fill.price.0, fill.quantity.0)).unwrap_or_default();
+        let account = &mut self.accounts[leg.account.0 as usize];
+        account.balance[instrument.legs.quote.index()].0 -= sign * notional.0;
+        if let Some(base) = instrument.legs.base {
+            let quantity = instrument.scale.quantity(fill.quantity.0.into()).unwrap_or_default();
+            account.balance[base.index()].0 += sign * quantity.0;
         }
     }
 
