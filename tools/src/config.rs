@@ -10,6 +10,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::schedule::{Schedule, ScheduleSection};
+use crate::terms::{Terms, TermsSection};
 
 /// Password of the demo accounts. They exist on loopback addresses only.
 pub const DEMO_PASSWORD: &str = "demo-pass";
@@ -85,6 +86,8 @@ struct File {
     accounts: Accounts,
     #[serde(default)]
     schedule: ScheduleSection,
+    #[serde(default)]
+    terms: TermsSection,
     instruments: Vec<InstrumentEntry>,
 }
 
@@ -235,6 +238,8 @@ pub struct Config {
     pub durability: DurabilityMode,
     /// When trading states change.
     pub schedule: Schedule,
+    /// How instruments match, and what accounts leave unsaid.
+    pub terms: Terms,
 }
 
 /// What the command line says over the file.
@@ -299,8 +304,11 @@ impl Config {
         let is_listed = |symbol| instruments.iter().any(|listed: &InstrumentConfig| listed.symbol == symbol);
         let schedule = Schedule::of(&file.schedule, is_listed)
             .map_err(|(key, found, expected)| check.bad(&key, format!("{found:?}"), expected))?;
+        let terms = Terms::of(&file.terms, &instruments)
+            .map_err(|(key, found, expected)| check.bad(key, format!("{found:?}"), expected))?;
         Ok(Self {
             schedule,
+            terms,
             data_dir: overrides.data_dir.clone().unwrap_or_else(|| file.data.dir.clone()),
             order_entry_address,
             feed_address,

@@ -24,6 +24,7 @@ mod schedule;
 mod serve;
 mod snapshot_cmd;
 mod statement;
+mod terms;
 mod venue;
 // Client-side subcommands and what they stand on.
 mod client;

@@ -5,8 +5,8 @@ use super::book::ladder::{SideId, instrument_of, is_displayed, side_id, tick_of}
 use super::risk::ToCount;
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::types::{
-    AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, OrderRef, Owner, Price, Qty,
-    Side, TimeInForce, TradingState, UserRefNum,
+    AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, MatchingAlgorithm, OrderRef,
+    Owner, Price, Qty, Side, TimeInForce, TradingState, UserRefNum,
 };
 
 /// An account.
@@ -24,6 +24,12 @@ pub struct AccountView {
     pub entry_disabled: bool,
     /// Open orders.
     pub open_orders: u32,
+    /// Self-match strategy of orders that name none: a letter of the AIQ table, `N` = none, `B` = cancel both.
+    pub self_match: u8,
+    /// Orders without tag 204 are cancelled when the session ends.
+    pub cancel_on_disconnect: bool,
+    /// Time before that, ms.
+    pub grace_ms: u32,
 }
 
 /// An instrument.
@@ -37,6 +43,12 @@ pub struct InstrumentView {
     pub short_sale_test: u8,
     /// Price of the last trade; 0 = none yet.
     pub last_trade: Price,
+    /// How quantity is shared at a price.
+    pub algorithm: MatchingAlgorithm,
+    /// Least pro-rata share.
+    pub minimum: Qty,
+    /// Stops elected by one command at the most.
+    pub elections_max: u16,
 }
 
 /// A resting order.
@@ -121,6 +133,9 @@ impl Core {
                 consumed: self.accounts.consumed(Owner::new(account, protocol::types::Channel(0))),
                 entry_disabled: hot.is_disabled(),
                 open_orders: hot.open_orders(),
+                self_match: self.accounts.defaults(account).aiq,
+                cancel_on_disconnect: self.accounts.defaults(account).cancel_on_disconnect,
+                grace_ms: self.accounts.defaults(account).grace_ms,
             }
         })
     }
@@ -139,6 +154,9 @@ impl Core {
                 state: self.instruments.instrument(id).state,
                 short_sale_test: terms.short_sale_test,
                 last_trade: self.instruments.instrument(id).last_trade,
+                algorithm: terms.algorithm,
+                minimum: Qty(terms.minimum),
+                elections_max: terms.elections_max,
             }
         })
     }

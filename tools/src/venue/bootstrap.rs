@@ -68,6 +68,8 @@ pub fn commands(
         }
     }
     open_accounts(core, config, &mut commands)?;
+    let terms = config.terms.commands(core, &commands);
+    commands.extend(terms);
     Ok(commands)
 }
 

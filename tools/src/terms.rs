@@ -1,0 +1,215 @@
+//! The section `terms` of the configuration: how instruments match, and what the orders of an account do when they do not say.
+//! Each becomes a journaled command when the venue does not have it so already.
+
+use std::collections::BTreeMap;
+
+use engine::core::Core;
+use protocol::venue_command::{SetAccountDefaults, SetMatching};
+use protocol::{
+    AccountId, AccountName, CommandBody, InstrumentId, MatchingAlgorithm, Qty, Symbol, VenueCommand,
+    limits::ELECTIONS_PER_COMMAND_MAX_DEFAULT,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::config::InstrumentConfig;
+
+/// The section, as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TermsSection {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    matching: Vec<MatchingEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    accounts: Vec<AccountEntry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MatchingEntry {
+    instrument: String,
+    algorithm: Algorithm,
+    #[serde(default)]
+    minimum_lots: u32,
+    #[serde(default)]
+    elections_per_command_max: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Algorithm {
+    PriceTime,
+    ProRata,
+    TopProRata,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountEntry {
+    account: String,
+    #[serde(default)]
+    self_match: SelfMatch,
+    #[serde(default)]
+    cancel_on_disconnect: bool,
+    #[serde(default)]
+    grace_ms: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum SelfMatch {
+    #[default]
+    Allow,
+    Newest,
+    Oldest,
+    Both,
+    Decrement,
+    DecrementDetails,
+}
+
+impl SelfMatch {
+    /// Letter of the AIQ table, firm level.
+    fn letter(self) -> u8 {
+        match self {
+            Self::Allow => b'N',
+            Self::Newest => b'W',
+            Self::Oldest => b'O',
+            Self::Both => b'B',
+            Self::Decrement => b'Y',
+            Self::DecrementDetails => b'D',
+        }
+    }
+}
+
+/// How one instrument matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Matching {
+    algorithm: MatchingAlgorithm,
+    minimum: Qty,
+    elections_max: u16,
+}
+
+impl Matching {
+    const DEFAULT: Self = Self {
+        algorithm: MatchingAlgorithm::PriceTime,
+        minimum: Qty::ZERO,
+        elections_max: ELECTIONS_PER_COMMAND_MAX_DEFAULT,
+    };
+}
+
+/// What the orders of one account do when they do not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Defaults {
+    self_match: u8,
+    cancel_on_disconnect: bool,
+    grace_ms: u32,
+}
+
+impl Defaults {
+    const NONE: Self = Self { self_match: b'N', cancel_on_disconnect: false, grace_ms: 0 };
+}
+
+/// Terms that can be used.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    matching: BTreeMap<Symbol, Matching>,
+    accounts: BTreeMap<AccountName, Defaults>,
+}
+
+impl Terms {
+    /// Checks the section.
+    ///
+    /// # Errors
+    /// (key, what was found, what was expected).
+    pub fn of(
+        section: &TermsSection,
+        instruments: &[InstrumentConfig],
+    ) -> Result<Self, (&'static str, String, &'static str)> {
+        let mut terms = Self::default();
+        for entry in &section.matching {
+            let wrong =
+                || ("terms.matching", entry.instrument.clone(), "each instrument of the configuration at most once");
+            let listed = Symbol::from_text(&entry.instrument)
+                .and_then(|symbol| instruments.iter().find(|listed| listed.symbol == symbol))
+                .ok_or_else(wrong)?;
+            let minimum = entry.minimum_lots.checked_mul(listed.lot.0).ok_or((
+                "terms.matching minimum_lots",
+                entry.minimum_lots.to_string(),
+                "a quantity that an order can have",
+            ))?;
+            let matching = Matching {
+                algorithm: match entry.algorithm {
+                    Algorithm::PriceTime => MatchingAlgorithm::PriceTime,
+                    Algorithm::ProRata => MatchingAlgorithm::ProRata,
+                    Algorithm::TopProRata => MatchingAlgorithm::TopThenProRata,
+                },
+                minimum: Qty(minimum),
+                elections_max: match entry.elections_per_command_max {
+                    0 => ELECTIONS_PER_COMMAND_MAX_DEFAULT,
+                    most => most,
+                },
+            };
+            if terms.matching.insert(listed.symbol, matching).is_some() {
+                return Err(wrong());
+            }
+        }
+        for entry in &section.accounts {
+            let wrong = || ("terms.accounts", entry.account.clone(), "the name of an account, at most once");
+            let name = AccountName::from_text(&entry.account.to_ascii_uppercase()).ok_or_else(wrong)?;
+            let defaults = Defaults {
+                self_match: entry.self_match.letter(),
+                cancel_on_disconnect: entry.cancel_on_disconnect,
+                grace_ms: entry.grace_ms,
+            };
+            if terms.accounts.insert(name, defaults).is_some() {
+                return Err(wrong());
+            }
+        }
+        Ok(terms)
+    }
+
+    /// The commands that bring `core` to these terms, once it has applied `before`.
+    pub fn commands(&self, core: &Core, before: &[CommandBody]) -> Vec<CommandBody> {
+        let mut instruments: Vec<(InstrumentId, Symbol, Matching)> = core
+            .instruments()
+            .map(|view| {
+                let (algorithm, minimum, elections_max) = (view.algorithm, view.minimum, view.elections_max);
+                (view.listed.instrument, view.listed.symbol, Matching { algorithm, minimum, elections_max })
+            })
+            .collect();
+        let mut accounts: Vec<(AccountId, AccountName, Defaults)> = core
+            .accounts()
+            .map(|view| {
+                let (self_match, cancel_on_disconnect) = (view.self_match, view.cancel_on_disconnect);
+                (view.account, view.name, Defaults { self_match, cancel_on_disconnect, grace_ms: view.grace_ms })
+            })
+            .collect();
+        for body in before {
+            if let CommandBody::ListInstrument(listed) = body {
+                instruments.push((listed.instrument, listed.symbol, Matching::DEFAULT));
+            }
+            if let CommandBody::OpenAccount(opened) = body {
+                accounts.push((opened.account, opened.name, Defaults::NONE));
+            }
+        }
+        let matching = instruments.into_iter().filter_map(|(instrument, symbol, is)| {
+            let wanted = self.matching.get(&symbol).copied().unwrap_or(Matching::DEFAULT);
+            (wanted != is).then_some(VenueCommand::SetMatching(SetMatching {
+                instrument,
+                algorithm: wanted.algorithm,
+                minimum: wanted.minimum,
+                elections_per_command_max: wanted.elections_max,
+            }))
+        });
+        let defaults = accounts.into_iter().filter_map(|(account, name, is)| {
+            let wanted = self.accounts.get(&name).copied().unwrap_or(Defaults::NONE);
+            (wanted != is).then_some(VenueCommand::SetAccountDefaults(SetAccountDefaults {
+                account,
+                aiq_strategy: wanted.self_match,
+                aiq_group_id: *b"  ",
+                cancel_on_disconnect: wanted.cancel_on_disconnect,
+                grace_ms: wanted.grace_ms,
+            }))
+        });
+        matching.chain(defaults).map(CommandBody::Venue).collect()
+    }
+}
