@@ -120,7 +120,7 @@ fn the_state_after_a_fixed_flow_is_known() {
     let mut hasher = EventHasher::new();
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
-    assert_eq!(all.0.len(), 7_206);
-    assert_eq!(hex(hasher.finish()), "fa5c0f6da491ffd6f37c8d028b436de92c59895afe9125090ac1a0978dff8623");
-    assert_eq!(hex(core.state_hash()), "d670f9470bf909998c16fdf881279d131ec1bffdfb84b3167591375ad5b2be7b");
+    assert_eq!(all.0.len(), 7_699);
+    assert_eq!(hex(hasher.finish()), "8fb075a2454b1956813dea5498a9fa792bbb5bc9ab8e52eade781dbea3a2953f");
+    assert_eq!(hex(core.state_hash()), "e65ff19aaec9cc1ec26857745a7c001bd86b3a2ca0df356b11c24827efa003ee");
 }

@@ -479,21 +479,19 @@ fn a_replace_while_entry_is_disabled_is_rejected_and_the_original_stays() {
 }
 
 #[test]
-fn a_halted_instrument_takes_only_cancels() {
+fn a_halted_instrument_collects_what_can_wait() {
     let mut venue = Venue::new();
     venue.run("enter 1 buy 5@100");
     venue.set_state(TradingState::Halted);
     venue.check(
         "> enter 2 buy 5@100
-         rejected 2 TradingHalted
+         accepted 2 live 5@100 shown
          > enter 3 buy 5@100 ioc
          rejected 3 TradingHalted
-         > replace 1 4 5@101
-         rejected 4 TradingHalted
          > cancel 1 2
          canceled 1 3 leaves 2 U
          > query
-         next 5",
+         next 4",
     );
     venue.set_state(TradingState::Trading);
     venue.check(

@@ -2,7 +2,7 @@
 
 use super::book::slab::Slab;
 use super::book::table::Table;
-use super::forest::{Forest, Tree};
+use super::timetable::Timetable;
 use protocol::types::{AccountId, AccountName, Channel, Firm, Nanos, Owner, UserRefNum};
 
 /// What every request reads. 8 bytes.
@@ -105,8 +105,7 @@ pub(crate) struct Accounts {
     count: u32,
     names: Vec<AccountNames>,
     defaults: Vec<Defaults>,
-    dues: Forest,
-    due: Tree,
+    dues: Timetable,
     accounts_max: usize,
     /// (owner word, highest number used up), open addressing; the word 0 is free, and is no channel other than 0.
     channels: Vec<(u32, u32)>,
@@ -123,8 +122,7 @@ impl Accounts {
             count: 0,
             names: Vec::with_capacity(accounts_max as usize),
             defaults: Vec::with_capacity(accounts_max as usize),
-            dues: Forest::new(accounts_max as usize),
-            due: Tree::EMPTY,
+            dues: Timetable::new(accounts_max as usize),
             accounts_max: accounts_max as usize,
             channels: vec![(0, 0); capacity],
             channels_used: 0,
@@ -175,23 +173,19 @@ impl Accounts {
 
     /// Sets when the cancels after a disconnect are due; 0 = they are not.
     pub(crate) fn set_due(&mut self, id: AccountId, due: Nanos) {
+        let some = |due: Nanos| (due.0 != 0).then_some(due);
         let old = std::mem::replace(&mut self.defaults[id.0 as usize].due, due);
-        if old.0 != 0 {
-            self.dues.remove(&mut self.due, id.0);
-        }
-        if due.0 != 0 {
-            self.dues.insert(&mut self.due, id.0, (due.0, u64::from(id.0)));
-        }
+        self.dues.set(id.0, (some(old), some(due)));
     }
 
     /// When the first of these cancels is due.
     pub(crate) fn first_due(&self) -> Option<Nanos> {
-        self.dues.first(self.due).map(|account| Nanos(self.dues.key(account).0))
+        self.dues.first()
     }
 
     /// Of the accounts with cancels that are due, the one with the lowest index.
     pub(crate) fn due_at(&self, now: Nanos) -> Option<AccountId> {
-        self.dues.members(self.due).take_while(|account| self.dues.key(*account).0 <= now.0).min().map(AccountId)
+        self.dues.due(now).min().map(AccountId)
     }
 
     /// Sends its orders the long way, or allows the short one.

@@ -8,20 +8,32 @@ use protocol::types::{CancelReason, InstrumentId, Nanos};
 impl Core {
     /// When the next `Tick` is due: a time, 0 for what was left unfinished, or `None` for never.
     pub fn next_due(&self) -> Option<Nanos> {
-        if self.instrument_to_elect().is_some() {
-            return Some(Nanos(0));
-        }
-        if !self.jobs.is_empty() {
+        let has_unfinished = self.crossings != 0
+            || self.instrument_to_elect().is_some()
+            || self.halting.is_some()
+            || !self.jobs.is_empty()
+            || !self.waiting_cancels.is_empty();
+        if has_unfinished {
             return Some(Nanos(0));
         }
         let deadline = self.specials.next_deadline().map(|(_, deadline)| deadline);
-        [deadline, self.accounts.first_due()].into_iter().flatten().min()
+        let others = [self.accounts.first_due(), self.auctions.first(), self.imbalances.first()];
+        others.into_iter().chain([deadline]).flatten().min()
     }
 
     /// Does the first thing that is due.
     pub(super) fn tick(&mut self, out: &mut Out<'_, impl EventSink>) {
         if let Some(instrument) = self.instrument_to_elect() {
             return self.note_changed(instrument);
+        }
+        if self.crossings != 0 {
+            return self.go_on_crossing(out);
+        }
+        if !self.waiting_cancels.is_empty() {
+            return self.cancel_waiting(out);
+        }
+        if self.halting.is_some() {
+            return self.halt_more(out);
         }
         if !self.jobs.is_empty() {
             return self.run_job(0, out);
@@ -31,7 +43,15 @@ impl Core {
             return self.expire(out);
         }
         if let Some(account) = self.accounts.due_at(now) {
-            self.end_grace(account, out);
+            return self.end_grace(account, out);
+        }
+        let auction = self.auctions.due(now).next();
+        if let Some(instrument) = auction {
+            return self.end_auction(id_of(instrument), out);
+        }
+        let imbalance = self.imbalances.due(now).next();
+        if let Some(instrument) = imbalance {
+            self.tell_imbalance(id_of(instrument), out);
         }
     }
 
@@ -45,6 +65,13 @@ impl Core {
             .find(|id| self.instruments.instrument(*id).is_trading() && !self.specials.watch(*id).elected.is_empty())
     }
 
+    fn go_on_crossing(&mut self, out: &mut Out<'_, impl EventSink>) {
+        let mut all = (1..).take(self.instruments.count()).map(InstrumentId);
+        if let Some(instrument) = all.find(|id| self.instruments.terms(*id).crossing.is_some()) {
+            self.cross_on(instrument, out);
+        }
+    }
+
     fn expire(&mut self, out: &mut Out<'_, impl EventSink>) {
         while self.touches_left() != 0 {
             let Some((slot, _)) = self.specials.next_deadline().filter(|(_, deadline)| *deadline <= out.ingress())
@@ -55,4 +82,9 @@ impl Core {
             self.cancel_whole(slot, CancelReason::Expired, out);
         }
     }
+}
+
+/// The instrument of an index.
+fn id_of(index: u32) -> InstrumentId {
+    InstrumentId(u16::try_from(index).unwrap_or(0))
 }

@@ -1,8 +1,10 @@
 //! Instruments: the grid their orders must keep, and what is published of them.
 
+use super::bands::{Bands, Collar};
+use super::cross::Crossing;
 use protocol::command::ListInstrument;
 use protocol::limits::ELECTIONS_PER_COMMAND_MAX_DEFAULT;
-use protocol::types::{InstrumentId, MatchingAlgorithm, Price, Qty, TradingState};
+use protocol::types::{InstrumentId, MatchingAlgorithm, Nanos, Price, Qty, TradingState};
 
 /// Division by a number that is fixed at listing: multiply and shift instead of divide.
 ///
@@ -62,6 +64,8 @@ pub(crate) mod unusual {
     pub(crate) const ALGORITHM: u32 = 1 << 2;
     /// Something is set for it, or for everybody: orders are checked against limits.
     pub(crate) const GUARDED: u32 = 1 << 3;
+    /// Prices have bands, or market orders a collar.
+    pub(crate) const BANDS: u32 = 1 << 4;
 }
 
 const _: () = assert!(size_of::<Instrument>() == 64);
@@ -103,6 +107,17 @@ pub(crate) struct InstrumentTerms {
     pub(crate) minimum: u32,
     /// Stops elected by one command at the most.
     pub(crate) elections_max: u16,
+    /// Static reference price; 0 = none.
+    pub(crate) reference: Price,
+    pub(super) bands: Bands,
+    /// When orders are crossed.
+    pub(crate) until: Option<Nanos>,
+    /// When the next imbalance message is due.
+    pub(crate) imbalance_due: Option<Nanos>,
+    /// Of a volatility auction.
+    pub(super) collar: Option<Collar>,
+    /// A cross that is not finished: the instrument is frozen.
+    pub(super) crossing: Option<Crossing>,
 }
 
 /// All instruments. Index 0 is none, and never trades.
@@ -137,6 +152,12 @@ impl Instruments {
             algorithm: MatchingAlgorithm::PriceTime,
             minimum: 0,
             elections_max: ELECTIONS_PER_COMMAND_MAX_DEFAULT,
+            reference: listed.reference_price,
+            bands: Bands::default(),
+            until: None,
+            imbalance_due: None,
+            collar: None,
+            crossing: None,
         });
     }
 

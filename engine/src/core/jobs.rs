@@ -134,11 +134,6 @@ impl Core {
         }
     }
 
-    /// Cancels all that is open of an order.
-    pub(super) fn cancel_or_wait(&mut self, slot: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
-        self.cancel_whole(slot, reason, out);
-    }
-
     fn note_cancelling(&mut self, account: Option<AccountId>) {
         if let Some(account) = account {
             let is_so = self.jobs.iter().any(|job| job.account == Some(account));

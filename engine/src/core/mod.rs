@@ -14,21 +14,27 @@
 //! | `matcher.rs` | trades and rests |
 //! | `orders_special.rs`, `sweep.rs`, `makers.rs`, `smp.rs` | the long way: icebergs, pegs, minimums, self-match prevention |
 //! | `special.rs`, `forest.rs` | what such orders keep, and the sets in which they wait |
-//! | `triggers.rs`, `due.rs` | elections of stops; what becomes due with time |
+//! | `triggers.rs`, `due.rs`, `jobs.rs` | elections of stops; what becomes due with time; cancels in parts |
+//! | `states.rs`, `cross.rs`, `interest.rs`, `auction.rs`, `bands.rs` | trading states, crosses and their price, bands and collars |
+//! | `shared.rs`, `allocation.rs` | levels whose quantity is shared |
 //! | `requests.rs`, `requests_special.rs` | Cancel, Modify and the other requests of clients |
 //! | `risk/`, `money.rs` | limits, kill switches, balances, positions, fees |
 //! | `operator.rs`, `venue.rs` | requests of the operator: checked, done, answered; commands of the venue itself |
 //! | `book/` | price levels, orders, the index |
 //! | `accounts.rs`, `instruments.rs` | tables |
 //! | `prefetch.rs` | hints to the caches |
-//! | `snapshot.rs`, `snapshot_orders.rs`, `view.rs` | state as bytes, and for reading |
+//! | `snapshot.rs`, `snapshot_orders.rs`, `snapshot_work.rs`, `view.rs` | state as bytes, and for reading |
 
 mod accounts;
 mod allocation;
+mod auction;
+mod bands;
 pub(crate) mod book;
+mod cross;
 mod due;
 mod forest;
 mod instruments;
+mod interest;
 mod jobs;
 mod makers;
 mod matcher;
@@ -48,7 +54,9 @@ mod snapshot;
 mod snapshot_orders;
 mod snapshot_work;
 mod special;
+mod states;
 mod sweep;
+mod timetable;
 mod triggers;
 mod validate;
 mod venue;
@@ -66,12 +74,15 @@ use instruments::Instruments;
 use jobs::{JOBS_MAX, Job};
 use makers::Peg;
 use protocol::command::OpenVenue;
+use protocol::limits::CANCELS_PENDING_MAX;
 use protocol::money::Legs;
-use protocol::types::{AccountId, Nanos, Sequence, SessionName};
+use protocol::types::{AccountId, Nanos, Owner, Sequence, SessionName, UserRefNum};
 use protocol::{Command, CommandBody, EventBody};
 use risk::Risk;
 use sink::Out;
 use special::Specials;
+use std::collections::VecDeque;
+use timetable::Timetable;
 use venue::Busts;
 
 /// Before the venue is opened there is room for nothing.
@@ -104,6 +115,15 @@ pub struct Core {
     /// Cancels by filter that are not finished, oldest first.
     jobs: Vec<Job>,
     busts: Busts,
+    /// Crosses that are not finished.
+    crossings: u32,
+    /// Cancels that wait for the end of a cross, in order of request.
+    waiting_cancels: VecDeque<(Owner, UserRefNum)>,
+    /// A market-wide halt that is not finished: its level, and the index of the next instrument.
+    halting: Option<(u8, u16)>,
+    /// When auctions end, and when imbalance messages are due.
+    auctions: Timetable,
+    imbalances: Timetable,
     /// Order references given so far.
     order_refs: u64,
     /// Match numbers given so far.
@@ -130,6 +150,11 @@ impl Core {
             changed: Vec::new(),
             jobs: Vec::with_capacity(JOBS_MAX),
             busts: Busts::default(),
+            crossings: 0,
+            waiting_cancels: VecDeque::with_capacity(CANCELS_PENDING_MAX),
+            halting: None,
+            auctions: Timetable::new(0),
+            imbalances: Timetable::new(0),
             order_refs: 0,
             matches: 0,
             risk: Box::new(Risk::new(&NO_VENUE)),
@@ -225,12 +250,9 @@ impl Core {
                 });
             }
             CommandBody::SetTradingState(set) => {
-                self.instruments.instrument_mut(set.instrument).set_state(set.state);
-                out.push(EventBody::TradingStateChanged {
-                    instrument: set.instrument,
-                    state: set.state,
-                    reason: set.reason,
-                });
+                if let Err(reason) = self.enter_state(set.instrument, (set.state, set.reason), out) {
+                    out.push(EventBody::OperatorRefused { reason });
+                }
             }
             CommandBody::SetShortSaleTest(set) => {
                 self.instruments.terms_mut(set.instrument).short_sale_test = set.action;
@@ -243,7 +265,10 @@ impl Core {
                 self.sync_guards();
                 out.push(EventBody::AccountOpened { account: open.account, name: open.name, firm: open.firm });
             }
-            CommandBody::SystemEvent(code) => out.push(EventBody::SystemEvent { code: *code }),
+            CommandBody::SystemEvent(code) => {
+                out.push(EventBody::SystemEvent { code: *code });
+                self.pass_of_day(*code, out);
+            }
             CommandBody::Venue(command) => self.obey(command, out),
             CommandBody::Enter(_)
             | CommandBody::Replace(_)
@@ -269,6 +294,8 @@ impl Core {
         self.index = OrderIndex::new(open.orders_max);
         self.specials = Specials::new(open.orders_max, open.instruments_max);
         self.pegs = Vec::with_capacity(open.orders_max as usize);
+        let instruments = usize::from(open.instruments_max) + 1;
+        (self.auctions, self.imbalances) = (Timetable::new(instruments), Timetable::new(instruments));
         self.changed = vec![0; usize::from(open.instruments_max) / 64 + 1];
         *self.risk = Risk::new(open);
     }

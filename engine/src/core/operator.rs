@@ -117,8 +117,9 @@ impl Core {
         if self.instruments.find(instrument).is_none() {
             return Outcome::InstrumentUnknown;
         }
-        self.instruments.instrument_mut(instrument).set_state(state);
-        out.push(EventBody::TradingStateChanged { instrument, state, reason });
+        if let Err(reason) = self.enter_state(instrument, (state, reason), out) {
+            out.push(EventBody::OperatorRefused { reason });
+        }
         Outcome::Done
     }
 

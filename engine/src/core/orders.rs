@@ -223,6 +223,10 @@ impl Core {
     /// A Replace that the edge found invalid.
     pub(super) fn refuse_replace(&mut self, refuse: &RefuseReplace, out: &mut Out<'_, impl EventSink>) {
         if let Some((slot, _)) = self.find_replaceable(refuse.owner, refuse.orig_user_ref_num, refuse.user_ref_num) {
+            if self.is_frozen(self.instrument_of(slot)) {
+                self.accounts.consume(refuse.owner, refuse.user_ref_num);
+                return self.reject(refuse.owner, refuse.user_ref_num, RejectReason::CancelPending, out);
+            }
             self.cancel_whole(slot, CancelReason::User, out);
         }
     }

@@ -14,7 +14,7 @@ use protocol::EventBody;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use protocol::event::Shown;
 use protocol::types::{
-    CancelReason, Firm, InstrumentId, MatchingAlgorithm, Nanos, OrderState, Owner, Qty, TimeInForce,
+    CancelReason, CrossType, Firm, InstrumentId, MatchingAlgorithm, Nanos, OrderState, Owner, Qty, TimeInForce,
 };
 
 /// Nanoseconds of a second.
@@ -48,6 +48,7 @@ impl Fate {
     /// How an order looks on the feed by its Accepted or Replaced alone.
     fn shown_at_once(self, taker: &Taker) -> Shown {
         let is_whole = self == Self::Rests && taker.extra.max_floor == 0 && !taker.extra.is_pegged();
+        let is_whole = is_whole && taker.extra.cross == CrossType::Continuous;
         if is_whole { shown(taker.order.flags.display()) } else { Shown::No }
     }
 
@@ -156,6 +157,7 @@ impl Core {
             price_type: tags.price_type,
             stop_trigger: tags.stop_trigger,
             handle_inst: tags.handle_inst,
+            cross: old.cross,
             ..Extra::BLANK
         };
         let asked = self.with_defaults(extra, &replace.tags, replace.owner);
@@ -184,7 +186,7 @@ impl Core {
             key => self.price_at(order.instrument, order.side, key).0,
         };
         let is_shared = self.instruments.terms(order.instrument).algorithm != MatchingAlgorithm::PriceTime;
-        Taker { order, limit, is_shared, cold, extra }
+        Taker { order, limit, is_shared, pause: None, cold, extra }
     }
 
     fn extra_of_enter(&self, enter: &EnterOrder, order: &Incoming, now: Nanos) -> Extra {
@@ -202,6 +204,7 @@ impl Core {
             price_type: tags.price_type,
             stop_trigger: tags.stop_trigger,
             handle_inst: tags.handle_inst,
+            cross: enter.cross_type,
             ..Extra::BLANK
         };
         self.with_defaults(extra, tags, enter.owner)
@@ -213,6 +216,9 @@ impl Core {
         if taker.extra.is_conditional() {
             taker.extra.place = Place::Dormant;
             return Fate::Sleeps;
+        }
+        if taker.extra.cross != CrossType::Continuous || !self.instruments.instrument(instrument).is_trading() {
+            return Fate::Rests;
         }
         if taker.extra.is_pegged() {
             let terms = (taker.extra.price_type, taker.extra.peg_offset, taker.extra.price);
@@ -230,36 +236,46 @@ impl Core {
         if outlook.traded >= least && (outlook.traded != 0 || outlook.is_prevented) {
             return Fate::Takes;
         }
+        taker.pause = outlook.pause.filter(|_| least == 0);
         if taker.order.is_immediate { Fate::Dies } else { Fate::Rests }
     }
 
     /// Does what was decided, after it was told. `joins`: the feed has not heard of what is displayed.
     pub(super) fn fulfil(&mut self, fate: Fate, mut taker: Taker, joins: bool, out: &mut Out<'_, impl EventSink>) {
         match fate {
-            Fate::Dies => {}
+            Fate::Dies => self.pause(taker.order.instrument, taker.pause, out),
             Fate::PostOnly => self.tell_end(&taker.order, taker.order.quantity, CancelReason::PostOnly, out),
             Fate::Sleeps => {
                 self.rest_beside(&taker);
             }
-            Fate::Rests => self.settle(&taker, joins, out),
+            Fate::Rests => {
+                self.settle(&taker, joins, out);
+                self.pause(taker.order.instrument, taker.pause, out);
+            }
             Fate::Takes => {
                 let ended = self.sweep_special(&mut taker, out);
                 match ended {
                     Ended::Filled | Ended::Prevented => {}
+                    Ended::Paused(_) if taker.order.is_immediate => {
+                        self.tell_end(&taker.order, taker.order.quantity, CancelReason::Collar, out);
+                    }
                     Ended::Bound => self.tell_end(&taker.order, taker.order.quantity, CancelReason::Collar, out),
                     Ended::Empty if taker.order.is_immediate => {
                         self.tell_end(&taker.order, taker.order.quantity, CancelReason::Immediate, out);
                     }
-                    Ended::Empty => self.settle(&taker, true, out),
+                    Ended::Empty | Ended::Paused(_) => self.settle(&taker, true, out),
                 }
-                self.fill_up(out);
+                self.fill_up(taker.order.instrument, out);
+                if let Ended::Paused(collar) = ended {
+                    self.pause(taker.order.instrument, Some(collar), out);
+                }
             }
         }
     }
 
     /// Puts what is left of an order where it rests, and tells the feed.
     fn settle(&mut self, taker: &Taker, joins: bool, out: &mut Out<'_, impl EventSink>) {
-        if taker.extra.is_pegged() {
+        if taker.extra.is_pegged() || taker.extra.cross != CrossType::Continuous {
             self.rest_beside(taker);
             return;
         }
@@ -326,6 +342,7 @@ impl Core {
         let is_timed = matches!(enter.time_in_force, TimeInForce::Gtt | TimeInForce::Gtd);
         tags.present.0 & SPECIAL != 0
             || is_timed
+            || enter.cross_type != CrossType::Continuous
             || !self.instruments.instrument(enter.instrument).is_plain()
             || self.accounts.account(enter.owner.account()).is_unusual()
     }
@@ -371,6 +388,10 @@ impl Core {
         let enlisted = self.enlisted(slot);
         self.specials.dismiss(slot, enlisted);
         self.note_resting(enlisted.instrument);
+        let node = self.books.slab.node(slot);
+        if extra.half != NONE && extra.place == Place::Book && node.leaves == 0 {
+            self.specials.forget_used_up(slot, enlisted.instrument);
+        }
         if extra.half != NONE {
             self.books.remove(extra.half);
         }
@@ -398,6 +419,7 @@ impl Extra {
         let offset = fill(TagSet::PEG_OFFSET, self.is_pegged());
         fill(TagSet::EXPIRE_TIME, stays(TimeInForce::Gtt));
         let dated = fill(TagSet::EXPIRE_AT, stays(TimeInForce::Gtd));
+        let only = fill(TagSet::HANDLE_INST, self.handle_inst == b'I');
         let stop = fill(TagSet::STOP_PRICE, !names_stop && self.stop_price.0 != 0);
         let trail = fill(TagSet::TRAIL_OFFSET, !names_stop && self.trail_offset.0 != 0);
         let trigger = fill(TagSet::STOP_TRIGGER, self.is_conditional());
@@ -407,6 +429,7 @@ impl Extra {
         tags.price_type = if kind { self.price_type } else { tags.price_type };
         tags.peg_offset = if offset { self.peg_offset } else { tags.peg_offset };
         tags.expire_at = if dated { self.expire_at } else { tags.expire_at };
+        tags.handle_inst = if only { b'I' } else { tags.handle_inst };
         tags.stop_price = if stop { self.stop_price } else { tags.stop_price };
         tags.trail_offset = if trail { self.trail_offset } else { tags.trail_offset };
         tags.stop_trigger = if trigger { self.stop_trigger } else { tags.stop_trigger };

@@ -17,7 +17,7 @@ impl Core {
         let Some((slot, place)) = self.find_at(cancel.owner, cancel.user_ref_num) else {
             return;
         };
-        if self.books.slab.node(slot).flags().special() {
+        if self.books.slab.node(slot).flags().special() || self.crossings != 0 {
             return self.cancel_special(cancel, slot, out);
         }
         if cancel.quantity == Qty::ZERO {
@@ -78,7 +78,7 @@ impl Core {
             return;
         };
         let node = *self.books.slab.node(slot);
-        if node.flags().special() {
+        if node.flags().special() || self.crossings != 0 {
             return self.modify_special(modify, slot, out);
         }
         let side = node.flags().side();

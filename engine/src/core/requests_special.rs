@@ -19,7 +19,16 @@ impl Core {
     #[inline(never)]
     pub(super) fn cancel_special(&mut self, cancel: &CancelOrder, slot: u32, out: &mut Out<'_, impl EventSink>) {
         let open = self.open_of(slot);
-        let intended = cancel.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
+        let done = self.books.slab.cold(slot).done;
+        let intended = cancel.quantity.0.saturating_sub(done);
+        let is_frozen = self.is_frozen(self.instrument_of(slot));
+        if intended == 0 && is_frozen {
+            return self.cancel_or_wait(slot, CancelReason::User, out);
+        }
+        if intended < open && is_frozen {
+            out.details(self.books.slab.node(slot).flags().details(), || 0);
+            return out.push(EventBody::CancelRejected { owner: cancel.owner, user_ref_num: cancel.user_ref_num });
+        }
         if intended < open {
             self.tell_taken_down(slot, open - intended, CancelReason::User, out);
             self.take_down(slot, open - intended, false);
@@ -56,7 +65,11 @@ impl Core {
         let side = node.flags().side();
         let open = self.open_of(slot);
         let intended = modify.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
-        if intended > open || !may_mark(side, modify.side) || modify.side == side && intended == open {
+        if self.is_frozen(self.instrument_of(slot))
+            || intended > open
+            || !may_mark(side, modify.side)
+            || modify.side == side && intended == open
+        {
             return;
         }
         out.details(node.flags().details(), || 0);
@@ -76,7 +89,8 @@ impl Core {
             return self.take_off(slot);
         }
         self.books.slab.set_side(slot, modify.side);
-        let half = self.specials.extra(slot).half;
+        let extra = self.specials.extra_of(slot, node.flags());
+        let half = extra.map_or(super::forest::NONE, |extra| extra.half);
         if half != super::forest::NONE {
             self.books.slab.set_side(half, modify.side);
         }

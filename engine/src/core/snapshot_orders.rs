@@ -6,7 +6,7 @@ use super::book::slab::{Cold, Node, OrderFlags};
 use super::forest::NONE;
 use super::snapshot::{DecodeStateError, Reader, put_count};
 use super::special::{Extra, Place};
-use protocol::types::{ClOrdId, InstrumentId, Nanos, OrderRef, Owner, Price, UserRefNum};
+use protocol::types::{ClOrdId, CrossType, InstrumentId, Nanos, OrderRef, Owner, Price, UserRefNum};
 
 /// One order of a snapshot.
 struct Record {
@@ -141,7 +141,12 @@ impl Core {
         let cold = reader.letters(cold)?;
         let flags = reader.some(flags, "flags")?;
         let (feed_ref, displayed) = (reader.u64()?, reader.u32()?);
-        let extra = Extra { order_ref, price: if price.0 == 0 { Price::MARKET } else { price }, ..reader.extra()? };
+        let extra = Extra {
+            order_ref,
+            price: if price.0 == 0 { Price::MARKET } else { price },
+            cross: cold.cross_type,
+            ..reader.extra()?
+        };
         let plain = Extra { order_ref: extra.order_ref, price: extra.price, ..Extra::BLANK };
         let says_what_counts = (extra.is_special() || extra == plain)
             && (extra.is_pegged() || extra.peg_offset == 0)
@@ -177,8 +182,13 @@ impl Core {
         let is_iceberg = extra.max_floor != 0;
         let displayed = if is_iceberg { record.displayed } else { record.open };
         let is_whole = if flags.shown() { record.displayed == displayed } else { record.displayed == 0 };
-        reader.check(is_whole && displayed != 0 && (flags.shown() || !is_iceberg), "displayed quantity")?;
-        reader.check(!extra.is_conditional() && !extra.is_pegged(), "an order that waits, on the book")?;
+        let may_be_used_up = is_iceberg && self.instruments.terms(InstrumentId(id)).crossing.is_some();
+        reader.check(
+            is_whole && (displayed != 0 || may_be_used_up) && (flags.shown() || !is_iceberg),
+            "displayed quantity",
+        )?;
+        let is_for_book = !extra.is_conditional() && !extra.is_pegged() && extra.cross == CrossType::Continuous;
+        reader.check(is_for_book, "an order that waits, on the book")?;
         reader.check(is_iceberg || record.feed_ref == extra.order_ref, "order reference")?;
         let is_special = extra.is_special();
         let flags = flags.with_special(is_special);
@@ -197,6 +207,9 @@ impl Core {
             let enlisted = self.enlisted(slot);
             self.specials.enlist(slot, enlisted, extra);
             self.note_resting(InstrumentId(id));
+            if is_iceberg && displayed == 0 {
+                self.specials.note_used_up(slot, InstrumentId(id));
+            }
         }
         Ok((extra.order_ref, slot))
     }
@@ -213,7 +226,7 @@ impl Core {
     /// An order that waits beside the book; gives its reference and slot.
     fn decode_beside(&mut self, reader: &Reader<'_>, id: u16, record: &Record) -> Result<(u64, u32), DecodeStateError> {
         let mut extra = record.extra;
-        let waits = extra.is_conditional() || extra.is_pegged();
+        let waits = extra.is_conditional() || extra.is_pegged() || extra.cross != CrossType::Continuous;
         reader.check(waits && record.displayed == 0 && record.feed_ref == extra.order_ref, "what waits")?;
         extra.place = if extra.is_conditional() { Place::Dormant } else { Place::Book };
         let side = side_id(id, record.flags.side().is_buy());

@@ -5,7 +5,7 @@
 
 use super::book::slab::OrderFlags;
 use super::forest::{Forest, Key, NONE, Tree};
-use protocol::types::{InstrumentId, Nanos, Price};
+use protocol::types::{CrossType, InstrumentId, Nanos, Price};
 
 /// Where an order with a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ pub(crate) struct Extra {
     pub(crate) handle_inst: u8,
     /// Where it is.
     pub(crate) place: Place,
-    /// Zero.
-    pub(crate) reserved: u8,
+    /// Which cross it is for.
+    pub(crate) cross: CrossType,
 }
 
 const _: () = assert!(size_of::<Extra>() == 56);
@@ -82,7 +82,7 @@ impl Extra {
         stop_trigger: b'L',
         handle_inst: b' ',
         place: Place::Book,
-        reserved: 0,
+        cross: CrossType::Continuous,
     };
 
     /// It waits for a trigger price.
@@ -104,12 +104,15 @@ impl Extra {
             || self.max_floor != 0
             || self.aiq != b'N'
             || self.aiq_group != *b"  "
+            || self.cross != CrossType::Continuous
     }
 
     fn kind(&self) -> Kind {
         match self.place {
             Place::Dormant => Kind::Stop,
             Place::Elected => Kind::Elected,
+            Place::Book if self.cross != CrossType::Continuous && self.handle_inst == b'I' => Kind::Only,
+            Place::Book if self.cross != CrossType::Continuous => Kind::Cross,
             Place::Book if self.is_pegged() => Kind::Peg,
             Place::Book if self.max_floor != 0 => Kind::Iceberg,
             Place::Book if self.min_qty != 0 => Kind::Minimum,
@@ -126,6 +129,8 @@ enum Kind {
     Peg,
     Iceberg,
     Minimum,
+    Cross,
+    Only,
     Plain,
 }
 
@@ -165,6 +170,13 @@ pub(crate) struct Watch {
     pub(crate) elected: Tree,
     /// Pegged orders, oldest first.
     pub(crate) pegs: [Tree; 2],
+    /// Orders of a cross alone by cross and side, best price first, then oldest; those that want only its imbalance, oldest first.
+    pub(crate) crosses: [Tree; 6],
+    pub(crate) only: [Tree; 6],
+    /// All of these by cross, oldest first.
+    pub(crate) by_age: [Tree; 3],
+    /// Icebergs whose displayed part is used up, oldest first: while an aggressor is at work, and while a cross goes on.
+    pub(crate) used_up: Tree,
     /// Orders in `stops`, `trails` and `elected`.
     pub(crate) conditional: u32,
     /// Resting orders that only the slow matcher deals with: pegs, icebergs, and those with a minimum.
@@ -192,8 +204,6 @@ pub(crate) struct Specials {
     pub(crate) waiting: Forest,
     pub(crate) trailing: Forest,
     watches: Vec<Watch>,
-    /// Icebergs whose displayed part is used up while an aggressor is at work, oldest first.
-    pub(crate) used_up: Tree,
     /// Place in its queue that the next order whose trigger price is reached gets.
     next_turn: u64,
     /// Conditional orders of all instruments: while there is none, no price is looked at after a command.
@@ -213,7 +223,6 @@ impl Specials {
             waiting: Forest::new(slots),
             trailing: Forest::new(slots),
             watches: vec![Watch::default(); usize::from(instruments_max) + 1],
-            used_up: Tree::EMPTY,
             next_turn: 1,
             conditional: 0,
             elected: 0,
@@ -272,6 +281,15 @@ impl Specials {
                 self.waiting.insert(&mut watch.pegs[side], slot, (age, 0));
                 watch.resting += 1;
             }
+            Kind::Cross | Kind::Only => {
+                let set = cross_set(extra.cross, order.is_buy);
+                if extra.kind() == Kind::Only {
+                    self.waiting.insert(&mut watch.only[set], slot, (age, 0));
+                } else {
+                    self.waiting.insert(&mut watch.crosses[set], slot, cross_key(&extra, order.is_buy));
+                }
+                self.trailing.insert(&mut watch.by_age[set / 2], slot, (age, 0));
+            }
             Kind::Iceberg | Kind::Minimum => watch.resting += 1,
             Kind::Plain => {}
         }
@@ -307,6 +325,12 @@ impl Specials {
                 self.waiting.remove(&mut watch.pegs[side], slot);
                 watch.resting -= 1;
             }
+            Kind::Cross | Kind::Only => {
+                let set = cross_set(extra.cross, order.is_buy);
+                let sets = if extra.kind() == Kind::Only { &mut watch.only } else { &mut watch.crosses };
+                self.waiting.remove(&mut sets[set], slot);
+                self.trailing.remove(&mut watch.by_age[set / 2], slot);
+            }
             Kind::Iceberg | Kind::Minimum => watch.resting -= 1,
             Kind::Plain => {}
         }
@@ -326,21 +350,21 @@ impl Specials {
     }
 
     /// Notes an iceberg whose displayed part is used up.
-    pub(crate) fn note_used_up(&mut self, slot: u32) {
+    pub(crate) fn note_used_up(&mut self, slot: u32, instrument: InstrumentId) {
         let age = self.extra(slot).order_ref;
-        self.trailing.insert(&mut self.used_up, slot, (age, 0));
+        self.trailing.insert(&mut self.watches[usize::from(instrument.0)].used_up, slot, (age, 0));
     }
 
     /// Takes the oldest of them.
-    pub(crate) fn next_used_up(&mut self) -> Option<u32> {
-        let slot = self.trailing.first(self.used_up)?;
-        self.trailing.remove(&mut self.used_up, slot);
+    pub(crate) fn next_used_up(&mut self, instrument: InstrumentId) -> Option<u32> {
+        let slot = self.trailing.first(self.watch(instrument).used_up)?;
+        self.forget_used_up(slot, instrument);
         Some(slot)
     }
 
     /// It is not one of them any more.
-    pub(crate) fn forget_used_up(&mut self, slot: u32) {
-        self.trailing.remove(&mut self.used_up, slot);
+    pub(crate) fn forget_used_up(&mut self, slot: u32, instrument: InstrumentId) {
+        self.trailing.remove(&mut self.watches[usize::from(instrument.0)].used_up, slot);
     }
 
     /// Checks all sets.
@@ -366,12 +390,38 @@ impl Specials {
             }
             conditional += members;
         }
-        if conditional == self.conditional && self.used_up.is_empty() {
+        if conditional == self.conditional {
             Ok(())
         } else {
             Err(format!("{} conditional orders in all, {conditional} in sets", self.conditional))
         }
     }
+}
+
+/// Place of a set of [`Watch::crosses`]; the continuous market has none and shares that of the halt cross.
+pub(crate) fn cross_set(kind: CrossType, is_buy: bool) -> usize {
+    let cross = match kind {
+        CrossType::Opening => 0,
+        CrossType::Closing => 1,
+        CrossType::Halt
+        | CrossType::Continuous
+        | CrossType::Supplemental
+        | CrossType::Retail
+        | CrossType::ExtendedLife
+        | CrossType::AfterHoursClose => 2,
+    };
+    2 * cross + usize::from(is_buy)
+}
+
+/// Market orders first, then the best price, then the oldest.
+fn cross_key(extra: &Extra, is_buy: bool) -> Key {
+    let price = u64::from(extra.price.0);
+    let rank = match extra.price.is_limit() {
+        false => 0,
+        true if is_buy => u64::MAX - price,
+        true => price,
+    };
+    (rank, extra.order_ref)
 }
 
 /// Buys wait for rising prices, sells for falling ones.

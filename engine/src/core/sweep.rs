@@ -5,6 +5,7 @@
 //! What will happen is worked out before anything changes ([`Core::foresee`]), by the same steps as what then happens.
 
 use super::Core;
+use super::bands::{Collar, Limits};
 use super::book::PARKED;
 use super::book::slab::{Cold, Node};
 use super::makers::{Cursor, Maker};
@@ -13,7 +14,7 @@ use super::sink::{EventSink, Out};
 use super::smp::{Prevention, prevented};
 use super::special::{Extra, Place};
 use protocol::EventBody;
-use protocol::types::{CancelReason, LiquidityFlag, MatchNumber, Nanos, OrderRef, Price, Qty};
+use protocol::types::{CancelReason, InstrumentId, LiquidityFlag, MatchNumber, Nanos, OrderRef, Price, Qty};
 
 /// An order out of the ordinary on its way to the book.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Taker {
     pub(super) limit: u32,
     /// Displayed quantity at a price is shared.
     pub(super) is_shared: bool,
+    /// The volatility auction that it starts.
+    pub(super) pause: Option<Collar>,
     pub(super) cold: Cold,
     pub(super) extra: Extra,
 }
@@ -38,6 +41,8 @@ pub(super) enum Ended {
     Bound,
     /// It was cancelled to prevent a self-match, and that was told.
     Prevented,
+    /// Its next execution would leave a price band.
+    Paused(Collar),
 }
 
 /// What an aggressor will meet.
@@ -49,6 +54,8 @@ pub(super) struct Outlook {
     pub(super) is_prevented: bool,
     /// There is an order that it may trade with, or would be kept from trading with.
     pub(super) is_met: bool,
+    /// The band that its next execution would leave.
+    pub(super) pause: Option<Collar>,
 }
 
 /// What comes of an aggressor and the next resting order.
@@ -75,6 +82,11 @@ impl Core {
             .map_or(Meeting::Trade, Meeting::Prevent)
     }
 
+    fn limits_of(&self, taker: &Taker) -> Limits {
+        let is_market = taker.order.key == 0 && !taker.extra.is_pegged();
+        self.limits(taker.order.instrument, taker.order.flags.side().is_buy(), is_market)
+    }
+
     /// Open quantity of a resting order, its reserve included.
     pub(super) fn open_of(&self, slot: u32) -> u32 {
         let node = self.books.slab.node(slot);
@@ -89,7 +101,8 @@ impl Core {
     /// Works out what an aggressor will meet, until it is known that `enough` trades. Changes nothing but prices of pegs.
     pub(super) fn foresee(&mut self, taker: &Taker, enough: u32) -> Outlook {
         let mut cursor = self.begin(taker);
-        let mut outlook = Outlook { traded: 0, is_prevented: false, is_met: false };
+        let mut outlook = Outlook { traded: 0, is_prevented: false, is_met: false, pause: None };
+        let limits = self.limits_of(taker);
         let mut leaves = taker.order.quantity;
         let mut touches = self.touches_left();
         while let Some(maker) = self.pick(cursor, taker) {
@@ -99,6 +112,13 @@ impl Core {
                 continue;
             }
             outlook.is_met = true;
+            if leaves == 0 || outlook.traded >= enough || limits.is_beyond_collar(maker.price) {
+                break;
+            }
+            outlook.pause = limits.band_left_at(maker.price);
+            if outlook.pause.is_some() {
+                break;
+            }
             if touches == 0 || leaves == 0 || outlook.traded >= enough {
                 break;
             }
@@ -156,6 +176,7 @@ impl Core {
     /// Trades with the best resting orders that may trade with this one; lowers `taker.order.quantity` to what is left.
     pub(super) fn sweep_special(&mut self, taker: &mut Taker, out: &mut Out<'_, impl EventSink>) -> Ended {
         let mut cursor = self.begin(taker);
+        let limits = self.limits_of(taker);
         loop {
             if taker.order.quantity == 0 {
                 return Ended::Filled;
@@ -165,6 +186,12 @@ impl Core {
             if meeting == Meeting::TooSmall {
                 cursor = maker.behind;
                 continue;
+            }
+            if limits.is_beyond_collar(maker.price) {
+                return Ended::Bound;
+            }
+            if let Some(collar) = limits.band_left_at(maker.price) {
+                return Ended::Paused(collar);
             }
             if self.touches_left() == 0 {
                 return Ended::Bound;
@@ -234,7 +261,7 @@ impl Core {
 
     /// Takes an executed quantity off a resting order, or off its reserve. What is used up of an iceberg waits to be filled
     /// up; an order that has nothing left is gone.
-    fn take(&mut self, slot: u32, quantity: u32) {
+    pub(super) fn take(&mut self, slot: u32, quantity: u32) {
         let node = *self.books.slab.node(slot);
         let Some(extra) = self.specials.extra_of(slot, node.flags()).copied() else {
             return self.lower(slot, slot, quantity);
@@ -262,7 +289,6 @@ impl Core {
             return self.lower(half, slot, quantity);
         }
         if self.books.slab.node(slot).leaves == 0 {
-            self.specials.forget_used_up(slot);
             return self.take_off(slot);
         }
         self.books.slab.cold_mut(slot).done += quantity;
@@ -275,42 +301,47 @@ impl Core {
         }
         self.books.slab.cold_mut(slot).done += quantity;
         self.books.move_to(slot, PARKED, |slab| slab.set_leaves(slot, 0));
-        self.specials.note_used_up(slot);
+        let instrument = self.instrument_of(slot);
+        self.specials.note_used_up(slot, instrument);
     }
 
-    /// Displays the next part of each iceberg whose displayed part was used up, oldest first: behind all others at its price,
-    /// under a new reference.
-    pub(super) fn fill_up(&mut self, out: &mut Out<'_, impl EventSink>) {
-        while let Some(slot) = self.specials.next_used_up() {
-            let extra = *self.specials.extra(slot);
-            let node = *self.books.slab.node(slot);
-            let reserve = self.books.slab.node(extra.half).leaves;
-            let instrument = self.instrument_of(slot);
-            let lot = self.instruments.instrument(instrument).lot.get();
-            let part = extra.next_part((out.ingress(), out.sequence()), lot).min(reserve);
-            let key = self.books.key_of_order(extra.half) | 1;
-            self.order_refs += 1;
-            let order_ref = OrderRef(self.order_refs);
-            let side = self.books.slab.node(node.level).side();
-            let ahead = self.books.total_at(side, key);
-            self.books.move_to(slot, key, |slab| {
-                slab.set_leaves(slot, part);
-                slab.set_order_ref(slot, order_ref);
-            });
-            self.lower_reserve(extra.half, part);
-            out.details(node.flags().details(), || ahead);
-            out.push(EventBody::Restated {
-                owner: node.owner(),
-                user_ref_num: node.user_ref_num(),
-                order_ref,
-                quantity: Qty(part),
-                price: self.price_at(instrument, side, key),
-                instrument,
-                side: node.flags().side(),
-                shown: shown(node.flags().display()),
-                firm: self.firm_shown(node.owner(), node.flags().display()),
-            });
+    /// Displays the next part of each iceberg of an instrument whose displayed part was used up, oldest first.
+    pub(super) fn fill_up(&mut self, instrument: InstrumentId, out: &mut Out<'_, impl EventSink>) {
+        while !self.specials.watch(instrument).used_up.is_empty() {
+            self.fill_up_one(instrument, out);
         }
+    }
+
+    /// Displays the next part of the oldest of them: behind all others at its price, under a new reference.
+    pub(super) fn fill_up_one(&mut self, instrument: InstrumentId, out: &mut Out<'_, impl EventSink>) {
+        let Some(slot) = self.specials.next_used_up(instrument) else { return };
+        let extra = *self.specials.extra(slot);
+        let node = *self.books.slab.node(slot);
+        let reserve = self.books.slab.node(extra.half).leaves;
+        let lot = self.instruments.instrument(instrument).lot.get();
+        let part = extra.next_part((out.ingress(), out.sequence()), lot).min(reserve);
+        let key = self.books.key_of_order(extra.half) | 1;
+        self.order_refs += 1;
+        let order_ref = OrderRef(self.order_refs);
+        let side = self.books.slab.node(node.level).side();
+        let ahead = self.books.total_at(side, key);
+        self.books.move_to(slot, key, |slab| {
+            slab.set_leaves(slot, part);
+            slab.set_order_ref(slot, order_ref);
+        });
+        self.lower_reserve(extra.half, part);
+        out.details(node.flags().details(), || ahead);
+        out.push(EventBody::Restated {
+            owner: node.owner(),
+            user_ref_num: node.user_ref_num(),
+            order_ref,
+            quantity: Qty(part),
+            price: self.price_at(instrument, side, key),
+            instrument,
+            side: node.flags().side(),
+            shown: shown(node.flags().display()),
+            firm: self.firm_shown(node.owner(), node.flags().display()),
+        });
     }
 
     /// Takes a quantity off a reserve, which waits beside the book when nothing is left of it.

@@ -107,7 +107,7 @@ impl Core {
             CommandBody::Replace(replace) => {
                 let is_there = self.find(replace.owner, replace.orig_user_ref_num).is_some();
                 let new = self.find(replace.owner, replace.user_ref_num).map(|slot| self.instrument_of(slot));
-                named.or(new).filter(|_| !is_there)
+                named.or(new).filter(|_| self.order_refs != refs || named.is_some() && !is_there)
             }
             CommandBody::Cancel(_) | CommandBody::Modify(_) | CommandBody::RefuseReplace(_) => {
                 named.filter(|_| out.told() != 0)
@@ -144,9 +144,11 @@ impl Core {
     /// After a command that touched what was noted.
     pub(super) fn look_everywhere(&mut self, out: &mut Out<'_, impl EventSink>) {
         for word in 0..self.changed.len() {
-            while self.changed[word] != 0 {
-                let bit = self.changed[word].trailing_zeros();
-                self.changed[word] &= self.changed[word] - 1;
+            // Elections change things too, but not what is looked at.
+            let mut bits = std::mem::take(&mut self.changed[word]);
+            while bits != 0 {
+                let bit = bits.trailing_zeros();
+                bits &= bits - 1;
                 let index = u16::try_from(word * 64).unwrap_or(0) + u16::try_from(bit).unwrap_or(0);
                 self.look(InstrumentId(index), out);
             }
@@ -165,12 +167,17 @@ impl Core {
         // The events of a command have a bound, and so have its elections.
         let most = self.orders_per_command_max() / 3 + 20;
         for _ in 0..u32::from(self.instruments.terms(instrument).elections_max).min(most) {
+            if !self.instruments.instrument(instrument).is_trading() {
+                return;
+            }
             let Some(slot) = self.specials.waiting.first(self.specials.watch(instrument).elected) else { return };
             if self.touches_left() < self.orders_per_command_max().div_ceil(2) {
                 return;
             }
             self.elect(slot, out);
-            self.look_at_triggers(instrument);
+            if self.instruments.instrument(instrument).is_trading() {
+                self.look_at_triggers(instrument);
+            }
         }
     }
 
@@ -219,6 +226,7 @@ impl Core {
         let fate = self.fate(&mut taker);
         if fate == Fate::Dies {
             self.tell_end(&order, order.quantity, CancelReason::Immediate, out);
+            self.pause(instrument, taker.pause, out);
         } else {
             self.fulfil(fate, taker, true, out);
         }

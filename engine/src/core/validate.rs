@@ -8,7 +8,9 @@ use super::instruments::Instrument;
 use super::risk::Wish;
 use protocol::RejectReason;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
-use protocol::types::{CrossType, Display, Firm, InstrumentId, Nanos, Owner, Price, Qty, Side, TimeInForce};
+use protocol::types::{
+    CrossType, Display, Firm, InstrumentId, Nanos, Owner, Price, Qty, Side, TimeInForce, TradingState,
+};
 
 /// Tags whose presence calls for the long checks.
 pub(super) const RULED: u32 = TagSet::MIN_QTY.0
@@ -114,7 +116,7 @@ impl<'a> Terms<'a> {
     }
 
     /// Checks against the instrument; gives the tick of a limit price.
-    fn check_on(&self, instrument: &Instrument) -> Result<Option<u32>, RejectReason> {
+    fn check_on(&self, instrument: &Instrument, state: Option<TradingState>) -> Result<Option<u32>, RejectReason> {
         if self.quantity.0 > instrument.max_qty {
             return Err(RejectReason::QuantityAboveMax);
         }
@@ -127,13 +129,13 @@ impl<'a> Terms<'a> {
             Some(instrument.tick_of(self.price).ok_or(RejectReason::PriceNotOnTick)?)
         };
         if !self.is_plain() {
-            self.check_tags_on(instrument)?;
+            self.check_tags_on(instrument, state)?;
         }
         Ok(tick)
     }
 
     #[cold]
-    fn check_tags_on(&self, instrument: &Instrument) -> Result<(), RejectReason> {
+    fn check_tags_on(&self, instrument: &Instrument, state: Option<TradingState>) -> Result<(), RejectReason> {
         let tags = self.tags;
         let off_tick = |price| instrument.tick_of(price).is_none();
         let is_hidden = self.display == Display::Hidden;
@@ -157,14 +159,14 @@ impl<'a> Terms<'a> {
         if tags.post_only && self.is_immediate() {
             return Err(RejectReason::PostOnlyInvalid);
         }
-        self.check_offered()
+        self.check_offered(state)
     }
 
     /// What the venue does not offer.
-    fn check_offered(&self) -> Result<(), RejectReason> {
+    fn check_offered(&self, state: Option<TradingState>) -> Result<(), RejectReason> {
         let tags = self.tags;
         let has_stray_trigger = tags.present.has(TagSet::STOP_TRIGGER) && !self.is_conditional();
-        if has_stray_trigger || tags.handle_inst != b' ' {
+        if has_stray_trigger || !matches!(tags.handle_inst, b' ' | b'I') {
             return Err(RejectReason::NotSupported);
         }
         if self.is_pegged() {
@@ -176,10 +178,49 @@ impl<'a> Terms<'a> {
                 return Err(RejectReason::PegDisplayed);
             }
         }
-        if self.cross_type != CrossType::Continuous {
-            return Err(RejectReason::CrossNotSupported);
-        }
-        Ok(())
+        self.check_cross(state)
+    }
+
+    /// What is asked of a cross order; `state`: of a new one.
+    fn check_cross(&self, state: Option<TradingState>) -> Result<(), RejectReason> {
+        let tags = self.tags;
+        let only_imbalance = tags.handle_inst == b'I';
+        let is_in_time = match (self.cross_type, state) {
+            (CrossType::Opening, Some(state)) => state == TradingState::PreOpen,
+            (CrossType::Halt, Some(state)) => {
+                matches!(state, TradingState::Halted | TradingState::Paused | TradingState::QuotationOnly)
+            }
+            (CrossType::Opening | CrossType::Halt, None) | (CrossType::Closing, _) => true,
+            (CrossType::Continuous, _) if !only_imbalance => return Ok(()),
+            (
+                CrossType::Continuous
+                | CrossType::Supplemental
+                | CrossType::Retail
+                | CrossType::ExtendedLife
+                | CrossType::AfterHoursClose,
+                _,
+            ) => {
+                return Err(if only_imbalance { RejectReason::CrossInvalid } else { RejectReason::CrossNotSupported });
+            }
+        };
+        let has_more =
+            tags.post_only || self.is_conditional() || tags.max_floor != Qty::ZERO || tags.min_qty != Qty::ZERO;
+        let cannot_balance = only_imbalance && (self.price.is_market() || self.cross_type == CrossType::Halt);
+        let is_good = is_in_time && matches!(self.time_in_force, TimeInForce::Day | TimeInForce::Ioc);
+        if is_good && !has_more && !cannot_balance { Ok(()) } else { Err(RejectReason::CrossInvalid) }
+    }
+}
+
+/// Why no order of this kind is taken in a state.
+fn closed_to(state: TradingState, terms: &Terms<'_>) -> Option<RejectReason> {
+    match state {
+        TradingState::Trading => None,
+        TradingState::Closed => Some(RejectReason::MarketClosed),
+        TradingState::Halted
+        | TradingState::Paused
+        | TradingState::QuotationOnly
+        | TradingState::PreOpen
+        | TradingState::PreClose => (terms.places() == 0).then_some(RejectReason::TradingHalted),
     }
 }
 
@@ -231,10 +272,13 @@ impl Core {
         if self.accounts.defaults(enter.owner.account()).is_being_cancelled {
             return Err(RejectReason::CancelPending);
         }
-        if !instrument.is_trading() {
+        if let Some(reason) = closed_to(instrument.state, &terms) {
+            return Err(reason);
+        }
+        if self.is_frozen(enter.instrument) {
             return Err(RejectReason::TradingHalted);
         }
-        let tick = terms.check_on(instrument)?;
+        let tick = terms.check_on(instrument, Some(instrument.state))?;
         if self.risk.is_guarded(enter.owner.account(), enter.instrument) {
             self.risk.check(&wish(enter, &terms), now)?;
         }
@@ -262,24 +306,23 @@ impl Core {
         now: Nanos,
     ) -> Result<Option<u32>, ReplaceRefusal> {
         let (instrument, side, places) = original;
-        if replace.time_in_force == TimeInForce::AfterHours {
-            return Err(ReplaceRefusal::CancelsOriginal);
-        }
-        terms.check_alone(now)?;
-        if replace.tags.side.is_some_and(|marked| marked.is_buy() != side.is_buy()) {
+        let is_frozen = self.is_frozen(instrument);
+        let changes_side = replace.tags.side.is_some_and(|marked| marked.is_buy() != side.is_buy());
+        let is_wrong = replace.time_in_force == TimeInForce::AfterHours || changes_side;
+        if (is_wrong || terms.check_alone(now).is_err()) && !is_frozen {
             return Err(ReplaceRefusal::CancelsOriginal);
         }
         if self.accounts.account(replace.owner.account()).is_disabled() {
             return Err(ReplaceRefusal::Rejects(RejectReason::FirmNotAuthorized));
         }
-        if self.accounts.defaults(replace.owner.account()).is_being_cancelled {
+        if is_frozen || self.accounts.defaults(replace.owner.account()).is_being_cancelled {
             return Err(ReplaceRefusal::Rejects(RejectReason::CancelPending));
         }
         let instrument = self.instruments.instrument(instrument);
-        if !instrument.is_trading() {
-            return Err(ReplaceRefusal::Rejects(RejectReason::TradingHalted));
+        if let Some(reason) = closed_to(instrument.state, terms) {
+            return Err(ReplaceRefusal::Rejects(reason));
         }
-        let tick = terms.check_on(instrument)?;
+        let tick = terms.check_on(instrument, None)?;
         if self.books.slab.places_left() + places < terms.places() {
             return Err(ReplaceRefusal::Rejects(RejectReason::OrdersFull));
         }

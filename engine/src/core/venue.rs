@@ -3,12 +3,13 @@
 
 use super::Core;
 use super::accounts::Defaults;
+use super::bands::Bands;
 use super::instruments::unusual;
 use super::risk::Fill;
 use super::sink::{EventSink, Out};
 use protocol::limits::{BUSTS_MAX, ELECTIONS_PER_COMMAND_MAX_DEFAULT};
 use protocol::types::{AccountId, InstrumentId, MatchingAlgorithm};
-use protocol::venue_command::{BustTrade, Party, SetAccountDefaults, SetMatching};
+use protocol::venue_command::{BustTrade, Party, SetAccountDefaults, SetBands, SetMatching};
 use protocol::{EventBody, RejectReason, VenueCommand};
 
 /// Trades broken today.
@@ -46,12 +47,25 @@ impl Core {
             VenueCommand::Connected(account) => self.connected(*account),
             VenueCommand::Disconnected(account) => self.disconnected(*account, out),
             VenueCommand::BustTrade(bust) => self.bust(bust, out),
-            VenueCommand::SetBands(_)
-            | VenueCommand::SetReferencePrice(_)
-            | VenueCommand::StartAuction(_)
-            | VenueCommand::SetOperationalHalt(_)
-            | VenueCommand::SetMarketWideLevels(_)
-            | VenueCommand::BreachMarketWide(_) => Err(RejectReason::NotSupported),
+            VenueCommand::SetBands(set) => self.set_bands(set),
+            VenueCommand::SetReferencePrice(set) => {
+                let instrument = self.listed(set.instrument)?;
+                self.instruments.terms_mut(instrument).reference = set.price;
+                Ok(())
+            }
+            VenueCommand::StartAuction(auction) => self.start_auction(auction, out),
+            VenueCommand::SetOperationalHalt(set) => self.operational_halt(*set, out),
+            VenueCommand::SetMarketWideLevels(set) => {
+                let (level_1, level_2, level_3) = (set.level_1, set.level_2, set.level_3);
+                out.push(EventBody::MarketWideLevels { level_1, level_2, level_3 });
+                Ok(())
+            }
+            VenueCommand::BreachMarketWide(level) => {
+                out.push(EventBody::MarketWideBreached { level: *level });
+                self.halting = Some((*level, 0));
+                self.halt_more(out);
+                Ok(())
+            }
         }
     }
 
@@ -59,7 +73,7 @@ impl Core {
         if (account.0 as usize) < self.accounts.count() { Ok(account) } else { Err(RejectReason::FirmNotAuthorized) }
     }
 
-    fn listed(&self, instrument: InstrumentId) -> Result<InstrumentId, RejectReason> {
+    pub(super) fn listed(&self, instrument: InstrumentId) -> Result<InstrumentId, RejectReason> {
         self.instruments.find(instrument).map(|_| instrument).ok_or(RejectReason::SymbolUnknown)
     }
 
@@ -74,6 +88,15 @@ impl Core {
         };
         let is_shared = set.algorithm != MatchingAlgorithm::PriceTime;
         self.instruments.instrument_mut(id).set_unusual(unusual::ALGORITHM, is_shared);
+        Ok(())
+    }
+
+    fn set_bands(&mut self, set: &SetBands) -> Result<(), RejectReason> {
+        let id = self.listed(set.instrument)?;
+        let SetBands { static_ppm, dynamic_ppm, collar_ppm, auction_s, .. } = *set;
+        self.instruments.terms_mut(id).bands = Bands { static_ppm, dynamic_ppm, collar_ppm, auction_s };
+        let has_bands = static_ppm != 0 || dynamic_ppm != 0 || collar_ppm != 0;
+        self.instruments.instrument_mut(id).set_unusual(unusual::BANDS, has_bands);
         Ok(())
     }
 

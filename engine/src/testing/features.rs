@@ -33,16 +33,7 @@ impl Features {
     /// Broken trades.
     pub const BUSTS: Self = Self(1 << 11);
     /// What the core has.
-    pub const CORE: Self = Self::ICEBERGS
-        .with(Self::HIDDEN_MIN)
-        .with(Self::STOPS)
-        .with(Self::PEGS)
-        .with(Self::TIMED)
-        .with(Self::SELF_MATCH)
-        .with(Self::DISCONNECT)
-        .with(Self::MASS)
-        .with(Self::PRO_RATA)
-        .with(Self::BUSTS);
+    pub const CORE: Self = Self::ALL;
     /// All of them.
     pub const ALL: Self = Self((1 << 12) - 1);
 

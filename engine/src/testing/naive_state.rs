@@ -67,6 +67,16 @@ impl NaiveVenue {
         for job in &self.jobs {
             job.encode(&mut bytes);
         }
+        bytes.extend(count(self.waiting_cancels.len()));
+        for (owner, number) in &self.waiting_cancels {
+            bytes.extend(owner.to_bits().to_le_bytes());
+            bytes.extend(number.0.to_le_bytes());
+        }
+        bytes.push(self.halting.is_some().into());
+        if let Some((level, next)) = self.halting {
+            bytes.push(level);
+            bytes.extend(u16::try_from(next).unwrap_or(0).to_le_bytes());
+        }
         self.encode_money(&mut bytes);
         bytes
     }
@@ -200,6 +210,30 @@ impl Instrument {
         bytes.push(self.algorithm.letter());
         bytes.extend(qty(self.minimum).0.to_le_bytes());
         bytes.extend(u16::try_from(self.elections_max).unwrap_or(0).to_le_bytes());
+        let bands = &self.bands;
+        for number in [self.reference, bands.static_ppm, bands.dynamic_ppm, bands.collar_ppm, bands.auction_s] {
+            bytes.extend(qty(number).0.to_le_bytes());
+        }
+        for time in [self.until, self.imbalance_due] {
+            bytes.push(time.is_some().into());
+            bytes.extend(time.unwrap_or(0).to_le_bytes());
+        }
+        bytes.push(self.collar.is_some().into());
+        if let Some(collar) = &self.collar {
+            for number in [collar.reference, collar.lower, collar.upper, collar.step, collar.extension.into()] {
+                bytes.extend(qty(number).0.to_le_bytes());
+            }
+        }
+        bytes.push(self.crossing.is_some().into());
+        if let Some(crossing) = &self.crossing {
+            bytes.push(crossing.kind.letter());
+            bytes.push(crossing.phase as u8);
+            bytes.extend(qty(crossing.price).0.to_le_bytes());
+            bytes.extend(crossing.left.to_le_bytes());
+            bytes.extend(crossing.executed.to_le_bytes());
+            bytes.extend([crossing.from.letter(), crossing.next.letter()]);
+            bytes.extend(crossing.reason.0);
+        }
     }
 }
 

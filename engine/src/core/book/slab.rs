@@ -449,6 +449,13 @@ impl Slab {
         node.wide = order_ref.0 << 8 | u64::from(node.flags().0);
     }
 
+    /// Takes all that is open off an order that keeps its place.
+    pub(crate) fn use_up(&mut self, slot: u32) {
+        let order = self.node_mut(slot);
+        let (level, quantity) = (order.level, std::mem::take(&mut order.leaves));
+        self.node_mut(level).wide -= u64::from(quantity);
+    }
+
     /// Changes the sell marking of an order.
     pub(crate) fn set_side(&mut self, slot: u32, side: Side) {
         let node = self.node_mut(slot);

@@ -54,7 +54,7 @@ impl Books {
             if order.prev != prev || order.level != slot {
                 return Err(format!("order {order_slot}: links back to {}, level {}", order.prev, order.level));
             }
-            if order.leaves == 0 {
+            if order.leaves == 0 && !order.flags().special() {
                 return Err(format!("order {order_slot}: rests with nothing open"));
             }
             if order.flags().shown() != is_displayed(key) {
