@@ -86,6 +86,8 @@ pub struct OrderView {
     pub post_only: bool,
     /// Its owner asked for details.
     pub report_details: bool,
+    /// It is cancelled when the session of its owner ends; `None` = as the account does by default.
+    pub cancel_on_disconnect: Option<bool>,
 }
 
 /// A price level.
@@ -213,6 +215,11 @@ impl Core {
             group_id: cold.group_id,
             post_only: node.flags().post_only(),
             report_details: node.flags().details(),
+            cancel_on_disconnect: match cold.cancel_on_disconnect {
+                b'Y' => Some(true),
+                b'N' => Some(false),
+                _ => None,
+            },
         }
     }
 

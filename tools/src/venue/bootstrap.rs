@@ -1,13 +1,13 @@
 //! What of the configuration becomes commands: everything when the venue is first opened, the additions later. So a replay
 //! needs only the data directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::core::Core;
 use protocol::command::{ListInstrument, OpenAccount, OpenVenue, SetShortSaleTest, SetTradingState};
 use protocol::{
     AccountId, AccountName, CommandBody, Firm, InstrumentId, Nanos, Sequence, SessionName, SystemEventCode,
-    TradingState,
+    TradingState, VenueCommand,
 };
 
 use crate::config::{Config, InstrumentConfig};
@@ -70,7 +70,20 @@ pub fn commands(
     open_accounts(core, config, &mut commands)?;
     let terms = config.terms.commands(core, &commands);
     commands.extend(terms);
+    let ended = ended_sessions(core).into_iter();
+    commands.extend(ended.map(|account| CommandBody::Venue(VenueCommand::Disconnected(account))));
     Ok(commands)
+}
+
+/// No connection outlives the process: accounts with orders that end with their session are disconnected now, as far as
+/// the core knows, and have their time to come back.
+fn ended_sessions(core: &Core) -> BTreeSet<AccountId> {
+    let accounts = core.accounts().filter(|account| account.cancel_on_disconnect);
+    let by_default: BTreeSet<AccountId> = accounts.map(|account| account.account).collect();
+    let ending = core
+        .orders()
+        .filter(|order| order.cancel_on_disconnect.unwrap_or_else(|| by_default.contains(&order.owner.account())));
+    ending.map(|order| order.owner.account()).collect()
 }
 
 /// What the configuration says and this venue will not do, one line each: bounds are fixed when it is opened, and what was
