@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use engine::core::Core;
-use protocol::venue_command::{SetAccountDefaults, SetMatching};
+use protocol::venue_command::{SetAccountDefaults, SetBands, SetMatching};
 use protocol::{
     AccountId, AccountName, CommandBody, InstrumentId, MatchingAlgorithm, Qty, Symbol, VenueCommand,
     limits::ELECTIONS_PER_COMMAND_MAX_DEFAULT,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::config::InstrumentConfig;
+use crate::config::{InstrumentConfig, wire_units};
 
 /// The section, as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ use crate::config::InstrumentConfig;
 pub struct TermsSection {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     matching: Vec<MatchingEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bands: Vec<BandsEntry>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     accounts: Vec<AccountEntry>,
 }
@@ -32,6 +34,20 @@ struct MatchingEntry {
     minimum_lots: u32,
     #[serde(default)]
     elections_per_command_max: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BandsEntry {
+    instrument: String,
+    #[serde(default)]
+    static_percent: String,
+    #[serde(default)]
+    dynamic_percent: String,
+    #[serde(default)]
+    collar_percent: String,
+    #[serde(default)]
+    auction_s: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +112,34 @@ impl Matching {
     };
 }
 
+/// How far prices may go, in parts per million.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Bands {
+    static_ppm: u32,
+    dynamic_ppm: u32,
+    collar_ppm: u32,
+    auction_s: u32,
+}
+
+impl Bands {
+    /// `None` when a percentage is none, or there are bands without an auction.
+    fn of(entry: &BandsEntry) -> Option<Self> {
+        let bands = Self {
+            static_ppm: ppm(&entry.static_percent)?,
+            dynamic_ppm: ppm(&entry.dynamic_percent)?,
+            collar_ppm: ppm(&entry.collar_percent)?,
+            auction_s: entry.auction_s,
+        };
+        let has_bands = bands.static_ppm != 0 || bands.dynamic_ppm != 0;
+        (bands.auction_s <= 86_400 && (bands.auction_s > 0 || !has_bands)).then_some(bands)
+    }
+}
+
+/// A percentage from 0.0001 to 100 in parts per million; an empty text is 0.
+fn ppm(text: &str) -> Option<u32> {
+    if text.is_empty() { Some(0) } else { wire_units(text, 4, 1_000_000).ok() }
+}
+
 /// What the orders of one account do when they do not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Defaults {
@@ -112,6 +156,7 @@ impl Defaults {
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
     matching: BTreeMap<Symbol, Matching>,
+    bands: BTreeMap<Symbol, Bands>,
     accounts: BTreeMap<AccountName, Defaults>,
 }
 
@@ -152,6 +197,20 @@ impl Terms {
                 return Err(wrong());
             }
         }
+        for entry in &section.bands {
+            let wrong = || {
+                (
+                    "terms.bands",
+                    format!("{entry:?}"),
+                    "an instrument of the configuration, once; percentages up to 100 with 4 decimals at most; auction_s 1 to 86400",
+                )
+            };
+            let listed = |symbol: &Symbol| instruments.iter().any(|listed| listed.symbol == *symbol);
+            let symbol = Symbol::from_text(&entry.instrument).filter(listed).ok_or_else(wrong)?;
+            if terms.bands.insert(symbol, Bands::of(entry).ok_or_else(wrong)?).is_some() {
+                return Err(wrong());
+            }
+        }
         for entry in &section.accounts {
             let wrong = || ("terms.accounts", entry.account.clone(), "the name of an account, at most once");
             let name = AccountName::from_text(&entry.account.to_ascii_uppercase()).ok_or_else(wrong)?;
@@ -169,11 +228,17 @@ impl Terms {
 
     /// The commands that bring `core` to these terms, once it has applied `before`.
     pub fn commands(&self, core: &Core, before: &[CommandBody]) -> Vec<CommandBody> {
-        let mut instruments: Vec<(InstrumentId, Symbol, Matching)> = core
+        let mut instruments: Vec<(InstrumentId, Symbol, Matching, Bands)> = core
             .instruments()
             .map(|view| {
                 let (algorithm, minimum, elections_max) = (view.algorithm, view.minimum, view.elections_max);
-                (view.listed.instrument, view.listed.symbol, Matching { algorithm, minimum, elections_max })
+                let bands = Bands {
+                    static_ppm: view.static_ppm,
+                    dynamic_ppm: view.dynamic_ppm,
+                    collar_ppm: view.collar_ppm,
+                    auction_s: view.auction_s,
+                };
+                (view.listed.instrument, view.listed.symbol, Matching { algorithm, minimum, elections_max }, bands)
             })
             .collect();
         let mut accounts: Vec<(AccountId, AccountName, Defaults)> = core
@@ -185,16 +250,26 @@ impl Terms {
             .collect();
         for body in before {
             if let CommandBody::ListInstrument(listed) = body {
-                instruments.push((listed.instrument, listed.symbol, Matching::DEFAULT));
+                instruments.push((listed.instrument, listed.symbol, Matching::DEFAULT, Bands::default()));
             }
             if let CommandBody::OpenAccount(opened) = body {
                 accounts.push((opened.account, opened.name, Defaults::NONE));
             }
         }
-        let matching = instruments.into_iter().filter_map(|(instrument, symbol, is)| {
-            let wanted = self.matching.get(&symbol).copied().unwrap_or(Matching::DEFAULT);
-            (wanted != is).then_some(VenueCommand::SetMatching(SetMatching {
-                instrument,
+        let bands = instruments.iter().filter_map(|(instrument, symbol, _, is)| {
+            let wanted = self.bands.get(symbol).copied().unwrap_or_default();
+            (wanted != *is).then_some(VenueCommand::SetBands(SetBands {
+                instrument: *instrument,
+                static_ppm: wanted.static_ppm,
+                dynamic_ppm: wanted.dynamic_ppm,
+                collar_ppm: wanted.collar_ppm,
+                auction_s: wanted.auction_s,
+            }))
+        });
+        let matching = instruments.iter().filter_map(|(instrument, symbol, is, _)| {
+            let wanted = self.matching.get(symbol).copied().unwrap_or(Matching::DEFAULT);
+            (wanted != *is).then_some(VenueCommand::SetMatching(SetMatching {
+                instrument: *instrument,
                 algorithm: wanted.algorithm,
                 minimum: wanted.minimum,
                 elections_per_command_max: wanted.elections_max,
@@ -210,6 +285,6 @@ impl Terms {
                 grace_ms: wanted.grace_ms,
             }))
         });
-        matching.chain(defaults).map(CommandBody::Venue).collect()
+        matching.chain(bands).chain(defaults).map(CommandBody::Venue).collect()
     }
 }

@@ -2,6 +2,7 @@
 //! them a journaled command that is made once.
 
 #![expect(clippy::unwrap_used, reason = "in a test, what should not happen fails it")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at the answers that it waits for")]
 
 mod support;
 
@@ -10,7 +11,7 @@ use std::fs;
 use protocol::ouch::outbound::Outbound;
 use support::{Client, Venue, eventually, json, run};
 
-const TERMS: &str = "[[terms.matching]]\ninstrument = \"AAPL\"\nalgorithm = \"pro-rata\"\n\n[[terms.accounts]]\naccount = \"DEMO01\"\n\
+const TERMS: &str = "[[terms.bands]]\ninstrument = \"INTC\"\ndynamic_percent = \"10\"\nauction_s = 1\n\n[[terms.matching]]\ninstrument = \"AAPL\"\nalgorithm = \"pro-rata\"\n\n[[terms.accounts]]\naccount = \"DEMO01\"\n\
                      self_match = \"newest\"\ncancel_on_disconnect = true\n\n";
 
 fn config_with(terms: &str) -> String {
@@ -62,6 +63,28 @@ fn terms_of_the_configuration_hold_and_are_journaled_once() {
     own.enter_tif(2, b'B', 5, "MSFT", 1_000_000, b'0');
     assert_eq!(canceled(&mut own), (2, 'Q'));
 
+    // 20 % above the last trade is outside the band: the instrument pauses, and trades again when its auction is over.
+    maker.enter_tif(3, b'S', 1, "INTC", 1_000_000, b'0');
+    maker.enter_tif(4, b'S', 5, "INTC", 1_200_000, b'0');
+    eventually("both rest", || {
+        matches!(maker.outbound(), Outbound::Accepted(taken) if taken.user_ref_num.0 == 4).then_some(())
+    });
+    other.enter_tif(2, b'B', 1, "INTC", 1_000_000, b'0');
+    assert_eq!(executed(&mut other, 1), [1]);
+    let mut number = 2;
+    let mut is_halted = |other: &mut Client| {
+        number += 1;
+        other.enter_tif(number, b'B', 1, "INTC", 1_200_000, b'3');
+        eventually("an answer", || match other.outbound() {
+            Outbound::Rejected(rejected) => Some(rejected.reason == 7),
+            Outbound::Accepted(_) => Some(false),
+            _ => None,
+        })
+    };
+    assert!(!is_halted(&mut other), "accepted, and dead: it starts the auction");
+    assert!(is_halted(&mut other));
+    eventually("the end of the auction", || (!is_halted(&mut other)).then_some(()));
+
     // It goes with its session; the stream says so at the next login.
     drop(own);
     let mut again = Client::login(venue.order_port(), "DEMO01");
@@ -81,7 +104,7 @@ fn terms_of_the_configuration_hold_and_are_journaled_once() {
     fs::write(&config, config_with("")).unwrap();
     let venue = Venue::start_with(&dir, &["--config", config_path]);
     let undone = venue.stop("-INT");
-    assert_eq!(sequence(&undone), sequence(&stopped) + 2);
+    assert_eq!(sequence(&undone), sequence(&stopped) + 3);
 }
 
 #[test]
@@ -91,6 +114,8 @@ fn terms_that_name_nothing_are_refused() {
     for (terms, words) in [
         ("[[terms.matching]]\ninstrument = \"NONE\"\nalgorithm = \"pro-rata\"\n", "terms.matching"),
         ("[[terms.matching]]\ninstrument = \"AAPL\"\nalgorithm = \"lottery\"\n", "lottery"),
+        ("[[terms.bands]]\ninstrument = \"AAPL\"\nstatic_percent = \"101\"\nauction_s = 1\n", "terms.bands"),
+        ("[[terms.bands]]\ninstrument = \"AAPL\"\nstatic_percent = \"10\"\n", "terms.bands"),
         ("[[terms.accounts]]\naccount = \"DEMO01\"\nself_match = \"always\"\n", "always"),
         ("[[terms.accounts]]\naccount = \"DEMO01\"\n[[terms.accounts]]\naccount = \"DEMO01\"\n", "terms.accounts"),
     ] {

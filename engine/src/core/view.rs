@@ -49,6 +49,14 @@ pub struct InstrumentView {
     pub minimum: Qty,
     /// Stops elected by one command at the most.
     pub elections_max: u16,
+    /// Band around the static reference, parts per million; 0 = none.
+    pub static_ppm: u32,
+    /// Band around the last trade.
+    pub dynamic_ppm: u32,
+    /// Collar of market orders.
+    pub collar_ppm: u32,
+    /// Seconds of a volatility auction.
+    pub auction_s: u32,
 }
 
 /// A resting order.
@@ -159,6 +167,10 @@ impl Core {
                 algorithm: terms.algorithm,
                 minimum: Qty(terms.minimum),
                 elections_max: terms.elections_max,
+                static_ppm: terms.bands.static_ppm,
+                dynamic_ppm: terms.bands.dynamic_ppm,
+                collar_ppm: terms.bands.collar_ppm,
+                auction_s: terms.bands.auction_s,
             }
         })
     }
