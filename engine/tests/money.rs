@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use engine::core::{Core, EventBuffer};
 use engine::testing::differential::Pair;
 use engine::testing::random::Random;
 use protocol::command::{CancelOrder, EnterOrder, ListInstrument, ModifyOrder, OpenAccount, OpenVenue, ReplaceOrder};
@@ -13,7 +14,7 @@ use protocol::types::{
     AccountId, AccountName, Capacity, Channel, ClOrdId, CrossType, Display, Firm, InstrumentId, Owner, Price, Qty,
     SessionName, Side, Symbol, TimeInForce, TradingState, UserRefNum,
 };
-use protocol::{CommandBody, EventBody};
+use protocol::{Command, CommandBody, Event, EventBody, Nanos, RejectReason, Sequence};
 use std::collections::BTreeMap;
 
 const ACCOUNTS: u32 = 5;
@@ -332,4 +333,104 @@ fn balances_positions_and_refusals_are_those_of_the_naive_model() {
         assert!(counts.get(name).copied().unwrap_or(0) >= 20, "{name}: {counts:?}");
     }
     assert_eq!(counts.get(&format!("{:?}", Outcome::Full)), None);
+}
+
+/// A venue that trades, one order after the other.
+struct Day {
+    core: Core,
+    events: EventBuffer,
+    sequence: u64,
+    numbers: BTreeMap<u32, u32>,
+}
+
+impl Day {
+    fn tell(&mut self, body: CommandBody) -> &[Event] {
+        self.sequence += 1;
+        let command = Command { sequence: Sequence(self.sequence), ingress: Nanos(self.sequence), body };
+        self.events.clear();
+        self.core.apply(&command, &mut self.events);
+        self.events.as_slice()
+    }
+
+    /// Enters one share; the reason when that is refused.
+    fn enter(&mut self, account: u32, instrument: u16, side: Side) -> Option<RejectReason> {
+        let number = self.numbers.entry(account).or_default();
+        *number += 1;
+        let body = CommandBody::Enter(EnterOrder {
+            owner: Owner::new(AccountId(account), Channel(0)),
+            user_ref_num: UserRefNum(*number),
+            quantity: Qty(1),
+            price: Price(100),
+            instrument: InstrumentId(instrument),
+            side,
+            time_in_force: TimeInForce::Day,
+            display: Display::Visible,
+            capacity: Capacity::Principal,
+            sweep: false,
+            cross_type: CrossType::Continuous,
+            cl_ord_id: ClOrdId::BLANK,
+            tags: OrderTags::NONE,
+        });
+        self.tell(body)
+            .iter()
+            .find_map(|event| if let EventBody::Rejected { reason, .. } = event.body { Some(reason) } else { None })
+    }
+}
+
+/// The table of positions is bounded: once it is full, who trades what already goes on, and nobody else begins.
+#[test]
+fn a_full_table_of_positions_refuses_new_pairs() {
+    let mut day = Day { core: Core::new(), events: EventBuffer::default(), sequence: 0, numbers: BTreeMap::new() };
+    let (accounts, instruments) = (200_u32, 30_u16);
+    day.tell(CommandBody::OpenVenue(OpenVenue {
+        session: SessionName::from_text("TEST").unwrap(),
+        orders_max: 4,
+        accounts_max: accounts,
+        channels_max: 1,
+        instruments_max: instruments,
+        orders_per_command_max: 4,
+    }));
+    for account in 0..accounts {
+        day.tell(CommandBody::OpenAccount(OpenAccount {
+            account: AccountId(account),
+            name: AccountName::from_text(&format!("A{account}")).unwrap(),
+            firm: Firm::from_text("FIRM").unwrap(),
+        }));
+    }
+    for instrument in (1..=instruments).map(InstrumentId) {
+        day.tell(CommandBody::ListInstrument(ListInstrument {
+            instrument,
+            symbol: Symbol::from_text(&format!("S{}", instrument.0)).unwrap(),
+            price_decimals: 4,
+            qty_decimals: 0,
+            tick: Price(1),
+            lot: Qty(1),
+            max_qty: Qty(10),
+            reference_price: Price(0),
+        }));
+        let (state, reason) = (TradingState::Trading, Firm::BLANK);
+        day.tell(CommandBody::SetTradingState(SetTradingState { instrument, state, reason }));
+    }
+    let mut refused = None;
+    let pairs = (1..accounts).step_by(2).flat_map(|account| (1..=instruments).map(move |of| (account, of)));
+    for (account, instrument) in pairs {
+        // Each of the two has traded this instrument from here on.
+        let outcome = day.enter(account, instrument, Side::Buy).or(day.enter(account - 1, instrument, Side::Sell));
+        if outcome.is_some() {
+            refused = Some((outcome, account, instrument));
+            break;
+        }
+    }
+    let (reason, account, instrument) = refused.unwrap();
+    assert_eq!(reason, Some(RejectReason::PositionsFull));
+    assert_eq!((account - 1) / 2 * 30 + u32::from(instrument), 2_051, "4,096 and one for each open order were taken");
+    assert_eq!(day.enter(1, 1, Side::Buy), None);
+    assert_eq!(day.enter(0, 1, Side::Sell), None);
+    assert_eq!(day.enter(accounts - 1, 1, Side::Buy), Some(RejectReason::PositionsFull));
+    let mut bytes = Vec::new();
+    day.core.encode_state(&mut bytes);
+    day.core = Core::decode_state(&bytes).unwrap();
+    assert_eq!(day.enter(accounts - 1, 1, Side::Buy), Some(RejectReason::PositionsFull));
+    assert_eq!(day.enter(1, 1, Side::Buy), None);
+    day.core.verify().unwrap();
 }
