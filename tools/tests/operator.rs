@@ -98,14 +98,14 @@ fn an_instrument_is_added_halted_and_resumed() {
     assert!(added.status.success(), "{} {}", stdout(&added), stderr(&added));
     let mut client = Client::login(venue.order_port(), "DEMO01");
     client.message();
-    client.enter(1, b'B', 10, "TSLA", 2_500_000);
+    client.enter_tif(1, b'B', 10, "TSLA", 2_500_000, b'3');
     let Outbound::Rejected(rejected) = client.outbound() else { panic!("it is halted") };
     assert_eq!(rejected.reason, 0x0007);
     done(&venue, &["instrument", "resume", "TSLA"]);
     client.enter(2, b'B', 10, "TSLA", 2_500_000);
     assert!(matches!(client.outbound(), Outbound::Accepted(_)));
     done(&venue, &["instrument", "halt", "AAPL", "--reason", "T1"]);
-    client.enter(3, b'B', 10, "AAPL", 1_500_000);
+    client.enter_tif(3, b'B', 10, "AAPL", 1_500_000, b'3');
     assert!(matches!(client.outbound(), Outbound::Rejected(rejected) if rejected.reason == 0x0007));
     let shown = done(&venue, &["instrument", "show", "AAPL"]);
     assert_eq!((shown["state"].as_str(), shown["tick"].as_str()), (Some("H"), Some("0.01")));
