@@ -198,8 +198,29 @@ impl Core {
         self.last_ingress = command.ingress;
         self.touched = 0;
         let out = &mut Out::new(events, command.sequence, command.ingress);
-        let named = if self.specials.conditional == 0 { None } else { self.instrument_named(&command.body) };
-        let refs = self.order_refs;
+        if self.specials.conditional != 0 {
+            return self.apply_watched(command, out);
+        }
+        self.dispatch(command, out);
+        if self.specials.conditional != 0 {
+            // The first order that waits for a price: it has taken a reference.
+            self.look_after(&command.body, (None, self.order_refs.wrapping_sub(1)), out);
+        }
+    }
+
+    /// The same while orders wait for a price: what the command touched is looked at afterwards.
+    #[inline(never)]
+    fn apply_watched(&mut self, command: &Command, out: &mut Out<'_, impl EventSink>) {
+        let (named, refs) = (self.instrument_named(&command.body), self.order_refs);
+        self.dispatch(command, out);
+        if self.specials.conditional != 0 {
+            self.look_after(&command.body, (named, refs), out);
+        }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "in the loop over a batch, nothing is saved and restored per command")]
+    fn dispatch(&mut self, command: &Command, out: &mut Out<'_, impl EventSink>) {
         match &command.body {
             CommandBody::Enter(enter) => self.enter(enter, out),
             CommandBody::Cancel(cancel) => self.cancel(cancel, out),
@@ -219,9 +240,6 @@ impl Core {
             | CommandBody::SystemEvent(_)
             | CommandBody::Venue(_) => self.operate(&command.body, out),
             CommandBody::Operator(request) => self.answer(request, out),
-        }
-        if self.specials.conditional != 0 {
-            self.look_after(&command.body, (named, refs), out);
         }
     }
 

@@ -101,7 +101,7 @@ impl<'a, S: EventSink> Out<'a, S> {
     /// Writes one event.
     #[inline]
     pub(crate) fn push(&mut self, body: EventBody) {
-        self.told += 1;
+        self.told = self.told.wrapping_add(1);
         self.sink.push(Event { sequence: self.sequence, ingress: self.ingress, body });
     }
 

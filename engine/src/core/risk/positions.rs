@@ -40,23 +40,22 @@ impl Position {
     /// price.
     #[inline]
     pub(super) fn trade(&mut self, is_buy: bool, quantity: u32, price: u32) {
-        let sign: i128 = if is_buy { 1 } else { -1 };
-        let signed = sign * i128::from(quantity);
+        let signed = |value: i128| if is_buy { value } else { -value };
         if self.quantity == 0 || (self.quantity > 0) == is_buy {
-            self.quantity += signed;
-            self.cost += sign * wire_notional(price, quantity);
+            self.quantity += signed(i128::from(quantity));
+            self.cost += signed(wire_notional(price, quantity));
             return;
         }
         let held = self.quantity.abs();
-        let closing = held.min(i128::from(quantity));
-        let cost = share(self.cost, closing, held);
-        self.realised -= sign * i128::from(price) * closing + cost;
+        let closing = u32::try_from(held).map_or(quantity, |held| held.min(quantity));
+        let cost = share(self.cost, i128::from(closing), held);
+        self.realised -= signed(wire_notional(price, closing)) + cost;
         self.cost -= cost;
-        self.quantity += sign * closing;
-        let opening = i128::from(quantity) - closing;
+        self.quantity += signed(i128::from(closing));
+        let opening = quantity - closing;
         if opening > 0 {
-            self.quantity = sign * opening;
-            self.cost = sign * i128::from(price) * opening;
+            self.quantity = signed(i128::from(opening));
+            self.cost = signed(wire_notional(price, opening));
         }
     }
 
