@@ -25,6 +25,7 @@ mod serve;
 mod snapshot_cmd;
 mod statement;
 mod terms;
+mod trade_cmd;
 mod venue;
 // Client-side subcommands and what they stand on.
 mod client;
@@ -70,6 +71,8 @@ enum Command {
     Fees(rates_cmd::FeesArgs),
     /// Reference rate of a currency, in US dollars
     Rate(rates_cmd::RateArgs),
+    /// Executions: void one
+    Trade(trade_cmd::Args),
     /// Block new orders and cancel resting ones, at once
     Kill(kill_cmd::Args),
     /// Undo a kill
@@ -138,6 +141,7 @@ fn main() -> ExitCode {
         Command::Limits(args) => limits_cmd::run(&args),
         Command::Fees(args) => rates_cmd::fees(&args),
         Command::Rate(args) => rates_cmd::rate(&args),
+        Command::Trade(args) => trade_cmd::run(&args),
         Command::Kill(args) => kill_cmd::run(&args, true),
         Command::Resume(args) => kill_cmd::run(&args, false),
         Command::Backup(args) => backup::run(&args),

@@ -39,8 +39,8 @@ pub enum Request {
     SetRate { currency: String, rate: String },
     /// Cancels one order.
     CancelOrder { account: String, channel: u8, number: u32 },
-    /// Voids an execution.
-    BustTrade { match_number: u64 },
+    /// Voids an execution: the command as its record in the journal, in hexadecimal.
+    BustTrade { record: String },
 }
 
 /// Who or what is meant.

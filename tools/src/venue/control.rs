@@ -16,7 +16,7 @@ use engine::runtime::agent::Agent;
 use engine::runtime::cursor::Cursor;
 use gateway_edge::WakeHandle;
 use protocol::operator::{OperatorAction, OperatorCommand, Outcome};
-use protocol::{CommandBody, EventBody, Sequence};
+use protocol::{CommandBody, EventBody, Sequence, VenueCommand, record};
 
 use crate::clock::monotonic;
 use crate::control::request::{LINE_BYTES_MAX, Reply, Request, SOCKET};
@@ -123,6 +123,9 @@ impl Control {
         {
             return Reply::refused("password: expected 1 to 10 printable characters without spaces");
         }
+        if let Request::BustTrade { record } = request {
+            return self.bust(record);
+        }
         let actions = match self.registry.actions(request) {
             Ok(actions) => actions,
             Err(wrong) => return Reply::refused(wrong),
@@ -163,12 +166,44 @@ impl Control {
         }
     }
 
+    /// Voids a trade that the asker has found in the journal.
+    fn bust(&mut self, record: &str) -> Reply {
+        let body = unhex(record).and_then(|bytes| record::decode(&bytes).ok());
+        let Some(command @ CommandBody::Venue(VenueCommand::BustTrade(bust))) = body else {
+            return Reply::refused("no record of a broken trade");
+        };
+        let answer = self.sequence(command, |told| {
+            if let EventBody::TradeBroken { match_number, .. } = told {
+                return (*match_number == bust.match_number).then_some(true);
+            }
+            matches!(told, EventBody::OperatorRefused { .. }).then_some(false)
+        });
+        match answer {
+            Some((told, true)) => {
+                let message = format!("broken: execution {}", bust.match_number);
+                Reply { ok: true, message, sequence: told.sequence.0, canceled: 0 }
+            }
+            Some((told, false)) => Reply {
+                sequence: told.sequence.0,
+                ..Reply::refused("it is broken already, or of another day than today")
+            },
+            None => Reply::refused("the core did not answer in time: look whether the request was done"),
+        }
+    }
+
     /// Sequences one action and waits for its durable answer.
     fn submit(&mut self, action: OperatorAction) -> Option<(Told, Outcome)> {
         self.last_request = self.last_request.wrapping_add(1);
         let request = self.last_request;
+        self.sequence(CommandBody::Operator(OperatorCommand { request, action }), |told| {
+            let EventBody::Answered { request: answered, outcome } = told else { return None };
+            (*answered == request).then_some(*outcome)
+        })
+    }
+
+    /// Sequences one command and waits for its durable answer.
+    fn sequence<T>(&mut self, mut command: CommandBody, answer: impl Fn(&EventBody) -> Option<T>) -> Option<(Told, T)> {
         let end = monotonic() + ANSWER_MAX;
-        let mut command = CommandBody::Operator(OperatorCommand { request, action });
         while let Err(back) = self.ports.commands.push(command) {
             command = back;
             self.rest(end)?;
@@ -177,9 +212,7 @@ impl Control {
         let (told, outcome) = loop {
             match self.learn() {
                 Some(told) => {
-                    if let EventBody::Answered { request: answered, outcome } = told.body
-                        && answered == request
-                    {
+                    if let Some(outcome) = answer(&told.body) {
                         break (told, outcome);
                     }
                 }
@@ -229,6 +262,14 @@ impl Drop for Control {
     fn drop(&mut self) {
         drop(fs::remove_file(&self.path));
     }
+}
+
+/// Bytes of lower-case or upper-case hexadecimal.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.bytes().map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
+    let digits: Vec<u8> = digits.collect::<Option<_>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
 /// Listens at `path`, which only the owner can open: it gets its name once it has its permissions.

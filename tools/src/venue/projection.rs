@@ -38,7 +38,11 @@ impl OperatorView {
         }
         if matches!(
             event.body,
-            EventBody::Answered { .. } | EventBody::AccountOpened { .. } | EventBody::InstrumentListed { .. }
+            EventBody::Answered { .. }
+                | EventBody::AccountOpened { .. }
+                | EventBody::InstrumentListed { .. }
+                | EventBody::TradeBroken { .. }
+                | EventBody::OperatorRefused { .. }
         ) {
             // What is pushed out was waited for by nobody.
             self.told.force_push(Told { sequence: event.sequence, body: event.body, canceled: before });

@@ -1,0 +1,152 @@
+//! `hft trade bust`: voids an execution of today. The core keeps no trades, so the asker finds it in the journal and sends it
+//! along; who may open the operator's socket may do that.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Subcommand, ValueEnum};
+use protocol::venue_command::{BustTrade, Party};
+use protocol::{
+    BustReason, ClOrdId, Command, CommandBody, Event, EventBody, InstrumentId, LiquidityFlag, MatchNumber, Owner,
+    Price, Qty, UserRefNum, VenueCommand, record,
+};
+
+use crate::control::client::{self, Where};
+use crate::control::request::Request;
+use crate::output::hex;
+use crate::venue::recovery::Replica;
+
+/// Executions.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Void an execution of today: both sides and the feed are told, positions and balances turned back
+    #[command(after_help = "Example:\n  hft trade bust 17 --reason erroneous")]
+    Bust(Bust),
+}
+
+#[derive(Debug, clap::Args)]
+struct Bust {
+    /// Its match number, as both sides and the feed were told
+    match_number: u64,
+    /// Why
+    #[arg(long, value_enum, default_value_t = Reason::Supervisory)]
+    reason: Reason,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Reason {
+    Erroneous,
+    Consent,
+    Supervisory,
+    External,
+}
+
+/// Finds the trade, asks for its end, prints the reply.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let What::Bust(Bust { match_number, reason, place }) = &args.what;
+    let reason = match reason {
+        Reason::Erroneous => BustReason::Erroneous,
+        Reason::Consent => BustReason::Consent,
+        Reason::Supervisory => BustReason::Supervisory,
+        Reason::External => BustReason::External,
+    };
+    let mut search = Search::new(MatchNumber(*match_number));
+    Replica::new().replay(
+        &place.data_dir.join("journal"),
+        None,
+        |_| Ok(()),
+        |command, event| {
+            search.look(command, event);
+            Ok(())
+        },
+    )?;
+    let bust = search.found(reason).with_context(|| {
+        format!("no execution has the number {match_number}; see the executions of an account statement")
+    })?;
+    let mut bytes = [0; record::BODY_BYTES_MAX];
+    let length = record::encode(&CommandBody::Venue(VenueCommand::BustTrade(bust)), &mut bytes);
+    let record = hex(bytes.get(..length).unwrap_or_default());
+    client::run(place, &Request::BustTrade { record })
+}
+
+/// Follows the journal until it has seen both sides of the trade.
+struct Search {
+    wanted: MatchNumber,
+    texts: BTreeMap<(Owner, UserRefNum), ClOrdId>,
+    terms: Option<(InstrumentId, Qty, Price)>,
+    buyer: Option<Party>,
+    seller: Option<Party>,
+}
+
+impl Search {
+    fn new(wanted: MatchNumber) -> Self {
+        Self { wanted, texts: BTreeMap::new(), terms: None, buyer: None, seller: None }
+    }
+
+    fn look(&mut self, command: &Command, event: &Event) {
+        if let CommandBody::Enter(enter) = &command.body {
+            self.texts.insert((enter.owner, enter.user_ref_num), enter.cl_ord_id);
+        }
+        if let CommandBody::Replace(replace) = &command.body {
+            self.texts.insert((replace.owner, replace.user_ref_num), replace.cl_ord_id);
+        }
+        if let EventBody::Traded {
+            match_number,
+            quantity,
+            price,
+            maker,
+            maker_user_ref_num,
+            taker,
+            taker_user_ref_num,
+            instrument,
+            maker_side,
+            maker_flag,
+            taker_flag,
+            ..
+        } = event.body
+            && match_number == self.wanted
+        {
+            self.side(maker_side.is_buy(), (maker, maker_user_ref_num), maker_flag);
+            self.side(!maker_side.is_buy(), (taker, taker_user_ref_num), taker_flag);
+            self.terms = Some((instrument, quantity, price));
+        }
+        if let EventBody::CrossExecuted {
+            match_number,
+            quantity,
+            price,
+            owner,
+            user_ref_num,
+            instrument,
+            side,
+            flag,
+            ..
+        } = event.body
+            && match_number == self.wanted
+        {
+            self.side(side.is_buy(), (owner, user_ref_num), flag);
+            self.terms = Some((instrument, quantity, price));
+        }
+    }
+
+    fn side(&mut self, is_buy: bool, (owner, user_ref_num): (Owner, UserRefNum), flag: LiquidityFlag) {
+        let cl_ord_id = self.texts.get(&(owner, user_ref_num)).copied().unwrap_or(ClOrdId::BLANK);
+        let party = Some(Party { owner, user_ref_num, cl_ord_id, flag });
+        *(if is_buy { &mut self.buyer } else { &mut self.seller }) = party;
+    }
+
+    fn found(&self, reason: BustReason) -> Option<BustTrade> {
+        let (instrument, quantity, price) = self.terms?;
+        let (buyer, seller) = (self.buyer?, self.seller?);
+        Some(BustTrade { match_number: self.wanted, instrument, quantity, price, reason, buyer, seller })
+    }
+}
