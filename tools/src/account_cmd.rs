@@ -20,7 +20,7 @@ use crate::venue::registry::account_name;
 
 /// Accounts: create, list, money, limits.
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, subcommand_required = true)]
+#[command(arg_required_else_help = true, subcommand_required = true, after_help = "Example:\n  hft account list")]
 pub struct Args {
     #[command(subcommand)]
     what: What,

@@ -17,7 +17,11 @@ use crate::venue::reading::newest_state;
 
 /// Instruments: add, halt, resume, list.
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = "Example:\n  hft instrument halt AAPL --reason T1"
+)]
 pub struct Args {
     #[command(subcommand)]
     what: What,

@@ -14,7 +14,7 @@ use crate::venue::reading::newest_state;
 
 /// The fee table.
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, subcommand_required = true)]
+#[command(arg_required_else_help = true, subcommand_required = true, after_help = "Example:\n  hft fees show")]
 pub struct FeesArgs {
     #[command(subcommand)]
     what: What,

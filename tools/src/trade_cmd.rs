@@ -19,7 +19,7 @@ use crate::venue::recovery::Replica;
 
 /// Executions.
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, subcommand_required = true)]
+#[command(arg_required_else_help = true, subcommand_required = true, after_help = "Example:\n  hft trade bust 17")]
 pub struct Args {
     #[command(subcommand)]
     what: What,
