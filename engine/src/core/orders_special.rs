@@ -14,7 +14,7 @@ use protocol::EventBody;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use protocol::event::Shown;
 use protocol::types::{
-    CancelReason, CrossType, Firm, InstrumentId, MatchingAlgorithm, Nanos, OrderState, Owner, Qty, TimeInForce,
+    CancelReason, CrossType, Firm, InstrumentId, MatchingAlgorithm, Nanos, OrderState, Owner, Price, Qty, TimeInForce,
 };
 
 /// Nanoseconds of a second.
@@ -144,22 +144,8 @@ impl Core {
         let sent = |tag| replace.tags.present.has(tag);
         let is_new_deadline = sent(TagSet::EXPIRE_TIME) || sent(TagSet::EXPIRE_AT) || old.expire_at.0 == 0;
         let deadline = deadline(replace.time_in_force, tags, now);
-        let extra = Extra {
-            expire_at: if is_new_deadline || deadline.0 == 0 { deadline } else { old.expire_at },
-            order_ref: order.order_ref.0,
-            price: replace.price,
-            stop_price: tags.stop_price,
-            trail_offset: tags.trail_offset,
-            min_qty: order.min_qty,
-            max_floor: tags.max_floor.0,
-            random_reserves: tags.random_reserves.0,
-            peg_offset: if tags.price_type == b'L' { 0 } else { tags.peg_offset },
-            price_type: tags.price_type,
-            stop_trigger: tags.stop_trigger,
-            handle_inst: tags.handle_inst,
-            cross: old.cross,
-            ..Extra::BLANK
-        };
+        let expire_at = if is_new_deadline || deadline.0 == 0 { deadline } else { old.expire_at };
+        let extra = extra_of(tags, order, (replace.price, old.cross), expire_at);
         let asked = self.with_defaults(extra, &replace.tags, replace.owner);
         Extra {
             aiq: if sent(TagSet::AIQ_STRATEGY) { asked.aiq } else { old.aiq },
@@ -191,22 +177,8 @@ impl Core {
 
     fn extra_of_enter(&self, enter: &EnterOrder, order: &Incoming, now: Nanos) -> Extra {
         let tags = &enter.tags;
-        let extra = Extra {
-            expire_at: deadline(enter.time_in_force, tags, now),
-            order_ref: order.order_ref.0,
-            price: enter.price,
-            stop_price: tags.stop_price,
-            trail_offset: tags.trail_offset,
-            min_qty: order.min_qty,
-            max_floor: tags.max_floor.0,
-            random_reserves: tags.random_reserves.0,
-            peg_offset: if tags.price_type == b'L' { 0 } else { tags.peg_offset },
-            price_type: tags.price_type,
-            stop_trigger: tags.stop_trigger,
-            handle_inst: tags.handle_inst,
-            cross: enter.cross_type,
-            ..Extra::BLANK
-        };
+        let expire_at = deadline(enter.time_in_force, tags, now);
+        let extra = extra_of(tags, order, (enter.price, enter.cross_type), expire_at);
         self.with_defaults(extra, tags, enter.owner)
     }
 
@@ -433,6 +405,26 @@ impl Extra {
         tags.stop_price = if stop { self.stop_price } else { tags.stop_price };
         tags.trail_offset = if trail { self.trail_offset } else { tags.trail_offset };
         tags.stop_trigger = if trigger { self.stop_trigger } else { tags.stop_trigger };
+    }
+}
+
+/// What an order keeps beside its cold record, new or as a replacement; the defaults of its account are not in it yet.
+fn extra_of(tags: &OrderTags, order: &Incoming, (price, cross): (Price, CrossType), expire_at: Nanos) -> Extra {
+    Extra {
+        expire_at,
+        order_ref: order.order_ref.0,
+        price,
+        stop_price: tags.stop_price,
+        trail_offset: tags.trail_offset,
+        min_qty: order.min_qty,
+        max_floor: tags.max_floor.0,
+        random_reserves: tags.random_reserves.0,
+        peg_offset: if tags.price_type == b'L' { 0 } else { tags.peg_offset },
+        price_type: tags.price_type,
+        stop_trigger: tags.stop_trigger,
+        handle_inst: tags.handle_inst,
+        cross,
+        ..Extra::BLANK
     }
 }
 
