@@ -1,9 +1,10 @@
 //! From packets in a connection's buffer to sequenced commands. A packet leaves the buffer only once it is dealt with: when
 //! the input ring is full it stays where it is, and the socket is not read meanwhile.
 
+use protocol::command::Refuse;
 use protocol::ouch::inbound::{self, Admission};
 use protocol::soupbin::{Cut, LoginRequest};
-use protocol::{AccountId, Command, CommandBody, Nanos};
+use protocol::{AccountId, Command, CommandBody, Nanos, RejectReason};
 
 use crate::connection::Connection;
 use crate::counters::EdgeCounters;
@@ -69,6 +70,7 @@ impl<T: EdgeTypes> Intake<'_, T> {
     fn message(&mut self, account: AccountId, message: &[u8], read_at: Nanos) -> Result<(), Full> {
         match inbound::admit(message, account, |symbol| self.reporter.instrument(symbol)) {
             Admission::Command(body) => {
+                let body = if self.commands.refuses_new_orders() { refused_if_new(body) } else { body };
                 self.submit(&body, read_at)?;
                 self.counters.commands += 1;
             }
@@ -89,4 +91,16 @@ impl<T: EdgeTypes> Intake<'_, T> {
         self.in_flight.push(Command { sequence, ingress, body: *body });
         Ok(())
     }
+}
+
+/// What is journaled in place of a new order while none is taken; every other command as it is.
+#[cold]
+fn refused_if_new(body: CommandBody) -> CommandBody {
+    let CommandBody::Enter(order) = body else { return body };
+    CommandBody::Refuse(Refuse {
+        owner: order.owner,
+        user_ref_num: order.user_ref_num,
+        reason: RejectReason::VenueClosing,
+        cl_ord_id: order.cl_ord_id,
+    })
 }

@@ -22,6 +22,12 @@ pub trait CommandPort {
     /// # Errors
     /// [`Full`] when there is no room; nothing has happened then.
     fn try_submit(&mut self, ingress: Nanos, body: &CommandBody) -> Result<Sequence, Full>;
+
+    /// True while new orders are to be refused with `VenueClosing`, because the disk is nearly full. Everything else goes
+    /// on: cancels, replacements, queries.
+    fn refuses_new_orders(&self) -> bool {
+        false
+    }
 }
 
 /// Where the events of the core are read, in the order in which they happened.

@@ -1,14 +1,15 @@
 //! Tortures a journal on a simulated disk and prints what it came to; the first rule that does not hold ends it with exit code 1
 //! and what repeats it.
 //!
-//! `cargo run --release -p journal --example torture -- power-cuts [CASES] [FIRST SEED] | failing-calls [SEEDS] | bits [BYTES] [STEP] | cuts [BYTES]`
+//! `cargo run --release -p journal --example torture -- power-cuts [CASES] [FIRST SEED] | failing-calls [SEEDS] | bits [BYTES] [STEP] | cuts [BYTES] |
+//! full-disks [SIZES]`
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use journal::testing::{every_bit, every_cut, failing_calls, power_cuts};
+use journal::testing::{every_bit, every_cut, failing_calls, full_disks, power_cuts};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -21,7 +22,8 @@ fn main() -> ExitCode {
         "failing-calls" => calls(first.unwrap_or(100)),
         "bits" => bits(first.unwrap_or(1 << 20), second.unwrap_or(1)),
         "cuts" => every_cut(first.unwrap_or(65_536)).map(|figures| println!("cuts: {figures:?}")),
-        _ => Err("name one of: power-cuts, failing-calls, bits, cuts".to_owned()),
+        "full-disks" => full_disks(4..first.unwrap_or(400)).map(|figures| println!("full disks: {figures:?}")),
+        _ => Err("name one of: power-cuts, failing-calls, bits, cuts, full-disks".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

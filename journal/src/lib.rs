@@ -33,8 +33,8 @@ pub use format::{
     BODY_BYTES_MAX, FORMAT_VERSION, HEADER_PAGE_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN, SegmentHeader,
 };
-pub use mmap::SegmentMap;
-pub use preparer::{PreparerThread, SegmentPreparer};
+pub use mmap::{SegmentMap, free_bytes};
+pub use preparer::{PreparerThread, PreparerWatch, SegmentPreparer};
 pub use reader::{JournalReader, Record};
 pub use snapshot_store::{
     AccountRow, InstrumentRow, OrderRow, SessionRow, Snapshot, SnapshotCheck, SnapshotError, SnapshotMeta,

@@ -64,6 +64,8 @@ pub(crate) struct Handover<S: Storage> {
     is_durable: bool,
     ready: ArrayQueue<Prepared<S>>,
     retired: ArrayQueue<Retired<S>>,
+    /// Bytes of the disk that no segment allocated ahead may take; 0: all may be taken.
+    reserve_bytes: AtomicU64,
     /// Numbers the prepared files, so that a name is used once per run.
     prepared: AtomicU64,
     /// Set by the writer when it ends; the helper then prepares no more.
@@ -82,6 +84,7 @@ impl<S: Storage> Handover<S> {
             is_durable,
             ready: ArrayQueue::new(1),
             retired: ArrayQueue::new(RETIRED_MAX),
+            reserve_bytes: AtomicU64::new(0),
             prepared: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             work: Mutex::new(chain),
@@ -147,10 +150,24 @@ impl<S: Storage> Handover<S> {
         if self.ready.is_full() || self.closed.load(Ordering::Acquire) {
             return Ok(false);
         }
+        self.check_reserve()?;
         if let Err(surplus) = self.ready.push(self.prepare()?) {
             self.discard(&surplus.path);
         }
         Ok(true)
+    }
+
+    /// Refuses what would eat into the reserve, instead of trying: an allocation that fails takes all there is on its way.
+    fn check_reserve(&self) -> Result<(), FileError> {
+        let reserve = self.reserve_bytes.load(Ordering::Relaxed);
+        if reserve == 0 {
+            return Ok(());
+        }
+        let free = self.storage.free_bytes(&self.dir).map_err(FileError::at(&self.dir, "ask for the free space"))?;
+        if free < reserve.saturating_add(self.segment_bytes) {
+            return Err(FileError::at(&self.dir, "allocate the next segment")(io::ErrorKind::StorageFull.into()));
+        }
+        Ok(())
     }
 
     /// Ends the helper's work and does what it left: full segments are sealed, the unused one is deleted. The chain over
@@ -191,6 +208,12 @@ impl<S: Storage> SegmentPreparer<S> {
         Self { shared }
     }
 
+    /// Keeps this many bytes of the disk free of segments that are allocated ahead, for whatever else has to grow. The writer
+    /// itself may still take them when it needs a segment and none is ready.
+    pub fn keep_free(&self, bytes: u64) {
+        self.shared.reserve_bytes.store(bytes, Ordering::Relaxed);
+    }
+
     /// One turn: seals the full segments, and allocates the next one if none is ready. True when there was something to
     /// do. Takes as long as the disk does; never from a hot thread.
     ///
@@ -215,14 +238,14 @@ impl<S: Storage> SegmentPreparer<S> {
     /// # Errors
     /// The thread cannot be started.
     pub fn spawn(self) -> io::Result<PreparerThread<S>> {
-        let failed = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&failed);
+        let told = PreparerWatch::default();
+        let telling = told.clone();
         let shared = Arc::clone(&self.shared);
-        let thread = thread::Builder::new().name("segments".into()).spawn(move || self.run(&flag))?;
-        Ok(PreparerThread { shared, failed, thread: Some(thread) })
+        let thread = thread::Builder::new().name("segments".into()).spawn(move || self.run(&telling))?;
+        Ok(PreparerThread { shared, told, thread: Some(thread) })
     }
 
-    fn run(self, failed: &AtomicBool) {
+    fn run(self, told: &PreparerWatch) {
         if self.shared.helper.set(thread::current()).is_err() {
             tracing::debug!("two threads prepare segments of one journal");
         }
@@ -232,15 +255,14 @@ impl<S: Storage> SegmentPreparer<S> {
             let prepared = self.shared.prepare_next();
             drop(chain);
             if let Err(error) = sealed {
-                failed.store(true, Ordering::Release);
+                told.failed.store(true, Ordering::Release);
                 tracing::error!(%error, "a full journal segment cannot be sealed");
                 return;
             }
-            let has_failed = prepared.is_err();
-            if let (Err(error), false) = (&prepared, failed.load(Ordering::Relaxed)) {
-                tracing::error!(%error, "the next journal segment cannot be allocated");
+            if let (Err(error), false) = (&prepared, told.is_short()) {
+                tracing::warn!(%error, "no journal segment is ready behind the one in use");
             }
-            failed.store(has_failed, Ordering::Release);
+            told.short.store(prepared.is_err(), Ordering::Release);
             if !prepared.unwrap_or(false) {
                 thread::park_timeout(NAP);
             }
@@ -248,19 +270,39 @@ impl<S: Storage> SegmentPreparer<S> {
     }
 }
 
+/// What the helper thread tells; clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub struct PreparerWatch {
+    /// Written by the helper thread with Release, read with Acquire; alone, each.
+    short: Arc<AtomicBool>,
+    failed: Arc<AtomicBool>,
+}
+
+impl PreparerWatch {
+    /// True while the next segment cannot be allocated, most often because the disk is nearly full. The one in use has its
+    /// room all the same.
+    pub fn is_short(&self) -> bool {
+        self.short.load(Ordering::Acquire)
+    }
+
+    /// True for good once a full segment could not be sealed.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+}
+
 /// The helper thread of [`SegmentPreparer::spawn`]. Dropping it waits for its turn to end.
 #[derive(Debug)]
 pub struct PreparerThread<S: Storage = Disk> {
     shared: Arc<Handover<S>>,
-    failed: Arc<AtomicBool>,
+    told: PreparerWatch,
     thread: Option<JoinHandle<()>>,
 }
 
 impl<S: Storage> PreparerThread<S> {
-    /// True while the next segment cannot be allocated, most often because the disk is full, and for good once a segment
-    /// could not be sealed.
-    pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
+    /// What it tells, for other threads.
+    pub fn watch(&self) -> PreparerWatch {
+        self.told.clone()
     }
 }
 

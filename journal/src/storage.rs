@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::mmap::{SegmentMap, allocate};
+use crate::mmap::{SegmentMap, allocate, free_bytes};
 
 /// Folders with files. Cheap to clone; clones mean the same disk.
 pub trait Storage: Clone + Debug + Send + Sync + 'static {
@@ -58,6 +58,11 @@ pub trait Storage: Clone + Debug + Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// True when there is a file of this name.
     fn exists(&self, path: &Path) -> bool;
+    /// Bytes that files in this folder could still be given.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 }
 
 /// An open file; all calls name their offset.
@@ -144,6 +149,10 @@ impl Storage for Disk {
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        free_bytes(dir)
     }
 }
 

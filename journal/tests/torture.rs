@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use journal::testing::{every_bit, every_cut, failing_calls, power_cuts};
+use journal::testing::{every_bit, every_cut, failing_calls, full_disks, power_cuts};
 
 #[test]
 fn power_cuts_lose_nothing_that_was_acknowledged_and_need_no_help() {
@@ -33,4 +33,10 @@ fn each_flipped_bit_is_found() {
 fn each_cut_leaves_the_longest_valid_prefix() {
     let figures = every_cut(4_000).unwrap();
     assert!(figures.cases > 10_000 && figures.torn > 2_000 && figures.damaged == 640, "{figures:?}");
+}
+
+#[test]
+fn a_disk_that_fills_up_is_told_before_it_hurts_and_loses_nothing() {
+    let figures = full_disks(4..60).unwrap();
+    assert!(figures.cases == 56 && figures.acknowledged > 56_000, "{figures:?}");
 }

@@ -131,7 +131,7 @@ section!(
 section!(Durability { mode: DurabilityMode = DurabilityMode::Journal });
 section!(
     /// Segments.
-    JournalSection { segment_mib: u64 = 64 }
+    JournalSection { segment_mib: u64 = 64, free_mib_min: u64 = 16 }
 );
 section!(
     /// Bounds of the stream files.
@@ -416,6 +416,7 @@ impl Check<'_> {
         power("rings.commands", file.rings.commands)?;
         power("rings.events", file.rings.events)?;
         within("journal.segment_mib", file.journal.segment_mib, 1, 4_096)?;
+        within("journal.free_mib_min", file.journal.free_mib_min, 1, 1 << 30)?;
         within("order_entry.connections_max", u64::from(file.order_entry.connections_max), 1, 65_536)?;
         within("order_entry.unsent_mib_max", file.order_entry.unsent_mib_max, 1, 1_024)?;
         within("order_entry.login_ms", file.order_entry.login_ms, 10, 3_600_000)?;

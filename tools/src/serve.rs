@@ -192,9 +192,7 @@ fn stop(
         bail!("{message}; the venue has stopped: what it acknowledged is in the journal");
     }
     if preparer_failed {
-        bail!(
-            "the next journal segment cannot be allocated (is the disk full?); the venue has stopped: what it acknowledged is in the journal"
-        );
+        bail!("a full journal segment cannot be sealed; the venue has stopped: what it acknowledged is in the journal");
     }
     let core =
         stopped.core.context("the matching core ended without its state; start again: recovery reads the journal")?;

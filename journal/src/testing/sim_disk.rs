@@ -60,6 +60,7 @@ struct State {
     rng: Rng,
     calls: u64,
     fail_at: Option<(u64, io::ErrorKind)>,
+    capacity_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +139,19 @@ impl State {
         }
     }
 
+    fn used_bytes(&self) -> u64 {
+        self.names.values().map(|inode| self.inodes[*inode].live.len() as u64).sum()
+    }
+
+    /// Refuses to make a file longer than the disk has room for.
+    fn make_room(&self, inode: usize, bytes: u64) -> io::Result<()> {
+        let more = bytes.saturating_sub(self.inodes[inode].live.len() as u64);
+        if more > 0 && self.used_bytes().saturating_add(more) > self.capacity_bytes {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
     fn change(&mut self, change: NameChange) {
         change.apply(&mut self.names);
         self.pending.push(change);
@@ -155,6 +169,7 @@ impl SimDisk {
             rng: Rng(seed),
             calls: 0,
             fail_at: None,
+            capacity_bytes: u64::MAX,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -171,6 +186,16 @@ impl SimDisk {
     /// From now on, the call with this number is answered with this error; all others work.
     pub fn fail_at(&self, call: u64, kind: io::ErrorKind) {
         self.lock().fail_at = Some((call, kind));
+    }
+
+    /// From now on the files together may come to this many bytes.
+    pub fn set_capacity(&self, bytes: u64) {
+        self.lock().capacity_bytes = bytes;
+    }
+
+    /// Bytes that files have.
+    pub fn used_bytes(&self) -> u64 {
+        self.lock().used_bytes()
     }
 
     /// Nothing fails any more.
@@ -305,6 +330,12 @@ impl Storage for SimDisk {
     fn exists(&self, path: &Path) -> bool {
         self.lock().names.contains_key(path)
     }
+
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        let mut state = self.lock();
+        state.call()?;
+        Ok(state.capacity_bytes.saturating_sub(state.used_bytes()))
+    }
 }
 
 impl StorageFile for SimFile {
@@ -319,7 +350,7 @@ impl StorageFile for SimFile {
 
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
-        let called = state.call();
+        let called = state.call().and_then(|()| state.make_room(self.inode, offset + bytes.len() as u64));
         let State { inodes, rng, .. } = &mut *state;
         let (inode, at) = (&mut inodes[self.inode], index(offset));
         // One that fails may have written some of its sectors: a short write.
@@ -343,6 +374,7 @@ impl StorageFile for SimFile {
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         let mut state = self.disk.lock();
         state.call()?;
+        state.make_room(self.inode, bytes)?;
         let inode = &mut state.inodes[self.inode];
         inode.live.resize(index(bytes), 0);
         inode.touch(index(bytes).saturating_sub(1), 1);

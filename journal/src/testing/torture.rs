@@ -13,8 +13,8 @@ use crate::reader::JournalReader;
 use crate::testing::{Rng, SimDisk};
 use crate::writer::{JournalConfig, JournalWriter};
 
-const SEGMENT_BYTES: u64 = 8192;
-const DIR: &str = "/journal";
+pub(super) const SEGMENT_BYTES: u64 = 8192;
+pub(super) const DIR: &str = "/journal";
 
 /// What a torture came to. Who gets figures at all knows that every rule held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub struct Figures {
 }
 
 /// Why a torture ended: the rule that did not hold, with what repeats it.
-type Outcome<T> = Result<T, String>;
+pub(super) type Outcome<T> = Result<T, String>;
 
-fn config(flush_on_roll: bool, segment_bytes: u64) -> JournalConfig {
+pub(super) fn config(flush_on_roll: bool, segment_bytes: u64) -> JournalConfig {
     JournalConfig {
         segment_bytes,
         venue_id: [0x7E; 16],
@@ -48,13 +48,13 @@ fn config(flush_on_roll: bool, segment_bytes: u64) -> JournalConfig {
 }
 
 /// A body that only this sequence has; of 8 to 120 bytes.
-fn body(sequence: u64) -> Vec<u8> {
+pub(super) fn body(sequence: u64) -> Vec<u8> {
     let mut rng = Rng(sequence);
     let words = 1 + rng.below(15);
     (0..words).flat_map(|_| rng.draw().to_le_bytes()).collect()
 }
 
-fn ingress(sequence: u64) -> Nanos {
+pub(super) fn ingress(sequence: u64) -> Nanos {
     Nanos(sequence * 7)
 }
 
@@ -97,7 +97,7 @@ fn run(disk: &SimDisk, rng: &mut Rng, promised: &mut Promised, seals: bool) -> R
 }
 
 /// Reads the journal from its beginning: what is there must be what was appended. The last sequence, and the torn bytes.
-fn read(disk: &SimDisk) -> Result<(u64, u64), JournalError> {
+pub(super) fn read(disk: &SimDisk) -> Result<(u64, u64), JournalError> {
     let opened = JournalReader::open_after_on(disk.clone(), Path::new(DIR), Sequence::ZERO);
     let mut reader = opened.map_err(|error| io::Error::other(error.to_string())).map_err(read_failed)?;
     while let Some(record) = reader.next()? {
@@ -128,7 +128,7 @@ fn recover(disk: &SimDisk, promised: &mut Promised, figures: &mut Figures) -> Ou
     Ok(())
 }
 
-fn chain_holds(disk: &SimDisk) -> Outcome<()> {
+pub(super) fn chain_holds(disk: &SimDisk) -> Outcome<()> {
     let chain = check_chain_on(disk, Path::new(DIR)).map_err(|error| error.to_string())?;
     chain.damage.map_or(Ok(()), |damage| Err(damage.to_string()))
 }

@@ -20,7 +20,7 @@ use gateway_edge::{
 };
 use journal::{
     ChainError, ChainReport, DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread,
-    SnapshotStore, StreamConfig, check_chain,
+    PreparerWatch, SnapshotStore, StreamConfig, check_chain,
 };
 use protocol::{Command, CommandBody, Event, Sequence, SessionName, record};
 
@@ -32,13 +32,15 @@ use crate::venue::control::{Control, ControlPorts, TOLD_MAX, ToldQueue};
 use crate::venue::credentials::VenueCredentials;
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{
-    FEED_FILE, JournalCursor, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles, StreamPreparers,
+    FEED_FILE, JournalCursor, Kept, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles,
+    StreamPreparers,
 };
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::recovery::{Replayed, Replica, introduce};
 use crate::venue::registry::Registry;
 use crate::venue::restore_point::{self, RestorePoint};
 use crate::venue::scheduler::SchedulerAgent;
+use crate::venue::space::{SpaceAgent, SpaceNeeds};
 use crate::venue::threads::{Agents, Fault};
 use crate::venue::timer::TimerAgent;
 
@@ -61,9 +63,9 @@ pub struct Venue {
 }
 
 impl Venue {
-    /// True once no further journal segment can be allocated.
+    /// True once a full journal segment could not be sealed.
     pub fn preparer_failed(&self) -> bool {
-        self.preparer.as_ref().is_some_and(PreparerThread::has_failed)
+        self.preparer.as_ref().is_some_and(|preparer| preparer.watch().has_failed())
     }
 }
 
@@ -174,8 +176,13 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let streams_dir = if memory { empty_memory_dir(&paths)? } else { paths.streams_dir() };
     let identity = identity(&paths.journal_dir())?;
     let chain = ChainCheck::begin(&paths.journal_dir())?;
-    let opening =
-        Opening { config, identity: &identity, streams_dir: &streams_dir, is_live: Arc::new(AtomicBool::new(false)) };
+    let opening = Opening {
+        config,
+        identity: &identity,
+        streams_dir: &streams_dir,
+        is_live: Arc::new(AtomicBool::new(false)),
+        fault,
+    };
     let point = if memory { None } else { restore_point(&paths)? };
     let (mut recovering, stream_preparers) = match point.map(|point| opening.begin(Some(point), asked_to_stop)) {
         Some(Ok(begun)) => begun,
@@ -202,8 +209,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         config.data_dir.display()
     );
     let mut writer = if memory { None } else { Some(open_writer(config, &paths, &identity, recovered_to)?) };
-    let preparer = writer.as_ref().map(|writer| writer.preparer().spawn()).transpose();
-    let preparer = preparer.context("cannot start the thread that allocates journal segments")?;
+    let preparer = writer.as_ref().map(|writer| spawn_preparer(config, writer)).transpose()?;
     let credentials = VenueCredentials::open(configured(config), paths.root())?;
     open_venue(config, &identity, &mut recovering, writer.as_mut(), &credentials)?;
     recovering.end_rebuild()?;
@@ -211,7 +217,8 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
 
     let hasher = Arc::new(Mutex::new(recovering.replica.hasher.clone()));
     let ready_at = recovering.replica.core.last_sequence();
-    let shared = Shared { hasher: &hasher, fault, stream_preparers, credentials, paths: &paths };
+    let watch = preparer.as_ref().map(PreparerThread::watch);
+    let shared = Shared { hasher: &hasher, fault, stream_preparers, credentials, paths: &paths, preparer: watch };
     let agents = agents(config, recovering, writer, shared)?;
     Ok((agents, Venue { hasher, ready_at, paths, preparer, _data_dir: data_dir }))
 }
@@ -244,6 +251,7 @@ struct Opening<'a> {
     identity: &'a Identity,
     streams_dir: &'a Path,
     is_live: Arc<AtomicBool>,
+    fault: &'a Arc<Fault>,
 }
 
 impl Opening<'_> {
@@ -265,10 +273,12 @@ impl Opening<'_> {
             preparers: Arc::clone(&preparers),
             keep,
             is_live: Arc::clone(&self.is_live),
+            fault: Arc::clone(self.fault),
         };
         let mut feed_stream = StreamConfig::feed(self.identity.venue_id, self.identity.session);
         feed_stream.capacity_bytes = streams.feed_mib_max * MIB;
-        let feed_file = StreamFile::open(&self.streams_dir.join(FEED_FILE), &feed_stream, kept, |_, _| false)?;
+        let feed_path = self.streams_dir.join(FEED_FILE);
+        let feed_file = StreamFile::open(&feed_path, &feed_stream, Kept::of(kept, |_, _| false), self.fault)?;
         if let Ok(mut preparers) = preparers.lock() {
             preparers.push(feed_file.preparer());
         }
@@ -364,6 +374,12 @@ fn open_writer(
     Ok(writer)
 }
 
+fn spawn_preparer(config: &Config, writer: &JournalWriter) -> anyhow::Result<PreparerThread> {
+    let preparer = writer.preparer();
+    preparer.keep_free(config.journal().free_mib_min * MIB);
+    preparer.spawn().context("cannot start the thread that allocates journal segments")
+}
+
 /// Journals and applies what the configuration adds.
 fn open_venue(
     config: &Config,
@@ -398,6 +414,7 @@ struct Shared<'a> {
     stream_preparers: StreamPreparers,
     credentials: VenueCredentials,
     paths: &'a DataPaths,
+    preparer: Option<PreparerWatch>,
 }
 
 fn agents(
@@ -428,8 +445,9 @@ fn agents(
     )?;
     let snapshots = feed.snapshot_agent(snapshot_reader);
     let operator = Arc::new(ArrayQueue::new(OPERATOR_QUEUE));
+    let refusing = Arc::new(AtomicBool::new(false));
     let ports = EdgePorts {
-        commands: RingCommands(commands),
+        commands: RingCommands { publisher: commands, refusing: Arc::clone(&refusing) },
         events: ring_events(edge_events),
         durable: JournalCursor(Arc::clone(&durable)),
         clock: SystemClock::new(),
@@ -456,6 +474,7 @@ fn agents(
     let timer = TimerAgent::new(core.due(), applied, operator, edge.waker());
     let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told);
     let stream_preparers = shared.stream_preparers;
+    let space = shared.preparer.map(|preparer| SpaceAgent::new(space_needs(config, shared.paths), preparer, refusing));
     Ok(Agents {
         edge,
         drop_copy,
@@ -468,7 +487,17 @@ fn agents(
         timer,
         stream_preparers,
         scheduler,
+        space,
     })
+}
+
+fn space_needs(config: &Config, paths: &DataPaths) -> SpaceNeeds {
+    let section = config.journal();
+    SpaceNeeds {
+        dir: paths.journal_dir(),
+        reserve_bytes: section.free_mib_min * MIB,
+        segment_bytes: section.segment_mib * MIB,
+    }
 }
 
 fn edge_config(config: &Config) -> EdgeConfig {

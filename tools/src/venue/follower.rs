@@ -111,12 +111,13 @@ impl Following {
                 let since = *stopping_since.get_or_insert_with(clock::monotonic);
                 let caught_up = self.replica.core.last_sequence().0 >= until.load(Ordering::Relaxed);
                 if caught_up || since.elapsed() > FINISH_MAX {
-                    return self.snapshot();
+                    self.snapshot();
+                    return Ok(());
                 }
             } else if let (Some(every), Some(due)) = (self.every, next_snapshot)
                 && clock::monotonic() >= due
             {
-                self.snapshot()?;
+                self.snapshot();
                 next_snapshot = Some(clock::monotonic() + every);
             }
             if read == 0 {
@@ -143,12 +144,14 @@ impl Following {
         Ok(read)
     }
 
-    fn snapshot(&mut self) -> anyhow::Result<()> {
+    /// One that cannot be written, for want of space most often, is tried again at its next time.
+    fn snapshot(&mut self) {
         let at = self.replica.core.last_sequence();
         if at > self.last_snapshot {
-            snapshot_rows::write(&mut self.store, &self.replica, &self.streams)?;
-            self.last_snapshot = at;
+            match snapshot_rows::write(&mut self.store, &self.replica, &self.streams) {
+                Ok(()) => self.last_snapshot = at,
+                Err(error) => tracing::error!(%error, "no snapshot of sequence {at} could be written"),
+            }
         }
-        Ok(())
     }
 }

@@ -19,5 +19,6 @@ pub mod registry;
 pub mod restore_point;
 pub mod scheduler;
 pub mod snapshot_rows;
+pub mod space;
 pub mod threads;
 pub mod timer;

@@ -16,6 +16,7 @@ use protocol::{AccountId, AccountName, CommandBody, Event, Firm, Nanos, Sequence
 
 use crate::venue::credentials::VenueCredentials;
 use crate::venue::restore_point::StreamLengths;
+use crate::venue::threads::Fault;
 
 /// The types of this venue's order port.
 #[derive(Debug)]
@@ -43,11 +44,20 @@ impl FeedTypes for VenueFeed {
 
 /// The input ring.
 #[derive(Debug)]
-pub struct RingCommands(pub CommandPublisher);
+pub struct RingCommands {
+    /// Its writer.
+    pub publisher: CommandPublisher,
+    /// Set while the disk is nearly full.
+    pub refusing: Arc<AtomicBool>,
+}
 
 impl CommandPort for RingCommands {
     fn try_submit(&mut self, ingress: Nanos, body: &CommandBody) -> Result<Sequence, Full> {
-        self.0.try_submit(ingress, body).map_err(|_| Full)
+        self.publisher.try_submit(ingress, body).map_err(|_| Full)
+    }
+
+    fn refuses_new_orders(&self) -> bool {
+        self.refusing.load(Ordering::Relaxed)
     }
 }
 
@@ -85,19 +95,36 @@ impl DurableCursor for JournalCursor {
 pub struct StreamFile {
     writer: StreamWriter,
     reader: StreamReader,
+    fault: Arc<Fault>,
+}
+
+/// What a stream has from before.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Messages that a restore point says are there.
+    pub messages: u64,
+    /// When a message that is made again counts as the one that is there.
+    pub same: SameMessage,
+}
+
+impl Kept {
+    /// From its parts.
+    pub fn of(messages: u64, same: SameMessage) -> Self {
+        Self { messages, same }
+    }
 }
 
 impl StreamFile {
-    /// Opens or creates the file and begins its rebuild: recovery makes every message again but for the first `keep`, which a
-    /// restore point says are there.
+    /// Opens or creates the file and begins its rebuild: recovery makes every message again but for those that are `kept`. A
+    /// disk that takes no more is a `fault`.
     ///
     /// # Errors
     /// What [`StreamWriter::open`] says.
-    pub fn open(path: &Path, config: &StreamConfig, keep: u64, same: SameMessage) -> Result<Self, StreamError> {
+    pub fn open(path: &Path, config: &StreamConfig, kept: Kept, fault: &Arc<Fault>) -> Result<Self, StreamError> {
         let mut writer = StreamWriter::open(path, config)?;
-        writer.begin_rebuild(keep, same)?;
+        writer.begin_rebuild(kept.messages, kept.same)?;
         let reader = writer.reader();
-        Ok(Self { writer, reader })
+        Ok(Self { writer, reader, fault: Arc::clone(fault) })
     }
 
     /// Ends the rebuild.
@@ -152,7 +179,11 @@ stream_read!(StreamFileReader, 0);
 impl StreamWrite for StreamFile {
     fn append(&mut self, framed: &[u8]) -> Result<(), StreamFull> {
         self.writer.append(framed).map_err(|error| {
-            tracing::error!(%error, "a stream takes no more messages");
+            if let StreamError::File(error) = &error {
+                self.fault.raise(format!("a stream cannot be written: {error}"));
+            } else {
+                tracing::error!(%error, "a stream takes no more messages");
+            }
             StreamFull
         })
     }
@@ -178,6 +209,8 @@ pub struct StreamFiles {
     pub keep: StreamLengths,
     /// Recovery is done: what is opened now is new.
     pub is_live: Arc<AtomicBool>,
+    /// Where a disk that takes no more is told.
+    pub fault: Arc<Fault>,
 }
 
 /// Name of the feed's file.
@@ -213,8 +246,9 @@ impl StreamFiles {
         let mut config = StreamConfig::account(self.venue_id, session);
         config.capacity_bytes = capacity_bytes;
         let keep = self.keep.get(file_name).map_or(0, |length| length.messages);
-        let mut file = StreamFile::open(&self.dir.join(file_name), &config, keep, same_but_for_live_times)
-            .map_err(io::Error::other)?;
+        let kept = Kept::of(keep, same_but_for_live_times);
+        let mut file =
+            StreamFile::open(&self.dir.join(file_name), &config, kept, &self.fault).map_err(io::Error::other)?;
         if self.is_live.load(Ordering::Acquire) {
             file.end_rebuild().map_err(io::Error::other)?;
         }

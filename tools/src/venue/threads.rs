@@ -21,6 +21,7 @@ use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::scheduler::SchedulerAgent;
+use crate::venue::space::SpaceAgent;
 use crate::venue::timer::TimerAgent;
 
 /// The first thing that went wrong for good. Raised once; whoever runs the venue looks at it and stops.
@@ -169,7 +170,11 @@ impl Agent for SnapshotBookAgent {
 }
 
 /// Keeps room on the disk ahead of every stream, so that no hot thread asks for it.
-struct StreamRoomAgent(StreamPreparers);
+struct StreamRoomAgent {
+    streams: StreamPreparers,
+    /// The last failure was told.
+    has_told: bool,
+}
 
 impl Agent for StreamRoomAgent {
     fn name(&self) -> &'static str {
@@ -177,16 +182,19 @@ impl Agent for StreamRoomAgent {
     }
 
     fn turn(&mut self) -> usize {
-        let Ok(preparers) = self.0.lock() else { return 0 };
-        preparers
-            .iter()
-            .filter(|preparer| {
-                preparer.prepare_ahead().unwrap_or_else(|error| {
-                    tracing::error!(%error, "no room can be made in a stream");
-                    false
-                })
-            })
-            .count()
+        let Ok(preparers) = self.streams.lock() else { return 0 };
+        let (mut grown, mut failed) = (0, None);
+        for preparer in preparers.iter() {
+            match preparer.prepare_ahead() {
+                Ok(has_grown) => grown += usize::from(has_grown),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let (Some(error), false) = (&failed, self.has_told) {
+            tracing::error!(%error, "no room can be made in a stream");
+        }
+        self.has_told = failed.is_some();
+        grown
     }
 }
 
@@ -215,6 +223,8 @@ pub struct Agents {
     pub stream_preparers: StreamPreparers,
     /// The trading schedule.
     pub scheduler: SchedulerAgent,
+    /// The watch over the disk, where there is a journal.
+    pub space: Option<SpaceAgent>,
 }
 
 /// A venue whose threads run.
@@ -329,9 +339,13 @@ pub fn start(
     starter.other("snapshot-book", move |stop| run(&mut [&mut snapshots], BACKGROUND_IDLE, stop))?;
     let mut timer = agents.timer;
     starter.other("timer", move |stop| run(&mut [&mut timer], BACKGROUND_IDLE, stop))?;
-    let mut room = StreamRoomAgent(agents.stream_preparers);
+    let mut room = StreamRoomAgent { streams: agents.stream_preparers, has_told: false };
     let mut scheduler = agents.scheduler;
-    starter.other("stream-room", move |stop| run(&mut [&mut room, &mut scheduler], ROOM_IDLE, stop))?;
+    let mut space = agents.space;
+    starter.other("stream-room", move |stop| match &mut space {
+        Some(space) => run(&mut [&mut room, &mut scheduler, space], ROOM_IDLE, stop),
+        None => run(&mut [&mut room, &mut scheduler], ROOM_IDLE, stop),
+    })?;
     let Starter { hot, others, .. } = starter;
     Ok(Running { fault: Arc::clone(fault), control_stopping, hot, others, wakers, hasher, signals })
 }

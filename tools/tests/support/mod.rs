@@ -272,6 +272,13 @@ impl Client {
         (0..count).map(|_| self.message()).collect()
     }
 
+    /// The bytes of so many sequenced messages; `None` when the venue closes first.
+    pub fn try_messages(&mut self, count: usize) -> Option<Vec<Vec<u8>>> {
+        let messages: Option<Vec<_>> = (0..count).map(|_| self.packet().map(|(_, payload)| payload)).collect();
+        self.next += messages.as_ref().map_or(0, |messages| messages.len() as u64);
+        messages
+    }
+
     /// True when the venue closes without another sequenced message.
     pub fn is_closed(&mut self) -> bool {
         self.packet().is_none()
