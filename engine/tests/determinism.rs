@@ -120,7 +120,7 @@ fn the_state_after_a_fixed_flow_is_known() {
     let mut hasher = EventHasher::new();
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
-    assert_eq!(all.0.len(), 7_699);
-    assert_eq!(hex(hasher.finish()), "8fb075a2454b1956813dea5498a9fa792bbb5bc9ab8e52eade781dbea3a2953f");
-    assert_eq!(hex(core.state_hash()), "e65ff19aaec9cc1ec26857745a7c001bd86b3a2ca0df356b11c24827efa003ee");
+    assert_eq!(all.0.len(), 7_718);
+    assert_eq!(hex(hasher.finish()), "bc44a7f23470daa6ea3d1dc22d50a9f807651537696040978c7431149cc77412");
+    assert_eq!(hex(core.state_hash()), "86c013a896baac14e4e61ac179c5a64cdd9ef93f5d76938667813a8ab2d67d89");
 }

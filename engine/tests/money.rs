@@ -11,9 +11,10 @@ use protocol::command::{OrderTags, SetTradingState, TagSet};
 use protocol::money::{Amount, Asset, Currency};
 use protocol::operator::{AccountMode, LimitKind, OperatorAction, OperatorCommand, Outcome, Scope, SetFees, SetLimit};
 use protocol::types::{
-    AccountId, AccountName, Capacity, Channel, ClOrdId, CrossType, Display, Firm, InstrumentId, Owner, Price, Qty,
-    SessionName, Side, Symbol, TimeInForce, TradingState, UserRefNum,
+    AccountId, AccountName, BustReason, CancelReason, Capacity, Channel, ClOrdId, CrossType, Display, Firm,
+    InstrumentId, LiquidityFlag, Owner, Price, Qty, SessionName, Side, Symbol, TimeInForce, TradingState, UserRefNum,
 };
+use protocol::venue_command::{BustTrade, Party, VenueCommand};
 use protocol::{Command, CommandBody, Event, EventBody, Nanos, RejectReason, Sequence};
 use std::collections::BTreeMap;
 
@@ -82,12 +83,15 @@ struct Flow {
     random: Random,
     numbers: BTreeMap<u32, u32>,
     last: Option<CommandBody>,
+    trades: Vec<BustTrade>,
 }
 
 impl Flow {
     fn next(&mut self) -> CommandBody {
         match self.random.below(100) {
-            0..55 => self.enter(),
+            0..2 => CommandBody::Venue(VenueCommand::Tick),
+            2..4 => self.bust(),
+            4..55 => self.enter(),
             55..70 => self.replace(),
             70..82 => self.cancel(),
             82..85 => self.modify(),
@@ -134,6 +138,10 @@ impl Flow {
             tags.present = TagSet::SHARES_LOCATED;
             tags.shares_located = b'Y';
         }
+        if self.random.chance(8) {
+            tags.present = TagSet::STOP_PRICE;
+            tags.stop_price = self.price(market);
+        }
         let body = CommandBody::Enter(EnterOrder {
             owner,
             user_ref_num: self.fresh(owner),
@@ -160,6 +168,36 @@ impl Flow {
         };
         enter.user_ref_num = self.fresh(enter.owner);
         CommandBody::Enter(enter)
+    }
+
+    /// A trade of lately, or one that there never was.
+    fn bust(&mut self) -> CommandBody {
+        let Some(bust) = self.trades.pop() else { return CommandBody::Venue(VenueCommand::Tick) };
+        CommandBody::Venue(VenueCommand::BustTrade(bust))
+    }
+
+    fn learn(&mut self, event: &EventBody) {
+        let EventBody::Traded {
+            match_number,
+            instrument,
+            quantity,
+            price,
+            maker,
+            maker_user_ref_num,
+            taker,
+            taker_user_ref_num,
+            maker_side,
+            ..
+        } = *event
+        else {
+            return;
+        };
+        let party =
+            |owner, user_ref_num| Party { owner, user_ref_num, cl_ord_id: ClOrdId::BLANK, flag: LiquidityFlag::Added };
+        let (maker, taker) = (party(maker, maker_user_ref_num), party(taker, taker_user_ref_num));
+        let (buyer, seller) = if maker_side.is_buy() { (maker, taker) } else { (taker, maker) };
+        let reason = BustReason::Supervisory;
+        self.trades.push(BustTrade { match_number, instrument, quantity, price, reason, buyer, seller });
     }
 
     fn replace(&mut self) -> CommandBody {
@@ -211,8 +249,8 @@ impl Flow {
         let account = AccountId(self.random.below(ACCOUNTS));
         let action = match self.random.below(20) {
             0 => OperatorAction::Kill(self.scope()),
-            1..4 => OperatorAction::Resume(self.scope()),
-            4..7 => {
+            1..5 => OperatorAction::Resume(self.scope()),
+            5..7 => {
                 let asset = match self.random.below(4) {
                     0 => Asset::Shares(InstrumentId(self.random.pick(&[1, 2, 4]))),
                     1 => Asset::Currency(Currency::Btc),
@@ -247,16 +285,21 @@ impl Flow {
             LimitKind::OrderNotional => &[10_000, 40_000, 1_000_000],
             LimitKind::OpenNotional => &[20_000, 200_000, 5_000_000],
             LimitKind::DayNotional => &[100_000, 10_000_000, 1_000_000_000],
-            LimitKind::OpenOrders | LimitKind::MessageRate | LimitKind::DuplicateRate => &[0, 1, 3, 10, 50],
+            LimitKind::OpenOrders | LimitKind::MessageRate | LimitKind::DuplicateRate | LimitKind::SymbolRate => {
+                &[0, 1, 3, 10, 50]
+            }
+            LimitKind::KillMessageRate | LimitKind::KillRejectRate => &[1, 10, 40],
+            LimitKind::Credit => &[0, 300_000, 5_000_000],
+            LimitKind::DayLoss => &[0, 500, 20_000, 300_000],
             LimitKind::PositionLong | LimitKind::PositionShort => &[0, 300, 2_000],
             LimitKind::ShortSale | LimitKind::LocateRequired | LimitKind::MarketOrders | LimitKind::Restricted => {
                 &[0, 1]
             }
-            LimitKind::PriceCollar | LimitKind::Credit | LimitKind::DayLoss | LimitKind::SymbolRate => &[1, 5],
+            LimitKind::PriceCollar => &[1, 5],
         };
         let value = units_of(self.random.pick(sizes));
         let value = if limit == LimitKind::PriceCollar { Amount(value.0 / 100) } else { value };
-        let value = if self.random.chance(45) { Amount::UNSET } else { value };
+        let value = if self.random.chance(65) { Amount::UNSET } else { value };
         let of = InstrumentId(u16::try_from(self.random.between(1, 4)).unwrap());
         let instrument = if limit == LimitKind::Restricted { of } else { InstrumentId(0) };
         SetLimit { scope, limit, instrument, value }
@@ -266,7 +309,7 @@ impl Flow {
 /// How often each answer came.
 fn play(seed: u64, steps: u64, counts: &mut BTreeMap<String, u64>) {
     let mut pair = Pair::default();
-    let mut flow = Flow { random: Random::new(seed), numbers: BTreeMap::new(), last: None };
+    let mut flow = Flow { random: Random::new(seed), numbers: BTreeMap::new(), last: None, trades: Vec::new() };
     for body in opening() {
         pair.apply(&body).unwrap();
     }
@@ -281,14 +324,21 @@ fn play(seed: u64, steps: u64, counts: &mut BTreeMap<String, u64>) {
         let applied = pair.apply_after(pause, &body);
         assert!(applied.is_ok(), "seed {seed}, command {step}: {}", applied.unwrap_err());
         for event in pair.told() {
+            flow.learn(&event.body);
             let name = if let EventBody::Rejected { reason, .. } = event.body {
                 format!("{reason:?}")
             } else if let EventBody::Answered { outcome, .. } = event.body {
                 format!("{outcome:?}")
             } else if let EventBody::FeesCharged { .. } = event.body {
                 "fees".to_owned()
+            } else if let EventBody::Canceled { reason: CancelReason::Collar, .. } = event.body {
+                "refused at its election".to_owned()
+            } else if let EventBody::TradeBroken { .. } = event.body {
+                "broken".to_owned()
             } else if let EventBody::Traded { .. } = event.body {
                 "traded".to_owned()
+            } else if let EventBody::KillSwitched { cause, is_killed: true, .. } = event.body {
+                format!("killed by {cause:?}")
             } else {
                 continue;
             };
@@ -304,7 +354,7 @@ fn play(seed: u64, steps: u64, counts: &mut BTreeMap<String, u64>) {
 #[test]
 fn balances_positions_and_refusals_are_those_of_the_naive_model() {
     let mut counts = BTreeMap::new();
-    for seed in 1..=40 {
+    for seed in 1..=80 {
         play(seed, 5_000, &mut counts);
     }
     let often = [
@@ -318,14 +368,23 @@ fn balances_positions_and_refusals_are_those_of_the_naive_model() {
         "LimitOpenOrders",
         "LimitOpenNotional",
         "LimitPosition",
+        "CreditExceeded",
         "BalanceTooLow",
+        "DayLossPassed",
         "MessageRate",
+        "SymbolRate",
         "LimitDayNotional",
         "DuplicateRate",
         "AccountKilled",
         "InstrumentKilled",
         "NotAvailable",
         "InUse",
+        "killed by DayLoss",
+        "killed by MessageRate",
+        "killed by Rejects",
+        "killed by Position",
+        "refused at its election",
+        "broken",
         "fees",
         "traded",
     ];

@@ -3,9 +3,7 @@
 //! of the command. Configuration at start uses the commands of [`crate::command`], which assert instead.
 
 use crate::money::{Amount, Asset, Currency, Legs};
-use crate::types::{
-    AccountId, AccountName, Firm, InstrumentId, MatchNumber, Owner, Price, Qty, Symbol, TradingState, UserRefNum,
-};
+use crate::types::{AccountId, AccountName, Firm, InstrumentId, Owner, Price, Qty, Symbol, TradingState, UserRefNum};
 
 /// A request of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +68,6 @@ pub enum OperatorAction {
         /// The order.
         user_ref_num: UserRefNum,
     },
-    /// Voids an execution.
-    BustTrade(MatchNumber),
 }
 
 /// A new account. The venue gives it the next index.
@@ -226,13 +222,14 @@ limits! {
     PositionLong = 8, "max-position-long";
     /// The same if all open sells traded, below zero.
     PositionShort = 9, "max-position-short";
-    /// Value of all positions and open orders beyond what the account owns, in US dollars; margin accounts only.
+    /// Value at the marks of what all positions could become, beyond what the account owns, in US dollars; margin accounts
+    /// only.
     Credit = 10, "credit";
-    /// Loss since the start of the UTC day, in US dollars.
+    /// Loss of the day, realised and unrealised at the marks, in US dollars; beyond it the kill switch of the account trips.
     DayLoss = 11, "loss-limit";
-    /// New orders and replaces per second.
+    /// Messages per second.
     MessageRate = 12, "max-message-rate";
-    /// The same of one instrument.
+    /// Orders and replaces per second that are accepted, of one account in one instrument.
     SymbolRate = 13, "max-symbol-rate";
     /// Notional traded in a UTC day, in US dollars.
     DayNotional = 14, "max-day-notional";
@@ -240,6 +237,10 @@ limits! {
     DuplicateRate = 15, "max-duplicate-rate";
     /// 1 = the instrument named may not be traded.
     Restricted = 16, "restrict";
+    /// Messages per second, however they are answered, above which the kill switch of the account trips.
+    KillMessageRate = 17, "kill-message-rate";
+    /// Refusals per second above which the kill switch of the account trips.
+    KillRejectRate = 18, "kill-reject-rate";
 }
 
 impl LimitKind {
@@ -274,9 +275,9 @@ pub enum KillCause {
     Operator = b'O',
     /// The loss limit of the day was passed.
     DayLoss = b'L',
-    /// Too many refusals for the message rate.
+    /// More messages per second than an account may send before that.
     MessageRate = b'M',
-    /// Too many refused orders.
+    /// More refusals per second than an account may cause before that.
     Rejects = b'R',
     /// A voided execution left a position beyond its limit.
     Position = b'P',
@@ -286,6 +287,29 @@ impl KillCause {
     /// Its letter.
     pub const fn letter(self) -> u8 {
         self as u8
+    }
+
+    /// From its letter.
+    pub const fn from_letter(letter: u8) -> Option<Self> {
+        match letter {
+            b'O' => Some(Self::Operator),
+            b'L' => Some(Self::DayLoss),
+            b'M' => Some(Self::MessageRate),
+            b'R' => Some(Self::Rejects),
+            b'P' => Some(Self::Position),
+            _ => None,
+        }
+    }
+
+    /// In words.
+    pub const fn as_text(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::DayLoss => "loss of the day",
+            Self::MessageRate => "message rate",
+            Self::Rejects => "rejected orders",
+            Self::Position => "position after a broken trade",
+        }
     }
 }
 

@@ -92,10 +92,6 @@ fn actions() -> Vec<(OperatorAction, String)> {
             },
             format!("0b 0000 R 04030201 14131211 {ZEROS_16} 0000000000000000"),
         ),
-        (
-            OperatorAction::BustTrade(MatchNumber(0x0102_0304_0506_0708)),
-            "0c 0000 R 00000000 00000000 08070605040302010000000000000000 0000000000000000".to_owned(),
-        ),
     ];
     for scope in scopes() {
         actions.push((OperatorAction::Kill(scope), format!("07 0000 R {} {ZEROS_16} 0000000000000000", scoped(scope))));

@@ -14,7 +14,7 @@ use crate::control::amount;
 use crate::control::client::{Where, run as ask};
 use crate::control::request::{Mode, Request, Target};
 use crate::limits_cmd::LimitArgs;
-use crate::output::print_line;
+use crate::output::{print_line, time_text};
 use crate::venue::reading::newest_state;
 use crate::venue::registry::account_name;
 
@@ -205,7 +205,10 @@ fn as_json(core: &Core, view: &AccountView) -> Value {
         .map(|limit| (limit.limit.as_text().to_owned(), limit.value.to_string().into()))
         .collect();
     let restricted = risk.restricted(view.account).map(|instrument| symbol_of(core, instrument));
+    let killed_by = risk.killed(view.account);
     json!({
+        "killed_by": killed_by.map(|(cause, _)| cause.as_text()), "killed_at_ns": killed_by.map(|(_, since)| since.0),
+        "lost_today": text(risk.loss(view.account, core.last_ingress())),
         "name": view.name.to_string(), "account": view.account.0, "firm": view.firm.to_string(),
         "mode": mode(core, view), "killed": risk.is_killed(view.account), "tier": risk.tier(view.account),
         "entry_disabled": view.entry_disabled, "open_orders": view.open_orders,
@@ -239,7 +242,11 @@ fn symbol_of(core: &Core, instrument: InstrumentId) -> String {
 
 fn as_line(core: &Core, view: &AccountView) -> String {
     let disabled = if view.entry_disabled { ", order entry disabled" } else { "" };
-    let killed = if core.risk().is_killed(view.account) { ", killed" } else { "" };
+    let killed = match core.risk().killed(view.account) {
+        Some((cause, since)) => format!(", killed ({}, {})", cause.as_text(), time_text(since)),
+        None if core.risk().is_killed(view.account) => ", killed (its firm)".to_owned(),
+        None => String::new(),
+    };
     let (name, firm, mode, open) = (view.name, view.firm, mode(core, view), view.open_orders);
     format!("{name:<6} firm {firm:<4} {mode:<6} {open} open orders{disabled}{killed}")
 }
@@ -262,6 +269,9 @@ fn as_text(core: &Core, view: &AccountView) -> String {
             text(position.unrealised),
             position.legs.quote
         ));
+    }
+    if let Some(loss) = risk.loss(view.account, core.last_ingress()) {
+        lines.push(format!("  lost today {loss} USD"));
     }
     for limit in risk.limits(Scope::Account(view.account)) {
         lines.push(format!("  {} {}", limit.limit.as_text(), limit.value));

@@ -27,7 +27,7 @@ pub struct Args {
 enum What {
     /// Every account of a firm that has no value of its own
     Firm(Box<Named>),
-    /// One instrument, whoever trades it: order quantity, order notional, collar
+    /// One instrument, whoever trades it: limits of one order, and of one account's position and rates there
     Instrument(Box<Named>),
     /// Every account for which nothing else is set
     Venue(Box<Unnamed>),
@@ -83,12 +83,27 @@ pub struct LimitArgs {
     /// Position below zero if all open sells traded
     #[arg(long, value_name = "N", value_parser = amount::limit)]
     max_position_short: Option<Amount>,
+    /// What the positions could be worth at the marks beyond what the account owns, US dollars; margin accounts
+    #[arg(long, value_name = "X", value_parser = amount::limit)]
+    credit: Option<Amount>,
+    /// Loss of the day, US dollars; beyond it the kill switch trips
+    #[arg(long, value_name = "X", value_parser = amount::limit)]
+    loss_limit: Option<Amount>,
     /// Distance of a price from the reference price, percent
     #[arg(long, value_name = "PERCENT", value_parser = amount::percent)]
     price_collar: Option<Amount>,
-    /// New orders and replaces per second
+    /// Messages per second
     #[arg(long, value_name = "N", value_parser = amount::count)]
     max_message_rate: Option<Amount>,
+    /// Orders and replaces per second in one instrument
+    #[arg(long, value_name = "N", value_parser = amount::count)]
+    max_symbol_rate: Option<Amount>,
+    /// Messages per second above which the kill switch trips
+    #[arg(long, value_name = "N", value_parser = amount::count)]
+    kill_message_rate: Option<Amount>,
+    /// Refused orders per second above which the kill switch trips
+    #[arg(long, value_name = "N", value_parser = amount::count)]
+    kill_reject_rate: Option<Amount>,
     /// Orders per second that are equal to the one before
     #[arg(long, value_name = "N", value_parser = amount::count)]
     max_duplicate_rate: Option<Amount>,
@@ -122,8 +137,13 @@ impl LimitArgs {
             ("max-open-notional", self.max_open_notional),
             ("max-position-long", self.max_position_long),
             ("max-position-short", self.max_position_short),
+            ("credit", self.credit),
+            ("loss-limit", self.loss_limit),
             ("price-collar", self.price_collar),
             ("max-message-rate", self.max_message_rate),
+            ("max-symbol-rate", self.max_symbol_rate),
+            ("kill-message-rate", self.kill_message_rate),
+            ("kill-reject-rate", self.kill_reject_rate),
             ("max-duplicate-rate", self.max_duplicate_rate),
             ("max-day-notional", self.max_day_notional),
         ];

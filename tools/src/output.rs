@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use protocol::Nanos;
 
 /// A bar on standard error that counts rounds, with what is measured and the remaining time; hidden when that is no terminal.
 pub fn rounds_bar(rounds: u64) -> ProgressBar {
@@ -23,4 +24,10 @@ pub fn print_line(line: &str) {
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('?');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// A time for people: UTC to the second.
+pub fn time_text(time: Nanos) -> String {
+    let seconds = i64::try_from(time.0 / 1_000_000_000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| time.0.to_string(), |time| time.to_string())
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use protocol::money::{Asset, Currency};
-use protocol::operator::OperatorAction;
+use protocol::operator::{OperatorAction, Scope};
 use protocol::{
     AccountId, AccountName, Amount, Command, CommandBody, Event, EventBody, InstrumentId, MatchNumber, Nanos,
 };
@@ -117,6 +117,12 @@ impl Follower {
         {
             self.fee((currency, match_number), (self.last_trade.1, maker), &line);
             self.fee((currency, match_number), (self.last_trade.2, taker), &line);
+        }
+        if let EventBody::KillSwitched { scope: Scope::Account(account), is_killed, cause } = event.body
+            && account == own
+        {
+            let (kind, symbol) = if is_killed { ("killed", cause.as_text()) } else { ("resumed", "") };
+            self.lines.push(Line { symbol: symbol.to_owned(), ..line(kind) });
         }
         if let CommandBody::Operator(request) = &command.body
             && let OperatorAction::SetMode { account, .. } = request.action

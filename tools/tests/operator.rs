@@ -247,6 +247,65 @@ fn a_kill_switch_blocks_and_cancels_in_one_command() {
     assert!(refused(&venue, &["kill", "account", "NOBODY"]).contains("NOBODY"));
 }
 
+/// Waits for the next message of this kind.
+fn next_canceled(client: &mut Client) -> (u32, u8) {
+    loop {
+        if let Outbound::Canceled(canceled) = client.outbound() {
+            return (canceled.user_ref_num.0, canceled.reason);
+        }
+    }
+}
+
+#[test]
+fn a_kill_switch_trips_by_itself_and_says_why() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    let mut other = Client::login(venue.order_port(), "DEMO03");
+    client.message();
+    other.message();
+    done(&venue, &["account", "limits", "DEMO01", "--loss-limit", "50", "--credit", "100000"]);
+    // Ten bought at 100, a mark of 95 later: 50 lost is allowed, one cent more is not.
+    assert_eq!(refusal(&mut other, (1, b'S', 1, "AAPL", 1_000_000)), None);
+    client.enter(1, b'B', 1, "AAPL", 1_000_000);
+    assert!(matches!(client.outbound(), Outbound::Rejected(rejected) if rejected.reason == 0x0020), "no mark yet");
+    let mut third = Client::login(venue.order_port(), "DEMO02");
+    third.message();
+    assert_eq!(refusal(&mut third, (1, b'B', 1, "AAPL", 1_000_000)), None);
+    assert_eq!(refusal(&mut other, (2, b'S', 10, "AAPL", 1_000_000)), None);
+    assert_eq!(refusal(&mut client, (2, b'B', 10, "AAPL", 1_000_000)), None);
+    assert_eq!(refusal(&mut client, (3, b'B', 7, "AAPL", 900_000)), None);
+    assert_eq!(refusal(&mut client, (4, b'B', 1, "AAPL", 949_900)), None);
+    assert_eq!(refusal(&mut other, (3, b'S', 1, "AAPL", 949_900)), None);
+    assert_eq!(next_canceled(&mut client), (3, b'S'), "its own trade at 94.99 shows a loss of 50.10");
+    assert_eq!(refusal(&mut client, (5, b'B', 1, "AAPL", 940_000)), Some(0x0020));
+    let shown = done(&venue, &["account", "show", "DEMO01"]);
+    assert_eq!((shown["killed"].as_bool(), shown["killed_by"].as_str()), (Some(true), Some("loss of the day")));
+    assert_eq!(shown["lost_today"].as_str(), Some("50.1"));
+    let statement = stdout(&run(&["account", "statement", "DEMO01", "--csv", "--data-dir", venue.dir()]));
+    assert!(statement.contains("killed,loss of the day"), "{statement}");
+    venue.kill();
+
+    let venue = Venue::start(&dir);
+    let shown = done(&venue, &["account", "show", "DEMO01"]);
+    assert_eq!(shown["killed_by"].as_str(), Some("loss of the day"), "it survives a kill");
+    done(&venue, &["account", "limits", "DEMO01", "--loss-limit", "none"]);
+    let mut client = Client::login_from(venue.order_port(), "DEMO01", SessionName::BLANK, 0);
+    assert_eq!(refusal(&mut client, (20, b'B', 1, "AAPL", 940_000)), Some(0x000C));
+    done(&venue, &["resume", "account", "DEMO01"]);
+    assert_eq!(refusal(&mut client, (21, b'B', 1, "AAPL", 940_000)), None);
+    done(&venue, &["account", "limits", "DEMO01", "--kill-reject-rate", "2"]);
+    for number in 22..25 {
+        assert_eq!(refusal(&mut client, (number, b'B', 0, "AAPL", 940_000)), Some(0x0013));
+    }
+    assert_eq!(next_canceled(&mut client), (21, b'S'));
+    let shown = done(&venue, &["account", "show", "DEMO01"]);
+    assert_eq!(shown["killed_by"].as_str(), Some("rejected orders"));
+    let live = venue.stop("-INT");
+    let replayed = json(&run(&["replay", "--data-dir", dir.to_str().unwrap(), "--json"]));
+    assert_eq!((&replayed["state_hash"], &replayed["event_hash"]), (&live["state_hash"], &live["event_hash"]));
+}
+
 #[test]
 fn a_cash_account_trades_with_what_it_holds() {
     let (_temp, dir) = data_dir();

@@ -32,6 +32,8 @@ pub(super) enum Filter {
     Disconnect,
     /// What does not outlive the market hours, or the system hours.
     Day(bool),
+    /// Everything: the kill switch of the account tripped.
+    Killed,
 }
 
 /// What a client's Mass Cancel names.
@@ -126,6 +128,7 @@ impl Core {
                 b'N' => false,
                 _ => self.accounts.defaults(node.owner().account()).cancel_on_disconnect,
             },
+            Filter::Killed => true,
             Filter::Day(of_system) => match cold.time_in_force {
                 TimeInForce::Day => true,
                 TimeInForce::Gtx | TimeInForce::AfterHours => *of_system,
@@ -174,7 +177,7 @@ impl Filter {
     fn reason(self) -> CancelReason {
         match self {
             Self::Asked(_) => CancelReason::User,
-            Self::Disconnect => CancelReason::Supervisory,
+            Self::Disconnect | Self::Killed => CancelReason::Supervisory,
             Self::Day(_) => CancelReason::Expired,
         }
     }

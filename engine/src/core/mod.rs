@@ -76,13 +76,14 @@ use makers::Peg;
 use protocol::command::OpenVenue;
 use protocol::limits::CANCELS_PENDING_MAX;
 use protocol::money::Legs;
-use protocol::types::{AccountId, Nanos, Owner, Sequence, SessionName, UserRefNum};
+use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Sequence, SessionName, UserRefNum};
 use protocol::{Command, CommandBody, EventBody};
 use risk::Risk;
 use sink::Out;
 use special::Specials;
 use std::collections::VecDeque;
 use timetable::Timetable;
+use triggers::Touched;
 use venue::Busts;
 
 /// Before the venue is opened there is room for nothing.
@@ -130,6 +131,8 @@ pub struct Core {
     matches: u64,
     /// Money and limits.
     risk: Box<Risk>,
+    /// The risk state noted something that is looked at when the command ends.
+    has_noted: bool,
 }
 
 impl Core {
@@ -158,6 +161,7 @@ impl Core {
             order_refs: 0,
             matches: 0,
             risk: Box::new(Risk::new(&NO_VENUE)),
+            has_noted: false,
         }
     }
 
@@ -202,6 +206,9 @@ impl Core {
             return self.apply_watched(command, out);
         }
         self.dispatch(command, out);
+        if self.has_noted {
+            return self.apply_noted(command, None, out);
+        }
         if self.specials.conditional != 0 {
             // The first order that waits for a price: it has taken a reference.
             self.look_after(&command.body, (None, self.order_refs.wrapping_sub(1)), out);
@@ -213,8 +220,49 @@ impl Core {
     fn apply_watched(&mut self, command: &Command, out: &mut Out<'_, impl EventSink>) {
         let (named, refs) = (self.instrument_named(&command.body), self.order_refs);
         self.dispatch(command, out);
+        if self.has_noted {
+            return self.apply_noted(command, Some((named, refs)), out);
+        }
         if self.specials.conditional != 0 {
             self.look_after(&command.body, (named, refs), out);
+            if self.has_noted {
+                self.look_at_noted(out);
+            }
+        }
+    }
+
+    /// The rest of a command that gave the risk state something to look at; `before` is what is known when orders waited for a
+    /// price before it. Switches trip before stops are elected, and behind that what
+    /// those did. What the last cancels reach is elected by the next command that touches its instrument.
+    #[cold]
+    #[inline(never)]
+    fn apply_noted(
+        &mut self,
+        command: &Command,
+        before: Option<(Option<InstrumentId>, u64)>,
+        out: &mut Out<'_, impl EventSink>,
+    ) {
+        if before.is_none() {
+            self.changed.fill(0);
+        }
+        let before = before.unwrap_or((None, self.order_refs.wrapping_sub(1)));
+        let has_tripped = self.look_at_noted(out);
+        if self.specials.conditional == 0 {
+            return;
+        }
+        let touched = self.touched_by(&command.body, before, out.told());
+        match touched {
+            Touched::One(instrument) if has_tripped => {
+                self.note_changed(instrument);
+                self.look_everywhere(out);
+            }
+            Touched::None if has_tripped => self.look_everywhere(out),
+            Touched::One(instrument) => self.look(instrument, out),
+            Touched::None => {}
+            Touched::Changed => self.look_everywhere(out),
+        }
+        if self.has_noted {
+            self.look_at_noted(out);
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::Core;
 use super::instruments::unusual;
+use super::jobs::Filter;
 use super::sink::{EventSink, Out};
 use protocol::EventBody;
 use protocol::command::{ListInstrument, OpenVenue};
@@ -43,7 +44,6 @@ impl Core {
             OperatorAction::Resume(scope) => self.switch(*scope, false, out),
             OperatorAction::SetFees(row) => self.risk.set_fees(row),
             OperatorAction::SetRate { currency, rate } => self.risk.set_rate(*currency, *rate),
-            OperatorAction::BustTrade(_) => Outcome::NotSupported,
         };
         if self.risk.is_recount_due() {
             self.recount();
@@ -57,6 +57,10 @@ impl Core {
     /// Tells accounts and instruments whether their orders are checked: what the short way reads.
     #[cold]
     pub(super) fn sync_guards(&mut self) {
+        self.has_noted = self.risk.has_noted();
+        if !self.risk.take_sync() {
+            return;
+        }
         for account in (0..).take(self.accounts.count()).map(AccountId) {
             self.accounts.set_guarded(account, self.risk.is_account_guarded(account));
         }
@@ -64,7 +68,25 @@ impl Core {
             let is_guarded = self.risk.is_instrument_guarded(instrument);
             self.instruments.instrument_mut(instrument).set_unusual(unusual::GUARDED, is_guarded);
         }
-        self.risk.synced();
+    }
+
+    /// Ends a command that gave the risk state something to look at: kill switches trip, and what they cancel follows. True
+    /// when one did.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn look_at_noted(&mut self, out: &mut Out<'_, impl EventSink>) -> bool {
+        self.has_noted = false;
+        let mut has_tripped = false;
+        while let Some((account, cause)) = self.risk.next_trip(out.ingress()) {
+            has_tripped = true;
+            out.push(EventBody::KillSwitched { scope: Scope::Account(account), is_killed: true, cause });
+            // With as many unfinished cancels as there may be, nothing is cancelled until the operator kills.
+            let _begun: bool = self.begin_job(Some(account), Filter::Killed, out);
+        }
+        if self.risk.is_sync_due() {
+            self.sync_guards();
+        }
+        has_tripped
     }
 
     fn create_account(&mut self, create: &CreateAccount, out: &mut Out<'_, impl EventSink>) -> Outcome {
@@ -163,8 +185,9 @@ impl Core {
     /// Turns a kill switch; what did not move is not told.
     fn switch(&mut self, scope: Scope, is_killed: bool, out: &mut Out<'_, impl EventSink>) -> Outcome {
         let outcome = self.risk.find(scope);
-        if outcome == Outcome::Done && self.risk.switch(scope, is_killed) {
-            out.push(EventBody::KillSwitched { scope, is_killed, cause: KillCause::Operator });
+        let cause = KillCause::Operator;
+        if outcome == Outcome::Done && self.risk.switch(scope, is_killed.then_some((cause, out.ingress()))) {
+            out.push(EventBody::KillSwitched { scope, is_killed, cause });
         }
         outcome
     }

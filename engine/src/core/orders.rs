@@ -67,6 +67,9 @@ impl Core {
         if self.accounts.account(enter.owner.account()).is_guarded() {
             let (named, what) = ((enter.owner, enter.user_ref_num), (enter.instrument, enter.side));
             self.risk.accepted(named, what, (enter.quantity, enter.price), (plan.state(), out.ingress()));
+            if self.risk.is_sync_due() {
+                self.sync_guards();
+            }
         }
     }
 
@@ -158,6 +161,7 @@ impl Core {
             is_immediate: terms.is_immediate(),
             has_locate: has_locate(&replace.tags),
             replaces: Some(replace.orig_user_ref_num),
+            is_election: false,
         };
         self.risk.check(&wish, now).map_err(ReplaceRefusal::Rejects)
     }

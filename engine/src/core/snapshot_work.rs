@@ -156,6 +156,7 @@ impl Job {
             }
             Filter::Disconnect => out.push(1),
             Filter::Day(of_system) => out.push(2 + u8::from(of_system)),
+            Filter::Killed => out.push(4),
         }
         out.extend_from_slice(&self.last_ref.to_le_bytes());
         out.extend_from_slice(&self.done.0.to_le_bytes());
@@ -198,6 +199,7 @@ impl Reader<'_> {
         let filter = match self.u8()? {
             0 => Filter::Asked(self.asked()?),
             1 => Filter::Disconnect,
+            4 => Filter::Killed,
             kind => {
                 self.check(kind < 4, "kind of a cancel")?;
                 Filter::Day(kind == 3)

@@ -9,10 +9,22 @@ use super::book::ladder::{key_of, side_id};
 use super::forest::NONE;
 use super::matcher::Incoming;
 use super::orders_special::Fate;
+use super::risk::Wish;
 use super::sink::{EventSink, Out};
 use super::special::{Enlisted, Extra, Place, Source, set_of};
-use protocol::types::{CancelReason, InstrumentId, Price};
-use protocol::{CommandBody, EventBody};
+use protocol::types::{CancelReason, InstrumentId, Nanos, Price};
+use protocol::{CommandBody, EventBody, RejectReason};
+
+/// Where prices may have moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// Nowhere.
+    None,
+    /// On one instrument.
+    One(InstrumentId),
+    /// Wherever something was noted to have changed.
+    Changed,
+}
 
 impl Core {
     /// What conditional orders of this kind compare their stop price with. The middle is rounded down.
@@ -99,9 +111,23 @@ impl Core {
     pub(super) fn look_after(
         &mut self,
         body: &CommandBody,
-        (named, refs): (Option<InstrumentId>, u64),
+        before: (Option<InstrumentId>, u64),
         out: &mut Out<'_, impl EventSink>,
     ) {
+        match self.touched_by(body, before, out.told()) {
+            Touched::None => {}
+            Touched::One(instrument) => self.look(instrument, out),
+            Touched::Changed => self.look_everywhere(out),
+        }
+    }
+
+    /// What a command touched that has told so many events.
+    pub(super) fn touched_by(
+        &self,
+        body: &CommandBody,
+        (named, refs): (Option<InstrumentId>, u64),
+        told: u32,
+    ) -> Touched {
         let touched = match body {
             CommandBody::Enter(enter) => (self.order_refs != refs).then_some(enter.instrument),
             CommandBody::Replace(replace) => {
@@ -110,13 +136,13 @@ impl Core {
                 named.or(new).filter(|_| self.order_refs != refs || named.is_some() && !is_there)
             }
             CommandBody::Cancel(_) | CommandBody::Modify(_) | CommandBody::RefuseReplace(_) => {
-                named.filter(|_| out.told() != 0)
+                named.filter(|_| told != 0)
             }
             CommandBody::MassCancel(_)
             | CommandBody::SetTradingState(_)
             | CommandBody::SystemEvent(_)
             | CommandBody::Venue(_)
-            | CommandBody::Operator(_) => return self.look_everywhere(out),
+            | CommandBody::Operator(_) => return Touched::Changed,
             CommandBody::DisableEntry(_)
             | CommandBody::EnableEntry(_)
             | CommandBody::Query(_)
@@ -126,9 +152,7 @@ impl Core {
             | CommandBody::SetShortSaleTest(_)
             | CommandBody::OpenAccount(_) => None,
         };
-        if let Some(instrument) = touched {
-            self.look(instrument, out);
-        }
+        touched.map_or(Touched::None, Touched::One)
     }
 
     /// After a command that touched one instrument.
@@ -222,6 +246,9 @@ impl Core {
             is_immediate: cold.time_in_force.is_immediate() || tick.is_none(),
             flags: flags.with_special(false),
         };
+        if let Err(reason) = self.check_election(&order, extra.price, out.ingress()) {
+            return self.tell_end(&order, order.quantity, reason, out);
+        }
         let mut taker = self.taker(order, cold, extra);
         let fate = self.fate(&mut taker);
         if fate == Fate::Dies {
@@ -230,6 +257,30 @@ impl Core {
         } else {
             self.fulfil(fate, taker, true, out);
         }
+    }
+
+    /// The risk checks once more: much may have changed since the order was accepted. What they refuse is cancelled, by a kill
+    /// switch as the venue staff would, else as what cannot be executed.
+    fn check_election(&self, order: &Incoming, price: Price, now: Nanos) -> Result<(), CancelReason> {
+        if !self.risk.is_guarded(order.owner.account(), order.instrument) {
+            return Ok(());
+        }
+        let wish = Wish {
+            owner: order.owner,
+            instrument: order.instrument,
+            side: order.flags.side(),
+            quantity: order.quantity,
+            price: if price.is_limit() { price } else { Price::MARKET },
+            is_immediate: order.is_immediate,
+            // It was asked for when the order came.
+            has_locate: true,
+            replaces: Some(order.user_ref_num),
+            is_election: true,
+        };
+        self.risk.check(&wish, now).map_err(|reason| {
+            let is_killed = [RejectReason::AccountKilled, RejectReason::InstrumentKilled].contains(&reason);
+            if is_killed { CancelReason::Supervisory } else { CancelReason::Collar }
+        })
     }
 
     /// What the sets know of an order.

@@ -255,6 +255,7 @@ fn wish(enter: &EnterOrder, terms: &Terms<'_>) -> Wish {
         is_immediate: terms.is_immediate(),
         has_locate: has_locate(&enter.tags),
         replaces: None,
+        is_election: false,
     }
 }
 

@@ -113,6 +113,7 @@ impl Core {
             let BustTrade { instrument, quantity, price, .. } = *bust;
             let fill = Fill { instrument, quantity, price, now: out.ingress() };
             self.risk.undo(bust.buyer.owner.account(), bust.seller.owner.account(), fill);
+            self.sync_guards();
         }
         out.push(EventBody::TradeBroken {
             match_number: bust.match_number,

@@ -21,6 +21,7 @@ mod naive_smp;
 mod naive_state;
 mod naive_time;
 mod naive_triggers;
+mod naive_worth;
 mod operator_flow;
 pub mod order_flow;
 pub mod random;

@@ -12,6 +12,7 @@
 //! | `naive_auction.rs`, `naive_market.rs` | crosses; trading states, bands, halts |
 //! | `naive_time.rs` | ticks, expiry, disconnects, cancels in parts |
 //! | `naive_operator.rs` | requests of an operator |
+//! | `naive_risk.rs`, `naive_worth.rs`, `naive_ledger.rs` | limits and kill switches; what positions are worth; money |
 //! | `naive_state.rs` | the state as bytes |
 
 use super::features::Features;
@@ -246,7 +247,9 @@ impl NaiveVenue {
             CommandBody::Operator(request) => self.answer(request),
             CommandBody::Venue(command) => self.obey(command),
         }
+        self.look_at_noted();
         self.elect_all();
+        self.look_at_noted();
         assert!(self.money.ledger.is_conserved(), "money was made or lost by {:?}", command.body);
         &self.events
     }

@@ -37,6 +37,8 @@ pub(super) struct Ledger {
     pub(super) volumes: BTreeMap<(u32, u64), i128>,
     /// Last day of trading, by account.
     pub(super) days: BTreeMap<u32, u64>,
+    /// The day that the venue began last.
+    pub(super) day: Option<u64>,
     pub(super) tiers: BTreeMap<u32, u8>,
     pub(super) table: BTreeMap<u8, (i32, i32, i128)>,
     pub(super) rates: BTreeMap<Currency, i128>,
@@ -141,8 +143,18 @@ impl Ledger {
         *self.balances.entry((account.0, currency)).or_default() += amount;
     }
 
-    fn count_volume(&mut self, account: AccountId, trade: Trade) {
-        let today = trade.now / DAY_NS;
+    /// The day of a time: as the venue counts them, else that of UTC.
+    pub(super) fn today(&self, now: u64) -> u64 {
+        self.day.unwrap_or(now / DAY_NS)
+    }
+
+    pub(super) fn begin_day(&mut self, now: u64) {
+        self.day = Some((self.today(now) + 1).max(now / DAY_NS));
+    }
+
+    /// Moves an account to the tier of the 30 days before, on each day once.
+    pub(super) fn roll(&mut self, account: AccountId, now: u64) {
+        let today = self.today(now);
         let last = self.days.get(&account.0).copied().unwrap_or(0);
         if today > last {
             let before: i128 = (today.saturating_sub(30)..today)
@@ -152,6 +164,10 @@ impl Ledger {
             self.tiers.insert(account.0, reached.map(|(tier, _)| *tier).max().unwrap_or(0));
             self.days.insert(account.0, today);
         }
+    }
+
+    fn count_volume(&mut self, account: AccountId, trade: Trade) {
+        self.roll(account, trade.now);
         let quote = self.market(trade.instrument).legs.quote;
         let notional = self.notional(trade.instrument, trade.price, trade.quantity);
         if let Some(dollars) = notional.and_then(|notional| self.dollars(quote, notional)) {
@@ -162,7 +178,7 @@ impl Ledger {
 
     /// US dollars traded on the day of this time.
     pub(super) fn traded_on(&self, account: AccountId, now: u64) -> i128 {
-        self.volumes.get(&(account.0, now / DAY_NS)).copied().unwrap_or(0)
+        self.volumes.get(&(account.0, self.today(now))).copied().unwrap_or(0)
     }
 
     /// Takes the fees of a trade; what is told of them.

@@ -49,7 +49,6 @@ impl NaiveVenue {
                     Outcome::Done
                 }
             }
-            OperatorAction::BustTrade(_) => Outcome::NotSupported,
         };
         self.count_again();
         self.tell(EventBody::Answered { request: request.request, outcome });

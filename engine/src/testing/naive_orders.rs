@@ -160,6 +160,7 @@ impl NaiveVenue {
             is_immediate: wish.is_immediate(),
             tags: &enter.tags,
             replaces: None,
+            is_election: false,
         };
         wish.wrong_on(&instrument.grid(), Some(state))
             .or_else(|| self.risk_of(&asked))
@@ -236,6 +237,7 @@ impl NaiveVenue {
             is_immediate: wish.is_immediate(),
             tags: &replace.tags,
             replaces: Some(replace.orig_user_ref_num),
+            is_election: false,
         };
         if asked.quantity > 0
             && let Some(reason) = self.risk_of(&asked)

@@ -13,6 +13,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const UNIT: i128 = 1_000_000_000_000;
 
+/// Why an account is looked at when the command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Note {
+    /// It traded, or was refused for its loss.
+    Loss(AccountId),
+    /// It was too fast, or refused too often.
+    Rate(AccountId, KillCause),
+    /// A trade in the instrument was broken.
+    Broken(AccountId, InstrumentId),
+}
+
 /// Limits, switches, rates per second, and the money.
 #[derive(Clone, Debug)]
 pub(super) struct Money {
@@ -23,6 +34,17 @@ pub(super) struct Money {
     /// Level and time of the buckets: messages, duplicates.
     pub(super) messages: BTreeMap<u32, (u64, u64)>,
     pub(super) duplicates: BTreeMap<u32, (u64, u64)>,
+    /// Messages and refusals, for the kill switch.
+    pub(super) floods: BTreeMap<u32, (u64, u64)>,
+    pub(super) rejects: BTreeMap<u32, (u64, u64)>,
+    /// Orders by account and instrument.
+    pub(super) symbols: BTreeMap<(u32, u16), (u64, u64)>,
+    /// Why and since when the switch of an account is on.
+    pub(super) causes: BTreeMap<u32, (u8, u64)>,
+    /// What the profit of an account was when its day began: the day, dollars.
+    pub(super) stood: BTreeMap<u32, (u64, i128)>,
+    /// What is looked at when the command ends.
+    pub(super) notes: Vec<Note>,
     pub(super) last_orders: BTreeMap<u32, (u16, bool, u32, u32)>,
 }
 
@@ -35,6 +57,12 @@ impl Default for Money {
             killed: BTreeSet::new(),
             messages: BTreeMap::new(),
             duplicates: BTreeMap::new(),
+            floods: BTreeMap::new(),
+            rejects: BTreeMap::new(),
+            symbols: BTreeMap::new(),
+            causes: BTreeMap::new(),
+            stood: BTreeMap::new(),
+            notes: Vec::new(),
             last_orders: BTreeMap::new(),
         }
     }
@@ -51,6 +79,8 @@ pub(super) struct Asked<'a> {
     pub(super) is_immediate: bool,
     pub(super) tags: &'a OrderTags,
     pub(super) replaces: Option<UserRefNum>,
+    /// No message came for it: it is elected.
+    pub(super) is_election: bool,
 }
 
 /// What a bucket of this rate holds.
@@ -77,7 +107,16 @@ impl NaiveVenue {
             .find_map(|scope| self.money.limits.get(&(scope, kind)).copied())
     }
 
-    fn is_cash(&self, account: AccountId) -> bool {
+    /// The tighter of what holds for an account and for an instrument.
+    pub(super) fn tighter(&self, account: AccountId, instrument: InstrumentId, kind: LimitKind) -> Option<i128> {
+        let of_instrument = self.money.limits.get(&(Scope::Instrument(instrument), kind)).copied();
+        match (self.limit(account, kind), of_instrument) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    pub(super) fn is_cash(&self, account: AccountId) -> bool {
         self.money.ledger.cash_accounts.contains(&account.0)
     }
 
@@ -89,7 +128,13 @@ impl NaiveVenue {
     /// Something is set for the account: its orders are counted.
     fn is_counted(&self, account: AccountId) -> bool {
         let scopes = [Scope::Account(account), Scope::Firm(self.firm_of(account)), Scope::Venue];
+        // These limits of an instrument are about everybody's orders.
+        let of_everybody =
+            [LimitKind::PositionLong, LimitKind::PositionShort, LimitKind::SymbolRate, LimitKind::DuplicateRate];
+        let is_one =
+            |(scope, kind): &(Scope, LimitKind)| matches!(scope, Scope::Instrument(_)) && of_everybody.contains(kind);
         self.is_cash(account)
+            || self.money.limits.keys().any(is_one)
             || LimitKind::ALL.iter().any(|kind| self.limit(account, *kind).is_some())
             || self.money.restricted.iter().any(|(scope, _)| scopes.contains(scope))
     }
@@ -119,7 +164,9 @@ impl NaiveVenue {
         let is_countable = notional.is_some() && quantity.as_ref().is_some_and(fits);
         let limit = |kind| self.limit(account, kind);
         let of_instrument = |kind| self.money.limits.get(&(Scope::Instrument(asked.instrument), kind)).copied();
-        let both = |kind| [limit(kind), of_instrument(kind)].into_iter().flatten().min();
+        let needs_locate =
+            limit(LimitKind::LocateRequired) == Some(UNIT) || of_instrument(LimitKind::LocateRequired) == Some(UNIT);
+        let both = |kind| self.tighter(account, asked.instrument, kind);
         let above = |value: Option<i128>, limit: Option<i128>| {
             limit.is_some_and(|limit| value.is_none_or(|value| value > limit))
         };
@@ -136,24 +183,27 @@ impl NaiveVenue {
             (above(quantity, both(LimitKind::OrderQuantity)), RejectReason::LimitOrderQuantity),
             (self.is_restricted(account, asked.instrument), RejectReason::InstrumentRestricted),
             (!is_countable || unknown_market || above(dollars, order_notional), RejectReason::LimitOrderNotional),
-            (is_short && limit(LimitKind::ShortSale) == Some(0), RejectReason::ShortSaleNotPermitted),
-            (is_short && limit(LimitKind::LocateRequired) == Some(UNIT) && !has_locate, RejectReason::LocateMissing),
+            (is_short && both(LimitKind::ShortSale) == Some(0), RejectReason::ShortSaleNotPermitted),
+            (is_short && needs_locate && !has_locate && !asked.is_election, RejectReason::LocateMissing),
             // The distance is compared in parts of the mark, rounded down to whole units of price.
             (
                 !is_market && is_collared && distance > i128::from(market.mark) * collar.unwrap_or(0) / UNIT * UNIT,
                 RejectReason::PriceOutsideCollar,
             ),
             (
-                is_market && (limit(LimitKind::MarketOrders) == Some(0) || cost_is_open),
+                is_market && (both(LimitKind::MarketOrders) == Some(0) || cost_is_open),
                 RejectReason::MarketOrderNotPermitted,
             ),
             (self.has_too_many(asked), RejectReason::LimitOpenOrders),
             (self.is_too_much_open(asked, dollars), RejectReason::LimitOpenNotional),
             (self.is_beyond_position(asked), RejectReason::LimitPosition),
+            (self.is_beyond_credit(asked), RejectReason::CreditExceeded),
             (self.cannot_pay(asked), RejectReason::BalanceTooLow),
-            (self.is_too_fast(account), RejectReason::MessageRate),
+            (self.has_lost_too_much(account), RejectReason::DayLossPassed),
+            (self.is_too_fast(account) && !asked.is_election, RejectReason::MessageRate),
+            (self.is_too_fast_on(account, asked.instrument) && !asked.is_election, RejectReason::SymbolRate),
             (above(after_today, limit(LimitKind::DayNotional)), RejectReason::LimitDayNotional),
-            (self.is_duplicate(asked), RejectReason::DuplicateRate),
+            (self.is_duplicate(asked) && !asked.is_election, RejectReason::DuplicateRate),
             (self.is_account_killed(account), RejectReason::AccountKilled),
             (
                 self.money.killed.contains(&Scope::Instrument(asked.instrument))
@@ -209,7 +259,7 @@ impl NaiveVenue {
     fn is_beyond_position(&self, asked: &Asked<'_>) -> bool {
         let is_buy = asked.side.is_buy();
         let kind = if is_buy { LimitKind::PositionLong } else { LimitKind::PositionShort };
-        let Some(limit) = self.limit(asked.owner.account(), kind) else {
+        let Some(limit) = self.tighter(asked.owner.account(), asked.instrument, kind) else {
             return false;
         };
         let held = self.money.ledger.position(asked.owner.account(), asked.instrument).quantity;
@@ -269,9 +319,17 @@ impl NaiveVenue {
         level(self.money.messages.get(&account.0), whole(limit), self.last_ingress.0) < 1_000_000_000
     }
 
+    fn is_too_fast_on(&self, account: AccountId, instrument: InstrumentId) -> bool {
+        let Some(limit) = self.tighter(account, instrument, LimitKind::SymbolRate) else {
+            return false;
+        };
+        let bucket = self.money.symbols.get(&(account.0, instrument.0));
+        level(bucket, whole(limit), self.last_ingress.0) < 1_000_000_000
+    }
+
     fn is_duplicate(&self, asked: &Asked<'_>) -> bool {
         let account = asked.owner.account();
-        let Some(limit) = self.limit(account, LimitKind::DuplicateRate) else {
+        let Some(limit) = self.tighter(account, asked.instrument, LimitKind::DuplicateRate) else {
             return false;
         };
         let this = (asked.instrument.0, asked.side.is_buy(), asked.price.0, u32::try_from(asked.quantity).unwrap_or(0));
@@ -279,13 +337,31 @@ impl NaiveVenue {
             && level(self.money.duplicates.get(&account.0), whole(limit), self.last_ingress.0) < 1_000_000_000
     }
 
-    fn spend(&mut self, account: AccountId, kind: LimitKind) {
-        let (now, limit) = (self.last_ingress.0, self.limit(account, kind));
-        let money = &mut self.money;
-        let buckets = if kind == LimitKind::MessageRate { &mut money.messages } else { &mut money.duplicates };
-        if let Some(limit) = limit {
-            let left = level(buckets.get(&account.0), whole(limit), now).saturating_sub(1_000_000_000);
-            buckets.insert(account.0, (left, now));
+    /// One more of what a bucket counts; true when it was not allowed any more.
+    fn spend<K: Ord>(buckets: &mut BTreeMap<K, (u64, u64)>, key: K, limit: Option<i128>, now: u64) -> bool {
+        let Some(limit) = limit else { return false };
+        let before = level(buckets.get(&key), whole(limit), now);
+        buckets.insert(key, (before.saturating_sub(1_000_000_000), now));
+        before < 1_000_000_000
+    }
+
+    /// A message was answered.
+    fn count_message(&mut self, account: AccountId, refused: Option<RejectReason>) {
+        let now = self.last_ingress.0;
+        if refused != Some(RejectReason::MessageRate) {
+            let limit = self.limit(account, LimitKind::MessageRate);
+            Self::spend(&mut self.money.messages, account.0, limit, now);
+        }
+        let limit = self.limit(account, LimitKind::KillMessageRate);
+        if Self::spend(&mut self.money.floods, account.0, limit, now) {
+            self.money.notes.push(Note::Rate(account, KillCause::MessageRate));
+        }
+        let limit = self.limit(account, LimitKind::KillRejectRate);
+        if refused.is_some() && Self::spend(&mut self.money.rejects, account.0, limit, now) {
+            self.money.notes.push(Note::Rate(account, KillCause::Rejects));
+        }
+        if refused == Some(RejectReason::DayLossPassed) {
+            self.note_loss(account);
         }
     }
 
@@ -310,10 +386,9 @@ impl NaiveVenue {
             self.accepted(owner.account(), (instrument.0, side.is_buy(), price.0, quantity.0), is_live);
         }
         if let EventBody::Rejected { owner, reason, .. } = *event
-            && reason != RejectReason::MessageRate
             && self.is_counted(owner.account())
         {
-            self.spend(owner.account(), LimitKind::MessageRate);
+            self.count_message(owner.account(), Some(reason));
         }
         None
     }
@@ -322,13 +397,17 @@ impl NaiveVenue {
         if !self.is_counted(account) {
             return;
         }
-        self.spend(account, LimitKind::MessageRate);
-        if self.limit(account, LimitKind::DuplicateRate).is_some()
-            && self.money.last_orders.insert(account.0, this) == Some(this)
-        {
-            self.spend(account, LimitKind::DuplicateRate);
+        self.begin_day_of(account);
+        self.count_message(account, None);
+        let (now, instrument) = (self.last_ingress.0, InstrumentId(this.0));
+        let limit = self.tighter(account, instrument, LimitKind::SymbolRate);
+        Self::spend(&mut self.money.symbols, (account.0, this.0), limit, now);
+        let is_known = limit.is_some();
+        let limit = self.tighter(account, instrument, LimitKind::DuplicateRate);
+        if limit.is_some() && self.money.last_orders.insert(account.0, this) == Some(this) {
+            Self::spend(&mut self.money.duplicates, account.0, limit, now);
         }
-        if is_live {
+        if is_live || is_known {
             self.money.ledger.positions.entry((account.0, this.0)).or_default();
         }
     }
@@ -345,12 +424,15 @@ impl NaiveVenue {
         for (party, is_buy) in [(bust.buyer, false), (bust.seller, true)] {
             let side = Side { account: party.owner.account(), is_buy, is_counted: false };
             self.money.ledger.settle(side, trade);
+            self.note_loss(party.owner.account());
+            self.money.notes.push(Note::Broken(party.owner.account(), bust.instrument));
         }
     }
 
     fn settle(&mut self, account: AccountId, is_buy: bool, trade: Trade) {
         let is_counted = self.is_counted(account) || self.is_account_killed(account) || self.money.ledger.is_charging();
         self.money.ledger.settle(Side { account, is_buy, is_counted }, trade);
+        self.note_loss(account);
     }
 
     /// Whether what a scope names exists.
@@ -375,7 +457,13 @@ impl NaiveVenue {
         let is_unset = value == Amount::UNSET;
         let is_number = (0..=Amount::MAX.0).contains(&value.0);
         let flags = [LimitKind::ShortSale, LimitKind::LocateRequired, LimitKind::MarketOrders, LimitKind::Restricted];
-        let rates = [LimitKind::MessageRate, LimitKind::SymbolRate, LimitKind::DuplicateRate];
+        let rates = [
+            LimitKind::MessageRate,
+            LimitKind::SymbolRate,
+            LimitKind::DuplicateRate,
+            LimitKind::KillMessageRate,
+            LimitKind::KillRejectRate,
+        ];
         let most = if flags.contains(&limit) {
             UNIT
         } else if rates.contains(&limit) {
@@ -391,9 +479,6 @@ impl NaiveVenue {
         if !(is_unset || is_value) || names_one != (limit == LimitKind::Restricted) {
             return Outcome::BadValue;
         }
-        if [LimitKind::Credit, LimitKind::DayLoss, LimitKind::SymbolRate].contains(&limit) {
-            return Outcome::NotSupported;
-        }
         let is_instrument = matches!(scope, Scope::Instrument(_));
         if limit == LimitKind::Restricted {
             let known = self.exists(Scope::Instrument(instrument));
@@ -407,8 +492,18 @@ impl NaiveVenue {
             }
             return Outcome::Done;
         }
-        let of_instrument = [LimitKind::OrderQuantity, LimitKind::OrderNotional, LimitKind::PriceCollar];
-        if is_instrument && !of_instrument.contains(&limit) {
+        // What an account does in all instruments together is no limit of one.
+        let of_account = [
+            LimitKind::OpenOrders,
+            LimitKind::OpenNotional,
+            LimitKind::Credit,
+            LimitKind::DayLoss,
+            LimitKind::MessageRate,
+            LimitKind::DayNotional,
+            LimitKind::KillMessageRate,
+            LimitKind::KillRejectRate,
+        ];
+        if is_instrument && of_account.contains(&limit) {
             return Outcome::NotSupported;
         }
         if is_unset {
@@ -510,6 +605,12 @@ impl NaiveVenue {
             return known;
         }
         let moved = if is_killed { self.money.killed.insert(scope) } else { self.money.killed.remove(&scope) };
+        if let Scope::Account(account) = scope
+            && moved
+            && is_killed
+        {
+            self.money.causes.insert(account.0, (KillCause::Operator.letter(), self.last_ingress.0));
+        }
         if moved {
             self.tell(EventBody::KillSwitched { scope, is_killed, cause: KillCause::Operator });
         }

@@ -10,7 +10,7 @@ impl NaiveVenue {
     /// The state as bytes, by the document at the head of `core/snapshot.rs`.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
-        let mut bytes = vec![4];
+        let mut bytes = vec![5];
         for number in [self.last_sequence.0, self.last_ingress.0, self.order_refs, self.matches] {
             bytes.extend(number.to_le_bytes());
         }
@@ -85,6 +85,7 @@ impl NaiveVenue {
     fn encode_money(&self, bytes: &mut Vec<u8>) {
         let (money, ledger) = (&self.money, &self.money.ledger);
         bytes.push(money.killed.contains(&Scope::Venue).into());
+        bytes.extend(u32::try_from(ledger.day.unwrap_or(0)).unwrap_or(0).to_le_bytes());
         for table in [&ledger.rates, &ledger.fee_account] {
             for currency in Currency::ALL {
                 bytes.extend(table.get(currency).copied().unwrap_or(0).to_le_bytes());
@@ -144,6 +145,7 @@ impl NaiveVenue {
             bytes.extend(position.quantity.to_le_bytes());
             bytes.extend(position.cost.to_le_bytes());
             bytes.extend(position.realised.to_le_bytes());
+            encode_bucket(money.symbols.get(&(*account, *instrument)), bytes);
         }
     }
 
@@ -161,7 +163,10 @@ impl NaiveVenue {
         let firm = firms.iter().position(|firm| *firm == self.accounts[account as usize].firm);
         bytes.extend(count(firm.unwrap_or(0)));
         bytes.push(ledger.mode(account).letter());
-        bytes.push(money.killed.contains(&Scope::Account(AccountId(account))).into());
+        let killed = money.killed.contains(&Scope::Account(AccountId(account)));
+        let (cause, since) = money.causes.get(&account).filter(|_| killed).copied().unwrap_or((0, 0));
+        bytes.push(cause);
+        bytes.extend(since.to_le_bytes());
         bytes.push(ledger.tiers.get(&account).copied().unwrap_or(0));
         let day = ledger.days.get(&account).copied().unwrap_or(0);
         bytes.extend(u32::try_from(day).unwrap_or(0).to_le_bytes());
@@ -180,11 +185,14 @@ impl NaiveVenue {
         for currency in Currency::ALL.iter().filter(|currency| balance(currency) != 0) {
             bytes.extend(balance(currency).to_le_bytes());
         }
-        for bucket in [&money.messages, &money.duplicates] {
-            let (level, at) = bucket.get(&account).copied().unwrap_or((u64::MAX, 0));
-            bytes.extend(level.to_le_bytes());
-            bytes.extend(at.to_le_bytes());
+        for bucket in [&money.messages, &money.duplicates, &money.floods, &money.rejects] {
+            encode_bucket(bucket.get(&account), bytes);
         }
+        let stood = money.stood.get(&account);
+        bytes.push(stood.is_some().into());
+        let (day, stood) = stood.copied().unwrap_or_default();
+        bytes.extend(u32::try_from(day).unwrap_or(0).to_le_bytes());
+        bytes.extend(stood.to_le_bytes());
         let (instrument, is_buy, price, quantity) = money.last_orders.get(&account).copied().unwrap_or_default();
         bytes.extend(instrument.to_le_bytes());
         bytes.push(is_buy.into());
@@ -251,6 +259,7 @@ impl Job {
             }
             Filter::Disconnect => bytes.push(1),
             Filter::Day(ending) => bytes.push(if ending.len() == 1 { 2 } else { 3 }),
+            Filter::Killed => bytes.push(4),
         }
         bytes.extend(self.last_ref.to_le_bytes());
         bytes.extend(self.done.0.to_le_bytes());
@@ -298,6 +307,12 @@ impl Order {
         bytes.push(stop.map_or(b'L', |stop| stop.source));
         bytes.push(if self.imbalance_only { b'I' } else { b' ' });
     }
+}
+
+fn encode_bucket(bucket: Option<&(u64, u64)>, bytes: &mut Vec<u8>) {
+    let (level, at) = bucket.copied().unwrap_or((u64::MAX, 0));
+    bytes.extend(level.to_le_bytes());
+    bytes.extend(at.to_le_bytes());
 }
 
 fn count(count: usize) -> [u8; 4] {

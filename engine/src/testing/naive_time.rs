@@ -27,6 +27,8 @@ pub(super) enum Filter {
     Disconnect,
     /// What does not outlive the day.
     Day(Vec<TimeInForce>),
+    /// Everything: a kill switch tripped.
+    Killed,
 }
 
 impl NaiveVenue {
@@ -129,7 +131,7 @@ impl NaiveVenue {
             if self.passes(&job.filter, &order) {
                 let reason = match job.filter {
                     Filter::Asked(_) => CancelReason::User,
-                    Filter::Disconnect => CancelReason::Supervisory,
+                    Filter::Disconnect | Filter::Killed => CancelReason::Supervisory,
                     Filter::Day(_) => CancelReason::Expired,
                 };
                 self.cancel_or_wait(&order, reason);
@@ -151,6 +153,7 @@ impl NaiveVenue {
                 b'N' => false,
                 _ => self.account(order.owner).cancel_on_disconnect,
             },
+            Filter::Killed => true,
             Filter::Day(ending) => ending.contains(&order.time_in_force),
         }
     }

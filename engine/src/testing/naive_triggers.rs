@@ -2,10 +2,11 @@
 
 use super::naive_book::{Instrument, NaiveVenue, Order, price};
 use super::naive_orders::Fate;
-use protocol::EventBody;
+use super::naive_risk::Asked;
 use protocol::command::{OrderTags, TagSet};
 use protocol::event::Shown;
 use protocol::types::{CancelReason, InstrumentId, OrderRef, TradingState};
+use protocol::{EventBody, RejectReason};
 
 #[derive(Clone, Debug)]
 pub(super) struct Stop {
@@ -115,6 +116,7 @@ impl NaiveVenue {
         let first = self.market_mut(instrument).elected.remove(0);
         let found = self.market(instrument).aside.iter().find(|order| order.order_ref == first);
         let Some((owner, number)) = found.map(|order| (order.owner, order.number)) else { return };
+        let refused = found.and_then(|order| self.risk_of_election(order));
         let Some(mut order) = self.take(owner, number) else { return };
         order.order_ref = self.next_ref();
         order.feed_ref = order.order_ref;
@@ -127,6 +129,11 @@ impl NaiveVenue {
             display: order.display,
             order_ref: OrderRef(order.order_ref),
         });
+        if let Some(reason) = refused {
+            let is_killed = matches!(reason, RejectReason::AccountKilled | RejectReason::InstrumentKilled);
+            let reason = if is_killed { CancelReason::Supervisory } else { CancelReason::Collar };
+            return self.tell_end(&order, reason);
+        }
         let fate = self.fate(&order);
         if let Fate::Dies(pause) = fate {
             self.tell_end(&order, CancelReason::Immediate);
@@ -134,6 +141,21 @@ impl NaiveVenue {
         } else {
             self.carry_out(order, fate, Shown::No);
         }
+    }
+
+    /// What the limits have against an order by the time that it is elected.
+    fn risk_of_election(&self, order: &Order) -> Option<RejectReason> {
+        self.risk_of(&Asked {
+            owner: order.owner,
+            instrument: order.instrument,
+            side: order.side,
+            quantity: order.open,
+            price: if order.price.is_some() { price(order.price) } else { protocol::Price::MARKET },
+            is_immediate: order.is_immediate(),
+            tags: &OrderTags::NONE,
+            replaces: Some(order.number),
+            is_election: true,
+        })
     }
 
     /// Leftover elections wait on an instrument that trades.

@@ -7,7 +7,7 @@ use protocol::money::{Amount, Asset, Currency, Legs};
 use protocol::operator::{
     AccountMode, AddInstrument, CreateAccount, LimitKind, OperatorAction, OperatorCommand, Scope, SetFees, SetLimit,
 };
-use protocol::types::{AccountId, AccountName, Firm, InstrumentId, MatchNumber, Owner, Price, Qty, Symbol, UserRefNum};
+use protocol::types::{AccountId, AccountName, Firm, InstrumentId, Owner, Price, Qty, Symbol, UserRefNum};
 
 /// A request; `owner` and `number` may name a live order.
 pub(super) fn request(random: &mut Random, owner: Owner, number: UserRefNum) -> CommandBody {
@@ -18,7 +18,7 @@ pub(super) fn request(random: &mut Random, owner: Owner, number: UserRefNum) -> 
 fn action(random: &mut Random, owner: Owner, user_ref_num: UserRefNum) -> OperatorAction {
     let account = account(random);
     let instrument = instrument(random);
-    match random.below(24) {
+    match random.below(23) {
         0 => OperatorAction::CreateAccount(CreateAccount {
             name: AccountName::from_text(random.pick(&["ONE", "FOUR", "five", "", "A B"])).unwrap_or_default(),
             firm: firm(random),
@@ -47,8 +47,7 @@ fn action(random: &mut Random, owner: Owner, user_ref_num: UserRefNum) -> Operat
             threshold: moved(random),
         }),
         20 => OperatorAction::SetRate { currency: random.pick(Currency::ALL), rate: moved(random) },
-        21 | 22 => OperatorAction::CancelOrder { owner, user_ref_num },
-        _ => OperatorAction::BustTrade(MatchNumber(random.below(50).into())),
+        _ => OperatorAction::CancelOrder { owner, user_ref_num },
     }
 }
 

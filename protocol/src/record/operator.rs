@@ -15,7 +15,6 @@
 //!  9 SetFees         2 tier   8 maker_ppm (i32)   12 taker_ppm (i32)   16 threshold
 //! 10 SetRate         8 currency   16 rate
 //! 11 CancelOrder     8 owner   12 user_ref_num
-//! 12 BustTrade       16 match_number (u64)
 //! ```
 //! Scope: kind 0 = venue (who 0), 1 = firm (4 letters), 2 = account, 3 = instrument.
 
@@ -26,9 +25,7 @@ use crate::money::{Amount, Asset, Currency, Legs};
 use crate::operator::{
     AccountMode, AddInstrument, CreateAccount, LimitKind, OperatorAction, OperatorCommand, Scope, SetFees, SetLimit,
 };
-use crate::types::{
-    AccountId, AccountName, Firm, InstrumentId, MatchNumber, Owner, Price, Qty, Symbol, TradingState, UserRefNum,
-};
+use crate::types::{AccountId, AccountName, Firm, InstrumentId, Owner, Price, Qty, Symbol, TradingState, UserRefNum};
 use crate::wire::{array_at, put_at};
 
 /// Kind of these records.
@@ -95,8 +92,7 @@ pub(super) fn encode(command: &OperatorCommand, out: &mut [u8; BODY_BYTES_MAX]) 
         | OperatorAction::Resume(_)
         | OperatorAction::SetFees(_)
         | OperatorAction::SetRate { .. }
-        | OperatorAction::CancelOrder { .. }
-        | OperatorAction::BustTrade(_) => {}
+        | OperatorAction::CancelOrder { .. } => {}
     }
     BYTES
 }
@@ -143,7 +139,6 @@ fn words(action: &OperatorAction) -> (u8, Words) {
             let (first, second) = (owner.to_bits().to_le_bytes(), user_ref_num.0.to_le_bytes());
             (11, Words { first, second, ..blank })
         }
-        OperatorAction::BustTrade(number) => (12, Words { amount: Amount(number.0.into()), ..blank }),
     }
 }
 
@@ -212,7 +207,6 @@ fn action(number: u8, bytes: &[u8]) -> Option<OperatorAction> {
             let (owner, user_ref_num) = (Owner::from_bits(word(first)), UserRefNum(word(second)));
             Some(OperatorAction::CancelOrder { owner, user_ref_num })
         }
-        12 => u64::try_from(amount.0).ok().map(|number| OperatorAction::BustTrade(MatchNumber(number))),
         _ => None,
     }
 }

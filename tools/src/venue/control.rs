@@ -15,7 +15,7 @@ use crossbeam_queue::ArrayQueue;
 use engine::runtime::agent::Agent;
 use engine::runtime::cursor::Cursor;
 use gateway_edge::WakeHandle;
-use protocol::operator::{OperatorAction, OperatorCommand, Outcome};
+use protocol::operator::{KillCause, OperatorAction, OperatorCommand, Outcome};
 use protocol::{CommandBody, EventBody, Sequence, VenueCommand, record};
 
 use crate::clock::monotonic;
@@ -97,6 +97,15 @@ impl Control {
     fn learn(&mut self) -> Option<Told> {
         let told = self.ports.told.pop()?;
         self.registry.learn(&told.body);
+        if let EventBody::KillSwitched { scope, is_killed: true, cause } = told.body
+            && cause != KillCause::Operator
+        {
+            let (who, why) = (self.registry.name_of(scope), cause.as_text());
+            tracing::warn!(
+                sequence = told.sequence.0,
+                "the kill switch of {who} tripped: {why}; `hft resume` clears it"
+            );
+        }
         Some(told)
     }
 

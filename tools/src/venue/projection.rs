@@ -43,6 +43,7 @@ impl OperatorView {
                 | EventBody::InstrumentListed { .. }
                 | EventBody::TradeBroken { .. }
                 | EventBody::OperatorRefused { .. }
+                | EventBody::KillSwitched { .. }
         ) {
             // What is pushed out was waited for by nobody.
             self.told.force_push(Told { sequence: event.sequence, body: event.body, canceled: before });

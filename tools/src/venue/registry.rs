@@ -101,6 +101,22 @@ impl Registry {
         }])
     }
 
+    /// What people call it.
+    pub fn name_of(&self, scope: Scope) -> String {
+        match scope {
+            Scope::Venue => "the venue".to_owned(),
+            Scope::Firm(firm) => format!("firm {firm}"),
+            Scope::Account(account) => {
+                let found = self.accounts.iter().find(|(_, id)| **id == account);
+                found.map_or_else(|| format!("account {account}"), |(name, _)| format!("account {name}"))
+            }
+            Scope::Instrument(instrument) => {
+                let found = self.instruments.iter().find(|(_, id)| **id == instrument);
+                found.map_or_else(|| format!("instrument {instrument}"), |(symbol, _)| format!("instrument {symbol}"))
+            }
+        }
+    }
+
     fn account(&self, name: &str) -> Result<AccountId, Wrong> {
         let known = self.accounts.get(&account_name(name)?);
         known.copied().ok_or_else(|| format!("no account has the name {name}; `hft account list` names them"))

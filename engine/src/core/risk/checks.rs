@@ -24,6 +24,8 @@ pub(crate) struct Wish {
     pub(crate) has_locate: bool,
     /// The order that it takes the place of.
     pub(crate) replaces: Option<UserRefNum>,
+    /// It was accepted before, and is checked again because it is elected: no message came for it.
+    pub(crate) is_election: bool,
 }
 
 impl Wish {
@@ -54,16 +56,22 @@ impl Risk {
             return Err(RejectReason::InstrumentRestricted);
         }
         check_order_notional(wish, account, instrument, size.as_ref())?;
-        check_short_sale(wish, account)?;
+        check_short_sale(wish, account, instrument)?;
         check_price(wish, account, instrument)?;
         self.check_market(wish, account)?;
         if let Some(size) = &size {
             self.check_exposure(wish, account, size)?;
         }
         self.check_balance(wish, account, instrument)?;
-        check_message_rate(account, now)?;
-        check_day_notional(account, size.as_ref(), now)?;
-        check_duplicate(wish, account, now)?;
+        self.check_loss(wish, account, now)?;
+        if !wish.is_election {
+            check_message_rate(account, now)?;
+            self.check_symbol_rate(wish, now)?;
+        }
+        self.check_day_notional(account, size.as_ref(), now)?;
+        if !wish.is_election {
+            self.check_duplicate(wish, account, now)?;
+        }
         self.check_switches(wish)
     }
 
@@ -94,7 +102,9 @@ impl Risk {
         let instrument = self.instrument(wish.instrument);
         let collars = [account.limits, instrument.own].map(|limits| limits.get(LimitKind::PriceCollar));
         let is_collared = instrument.mark != 0 && collars != [None; 2];
-        let may = account.limits.get(LimitKind::MarketOrders) != Some(Amount::ZERO);
+        let may = [account.limits, instrument.own]
+            .iter()
+            .all(|limits| limits.get(LimitKind::MarketOrders) != Some(Amount::ZERO));
         // Nothing bounds what a market order trades at: it is not for those who must hold what it costs, nor under a collar.
         if !wish.price.is_market() || (may && !is_collared && !(is_cash && wish.side.is_buy())) {
             Ok(())
@@ -129,14 +139,58 @@ impl Risk {
                 return Err(RejectReason::LimitOpenNotional);
             }
         }
-        self.check_position(wish, account, replaced.map_or(0, |order| order.leaves))
+        let replaced = replaced.map_or(0, |order| order.leaves);
+        self.check_position(wish, replaced)?;
+        self.check_credit(wish, account, replaced)
+    }
+
+    /// What the account would be beyond what it owns.
+    fn check_credit(&self, wish: &Wish, account: &Account, replaced: u32) -> Checked {
+        let is_cash = self.flags[wish.account().0 as usize] & CASH != 0;
+        let Some(limit) = account.limits.get(LimitKind::Credit).filter(|_| !is_cash) else {
+            return Ok(());
+        };
+        let used = self.credit_used(wish, replaced);
+        if used.is_none_or(|used| used > limit) { Err(RejectReason::CreditExceeded) } else { Ok(()) }
+    }
+
+    fn check_loss(&self, wish: &Wish, account: &Account, now: Nanos) -> Checked {
+        let Some(limit) = account.limits.get(LimitKind::DayLoss) else {
+            return Ok(());
+        };
+        let loss = self.loss(wish.account(), now);
+        if loss.is_none_or(|loss| loss > limit) { Err(RejectReason::DayLossPassed) } else { Ok(()) }
+    }
+
+    fn check_day_notional(&self, account: &Account, size: Option<&Size>, now: Nanos) -> Checked {
+        let Some(limit) = account.limits.get(LimitKind::DayNotional) else {
+            return Ok(());
+        };
+        let traded = if account.day == self.today(now) { account.day_notional } else { Amount::ZERO };
+        let after = size.and_then(|size| size.dollars).and_then(|more| traded.checked_add(more));
+        if after.is_none_or(|after| after > limit) { Err(RejectReason::LimitDayNotional) } else { Ok(()) }
+    }
+
+    fn check_symbol_rate(&self, wish: &Wish, now: Nanos) -> Checked {
+        let rate = self.tighter(wish.account(), wish.instrument, LimitKind::SymbolRate);
+        let is_allowed = |rate| self.positions.orders(wish.account(), wish.instrument).allows(whole(rate), now);
+        if rate.is_none_or(is_allowed) { Ok(()) } else { Err(RejectReason::SymbolRate) }
+    }
+
+    fn check_duplicate(&self, wish: &Wish, account: &Account, now: Nanos) -> Checked {
+        let rate = self.tighter(wish.account(), wish.instrument, LimitKind::DuplicateRate);
+        let is_equal = account.last_order == (wish.instrument, wish.side.is_buy(), wish.price.0, wish.quantity);
+        if is_equal && rate.is_some_and(|rate| !account.duplicates.allows(whole(rate), now)) {
+            return Err(RejectReason::DuplicateRate);
+        }
+        Ok(())
     }
 
     /// The position if everything that is open on this side traded.
-    fn check_position(&self, wish: &Wish, account: &Account, replaced: u32) -> Checked {
+    fn check_position(&self, wish: &Wish, replaced: u32) -> Checked {
         let is_buy = wish.side.is_buy();
         let kind = if is_buy { LimitKind::PositionLong } else { LimitKind::PositionShort };
-        let Some(limit) = account.limits.get(kind) else {
+        let Some(limit) = self.tighter(wish.account(), wish.instrument, kind) else {
             return Ok(());
         };
         let position = self.positions.find(wish.account(), wish.instrument);
@@ -242,23 +296,15 @@ fn check_message_rate(account: &Account, now: Nanos) -> Checked {
     Ok(())
 }
 
-fn check_duplicate(wish: &Wish, account: &Account, now: Nanos) -> Checked {
-    let rate = account.limits.get(LimitKind::DuplicateRate);
-    let is_equal = account.last_order == (wish.instrument, wish.side.is_buy(), wish.price.0, wish.quantity);
-    if is_equal && rate.is_some_and(|rate| !account.duplicates.allows(whole(rate), now)) {
-        return Err(RejectReason::DuplicateRate);
-    }
-    Ok(())
-}
-
-fn check_short_sale(wish: &Wish, account: &Account) -> Checked {
+fn check_short_sale(wish: &Wish, account: &Account, instrument: &Instrument) -> Checked {
     if !matches!(wish.side, Side::SellShort | Side::SellShortExempt) {
         return Ok(());
     }
-    if account.limits.get(LimitKind::ShortSale) == Some(Amount::ZERO) {
+    let is_set = |kind, value| [account.limits, instrument.own].iter().any(|limits| limits.get(kind) == Some(value));
+    if is_set(LimitKind::ShortSale, Amount::ZERO) {
         return Err(RejectReason::ShortSaleNotPermitted);
     }
-    if account.limits.get(LimitKind::LocateRequired) == Some(Amount::ONE) && !wish.has_locate {
+    if is_set(LimitKind::LocateRequired, Amount::ONE) && !wish.has_locate {
         return Err(RejectReason::LocateMissing);
     }
     Ok(())
@@ -273,13 +319,4 @@ fn check_price(wish: &Wish, account: &Account, instrument: &Instrument) -> Check
     let distance = (i128::from(wish.price.0) - i128::from(instrument.mark)).abs();
     let is_outside = |collar| part_of_price(instrument.mark, collar).is_none_or(|most| distance > most);
     if collars.into_iter().flatten().any(is_outside) { Err(RejectReason::PriceOutsideCollar) } else { Ok(()) }
-}
-
-fn check_day_notional(account: &Account, size: Option<&Size>, now: Nanos) -> Checked {
-    let Some(limit) = account.limits.get(LimitKind::DayNotional) else {
-        return Ok(());
-    };
-    let traded = if account.day == super::observe::day_of(now) { account.day_notional } else { Amount::ZERO };
-    let after = size.and_then(|size| size.dollars).and_then(|more| traded.checked_add(more));
-    if after.is_none_or(|after| after > limit) { Err(RejectReason::LimitDayNotional) } else { Ok(()) }
 }

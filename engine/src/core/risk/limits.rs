@@ -60,9 +60,11 @@ pub(super) fn is_value(kind: LimitKind, value: Amount) -> bool {
                 is_flag
             }
             LimitKind::OpenOrders => is_count,
-            LimitKind::MessageRate | LimitKind::SymbolRate | LimitKind::DuplicateRate => {
-                is_count && value.0 <= i128::from(Bucket::RATE_MAX) * Amount::ONE.0
-            }
+            LimitKind::MessageRate
+            | LimitKind::SymbolRate
+            | LimitKind::DuplicateRate
+            | LimitKind::KillMessageRate
+            | LimitKind::KillRejectRate => is_count && value.0 <= i128::from(Bucket::RATE_MAX) * Amount::ONE.0,
             LimitKind::PriceCollar => value.0 <= 1_000 * Amount::ONE.0,
             LimitKind::OrderQuantity
             | LimitKind::OrderNotional
@@ -75,9 +77,35 @@ pub(super) fn is_value(kind: LimitKind, value: Amount) -> bool {
         }
 }
 
-/// True for limits that an instrument may have.
+/// True for limits that an instrument may have: those of one order, and of one account in one instrument.
 pub(super) fn is_of_instrument(kind: LimitKind) -> bool {
-    matches!(kind, LimitKind::OrderQuantity | LimitKind::OrderNotional | LimitKind::PriceCollar)
+    match kind {
+        LimitKind::OrderQuantity
+        | LimitKind::OrderNotional
+        | LimitKind::ShortSale
+        | LimitKind::LocateRequired
+        | LimitKind::PriceCollar
+        | LimitKind::MarketOrders
+        | LimitKind::PositionLong
+        | LimitKind::PositionShort
+        | LimitKind::SymbolRate
+        | LimitKind::DuplicateRate => true,
+        LimitKind::OpenOrders
+        | LimitKind::OpenNotional
+        | LimitKind::Credit
+        | LimitKind::DayLoss
+        | LimitKind::MessageRate
+        | LimitKind::DayNotional
+        | LimitKind::Restricted
+        | LimitKind::KillMessageRate
+        | LimitKind::KillRejectRate => false,
+    }
+}
+
+/// True when an instrument has limits that everybody's orders are counted for.
+pub(super) fn counts_everybody(of_instrument: &Limits) -> bool {
+    let counting = [LimitKind::PositionLong, LimitKind::PositionShort, LimitKind::SymbolRate, LimitKind::DuplicateRate];
+    counting.into_iter().any(|kind| of_instrument.get(kind).is_some())
 }
 
 /// Who may not trade what. A list in order, of bounded length.

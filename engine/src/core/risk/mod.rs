@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `checks.rs` | every refusal, in the order of venue-rules.md |
 //! | `observe.rs` | what an event changes |
+//! | `worth.rs` | what an account's positions are worth: loss of the day, credit |
+//! | `trips.rs` | kill switches that nobody turned |
 //! | `requests.rs` | what an operator sets, pays in, kills |
 //! | `limits.rs`, `fees.rs`, `positions.rs`, `open_orders.rs`, `map.rs` | tables |
 //! | `state.rs` | all of it as bytes; `view.rs`: for people |
@@ -21,7 +23,9 @@ mod open_orders;
 mod positions;
 mod requests;
 mod state;
+mod trips;
 mod view;
+mod worth;
 
 pub(crate) use checks::Wish;
 pub(crate) use observe::Fill;
@@ -30,13 +34,14 @@ pub use view::{FundsView, LimitView, PositionView, RiskView, TierView};
 
 use crate::core::money::{Bucket, Scale};
 use fees::FeeTable;
-use limits::{Limits, Restricted, Restrictions};
+use limits::{Limits, Restricted, Restrictions, counts_everybody};
 use open_orders::OpenOrders;
 use positions::Positions;
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::money::{Amount, Currency, Legs};
-use protocol::operator::{AccountMode, LimitKind, Scope};
-use protocol::types::{AccountId, Firm, InstrumentId};
+use protocol::operator::{AccountMode, KillCause, LimitKind, Scope};
+use protocol::types::{AccountId, Firm, InstrumentId, Nanos};
+use trips::Notes;
 
 /// Something is set for this account: its orders are counted.
 const LIMITED: u8 = 1;
@@ -60,10 +65,10 @@ pub(super) type Amounts = [Amount; Currency::COUNT];
 struct Account {
     firm: u32,
     mode: AccountMode,
-    /// Its own kill switch.
-    is_killed: bool,
+    /// Its own kill switch: why and since when it is on.
+    killed: Option<(KillCause, Nanos)>,
     tier: u8,
-    /// UTC day of `day_notional` and the newest of `volumes`.
+    /// The day of `day_notional` and the newest of `volumes`.
     day: u32,
     /// US dollars traded on that day.
     day_notional: Amount,
@@ -79,6 +84,13 @@ struct Account {
     open_orders: u32,
     messages: Bucket,
     duplicates: Bucket,
+    /// Messages and refusals, for the kill switch.
+    floods: Bucket,
+    rejects: Bucket,
+    /// Where its positions stood when its day began: the day, US dollars.
+    stood: Option<(u32, Amount)>,
+    /// It is among the accounts that are looked at when the command ends.
+    is_noted: bool,
     /// The last order that was accepted: instrument, side, price, quantity.
     last_order: (InstrumentId, bool, u32, u32),
     /// What is set for it.
@@ -108,6 +120,7 @@ struct Instrument {
 
 /// All of it. Owned by the core; memory is reserved when the venue is opened.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what holds for the venue, and what the core is to do")]
 pub(crate) struct Risk {
     /// By account: what is out of the ordinary about it.
     flags: Vec<u8>,
@@ -115,7 +128,11 @@ pub(crate) struct Risk {
     instrument_flags: Vec<u8>,
     /// For everybody.
     venue_flags: u8,
+    /// The day, once the venue has begun one; before that days are those of UTC.
+    day: u32,
     is_charging: bool,
+    /// An instrument has limits for which everybody's orders are counted.
+    counts_everybody: bool,
     positions: Positions,
     instruments: Vec<Instrument>,
     accounts: Vec<Account>,
@@ -128,8 +145,12 @@ pub(crate) struct Risk {
     rates: Amounts,
     /// What the venue received in fees.
     fee_account: Amounts,
-    /// Flags changed that the core keeps a copy of.
+    /// What the core looks at when the command ends.
+    notes: Notes,
+    /// There is something new for the core: flags that it keeps a copy of, or notes.
     is_sync_due: bool,
+    /// Flags changed that the core keeps a copy of.
+    are_flags_new: bool,
     /// Somebody's orders began or ceased to be counted: the core must tell them all again.
     is_recount_due: bool,
 }
@@ -145,8 +166,10 @@ impl Risk {
             flags: Vec::with_capacity(accounts),
             instrument_flags: Vec::with_capacity(instruments + 1),
             venue_flags: 0,
+            day: 0,
             is_charging: false,
-            positions: Positions::new(open.orders_max as usize),
+            counts_everybody: false,
+            positions: Positions::new(open.orders_max as usize, accounts),
             instruments: Vec::with_capacity(instruments),
             accounts: Vec::with_capacity(accounts),
             firms: Vec::with_capacity(accounts),
@@ -156,7 +179,9 @@ impl Risk {
             fees: FeeTable::FREE,
             rates,
             fee_account: [Amount::ZERO; Currency::COUNT],
+            notes: Notes::new(accounts),
             is_sync_due: false,
+            are_flags_new: false,
             is_recount_due: false,
         }
     }
@@ -171,7 +196,7 @@ impl Risk {
         self.accounts.push(Account {
             firm: u32::try_from(firm).unwrap_or(u32::MAX),
             mode: AccountMode::Margin,
-            is_killed: false,
+            killed: None,
             tier: 0,
             day: 0,
             day_notional: Amount::ZERO,
@@ -182,6 +207,10 @@ impl Risk {
             open_orders: 0,
             messages: Bucket::FULL,
             duplicates: Bucket::FULL,
+            floods: Bucket::FULL,
+            rejects: Bucket::FULL,
+            stood: None,
+            is_noted: false,
             last_order: (InstrumentId(0), false, 0, 0),
             own: Limits::NONE,
             limits: Limits::NONE,
@@ -216,15 +245,20 @@ impl Risk {
         self.instrument_flags[usize::from(instrument.0)] | self.venue_flags != 0
     }
 
-    /// True when the core's copy of the flags is old.
+    /// True when there is something new for the core.
     #[inline]
     pub(crate) fn is_sync_due(&self) -> bool {
         self.is_sync_due
     }
 
-    /// The core has copied the flags.
-    pub(crate) fn synced(&mut self) {
+    /// The core knows what is new; true when it must copy the flags.
+    pub(crate) fn take_sync(&mut self) -> bool {
         self.is_sync_due = false;
+        std::mem::take(&mut self.are_flags_new)
+    }
+
+    fn flags_changed(&mut self) {
+        (self.is_sync_due, self.are_flags_new) = (true, true);
     }
 
     /// True when an order of this account in this instrument must be checked.
@@ -241,15 +275,18 @@ impl Risk {
         let id = AccountId(u32::try_from(at).unwrap_or(u32::MAX));
         let concerned = [Restricted::Account(id), Restricted::Firm(firm.firm), Restricted::All];
         let is_restricted = concerned.into_iter().any(|who| self.restrictions.concerns(who));
-        let mut flags = if limits.is_none() && !is_restricted { 0 } else { LIMITED };
+        let is_free = limits.is_none() && !is_restricted && !self.counts_everybody;
+        let mut flags = if is_free { 0 } else { LIMITED };
         if account.mode == AccountMode::Cash {
             flags |= CASH;
         }
-        if account.is_killed || firm.is_killed {
+        if account.killed.is_some() || firm.is_killed {
             flags |= KILLED;
         }
         self.is_recount_due |= (flags & COUNTED == 0) != (self.flags[at] & COUNTED == 0);
-        self.is_sync_due = true;
+        if (flags == 0) != (self.flags[at] == 0) {
+            self.flags_changed();
+        }
         self.flags[at] = flags;
         let account = &mut self.accounts[at];
         (account.limits, account.is_restricted) = (limits, is_restricted);
@@ -273,9 +310,25 @@ impl Risk {
         }
     }
 
+    /// The number of the day: that of the last day which the venue began, or the UTC day from 1970 on.
+    fn today(&self, now: Nanos) -> u32 {
+        if self.day == 0 { observe::day_of(now) } else { self.day }
+    }
+
     /// A limit of a kind that holds for an account.
     fn limit(&self, account: AccountId, kind: LimitKind) -> Option<Amount> {
         self.accounts[account.0 as usize].limits.get(kind)
+    }
+
+    /// The tighter one of what holds for an account and for an instrument.
+    fn tighter(&self, account: AccountId, instrument: InstrumentId, kind: LimitKind) -> Option<Amount> {
+        self.limit(account, kind).into_iter().chain(self.instrument(instrument).own.get(kind)).min()
+    }
+
+    /// Works out whether everybody's orders are counted; true when that changed.
+    fn note_counting(&mut self) -> bool {
+        let counts = self.instruments.iter().any(|instrument| counts_everybody(&instrument.own));
+        std::mem::replace(&mut self.counts_everybody, counts) != counts
     }
 }
 

@@ -93,8 +93,8 @@ impl Risk {
                 None
             }
             EventBody::Rejected { owner, reason, .. } => {
-                if self.is_counted(owner) && reason != RejectReason::MessageRate {
-                    self.count_message(owner.account(), now);
+                if self.is_counted(owner) {
+                    self.refused(owner.account(), reason, now);
                 }
                 None
             }
@@ -152,6 +152,17 @@ impl Risk {
         self.flags[owner.account().0 as usize] & COUNTED != 0
     }
 
+    #[cold]
+    fn refused(&mut self, account: AccountId, reason: RejectReason, now: Nanos) {
+        if reason != RejectReason::MessageRate {
+            self.count_message(account, now);
+        }
+        self.note_message(account, true, now);
+        if reason == RejectReason::DayLossPassed {
+            self.note_loss(account);
+        }
+    }
+
     /// A request was answered: it counts, whatever the answer.
     fn count_message(&mut self, account: AccountId, now: Nanos) {
         if let Some(rate) = self.limit(account, LimitKind::MessageRate) {
@@ -171,8 +182,14 @@ impl Risk {
         if self.flags[id.0 as usize] & COUNTED == 0 {
             return;
         }
+        self.begin_day_of(id, now);
         self.count_message(id, now);
-        if let Some(rate) = self.limit(id, LimitKind::DuplicateRate) {
+        self.note_message(id, false, now);
+        if let Some(rate) = self.tighter(id, instrument, LimitKind::SymbolRate) {
+            self.positions.orders_mut(id, instrument).take(whole(rate), now);
+            self.note_scarcity();
+        }
+        if let Some(rate) = self.tighter(id, instrument, LimitKind::DuplicateRate) {
             let account = &mut self.accounts[id.0 as usize];
             let this = (instrument, side.is_buy(), price.0, quantity.0);
             if account.last_order == this {
@@ -250,7 +267,9 @@ impl Risk {
 
     #[cold]
     fn note_scarce(&mut self) {
-        self.is_sync_due |= self.venue_flags & SCARCE == 0;
+        if self.venue_flags & SCARCE == 0 {
+            self.flags_changed();
+        }
         self.venue_flags |= SCARCE;
     }
 
@@ -260,12 +279,13 @@ impl Risk {
         let notional = instrument.scale.notional(wire_notional(fill.price.0, fill.quantity.0));
         self.move_legs(leg, fill);
         let dollars = notional.and_then(|notional| self.dollars(instrument.legs.quote, notional));
-        let fees = self.fees;
+        let (fees, today) = (self.fees, self.today(fill.now));
         let account = &mut self.accounts[leg.account.0 as usize];
-        account.roll(day_of(fill.now), |volume| fees.tier_of(volume));
+        account.roll(today, |volume| fees.tier_of(volume));
         if let Some(dollars) = dollars {
             account.add_volume(dollars);
         }
+        self.note_loss(leg.account);
     }
 
     /// Undoes a trade of two accounts that exist: positions as if they had traded back at the same price, and the legs of cash
@@ -274,6 +294,8 @@ impl Risk {
         for leg in [Leg { account: buyer, is_buy: false }, Leg { account: seller, is_buy: true }] {
             self.positions.entry(leg.account, fill.instrument).trade(leg.is_buy, fill.quantity.0, fill.price.0);
             self.move_legs(leg, fill);
+            self.note_loss(leg.account);
+            self.note_broken(leg.account, fill.instrument);
         }
         self.note_scarcity();
     }
@@ -336,8 +358,8 @@ impl Risk {
 }
 
 impl Account {
-    /// A new UTC day: forgets what is too old, and moves to the tier of the 30 days before.
-    fn roll(&mut self, day: u32, tier_of: impl Fn(Amount) -> u8) {
+    /// A new day: forgets what is too old, and moves to the tier of the 30 days before.
+    pub(super) fn roll(&mut self, day: u32, tier_of: impl Fn(Amount) -> u8) {
         if day <= self.day {
             return;
         }

@@ -2,7 +2,7 @@
 //! In wire units of the instrument throughout, so that a trade needs no scaling.
 
 use super::map::Map;
-use crate::core::money::wire_notional;
+use crate::core::money::{Bucket, wire_notional};
 use protocol::types::{AccountId, InstrumentId};
 
 /// One account's position in one instrument.
@@ -87,11 +87,25 @@ fn share(total: i128, part: i128, whole: i128) -> i128 {
     }
 }
 
+/// What is kept of a pair of account and instrument beside its position.
+#[derive(Clone, Copy, Debug)]
+struct Beside {
+    older: u32,
+    orders: Bucket,
+}
+
+/// No position.
+const NONE: u32 = u32::MAX;
+
 /// All positions, in a table that is as large as the venue may need.
 #[derive(Debug)]
 pub(super) struct Positions {
     index: Map,
     entries: Vec<Position>,
+    /// Beside each position: the one that its account had before, and orders per second.
+    beside: Vec<Beside>,
+    /// The newest position of each account.
+    newest: Vec<u32>,
     /// New pairs of account and instrument are taken up to here; what lies above is kept for orders that rest.
     taken_max: usize,
     max: usize,
@@ -104,10 +118,11 @@ const ALWAYS: usize = 1 << 12;
 
 impl Positions {
     /// Room for a venue with this many open orders.
-    pub(super) fn new(orders_max: usize) -> Self {
+    pub(super) fn new(orders_max: usize, accounts_max: usize) -> Self {
         let taken_max = ALWAYS + PER_ORDER * orders_max;
         let max = taken_max + orders_max + 2;
-        Self { index: Map::new(max), entries: Vec::with_capacity(max), taken_max, max }
+        let (entries, beside) = (Vec::with_capacity(max), Vec::with_capacity(max));
+        Self { index: Map::new(max), entries, beside, newest: vec![NONE; accounts_max], taken_max, max }
     }
 
     /// No new pair may be taken: an order needs a position that is there already.
@@ -130,13 +145,48 @@ impl Positions {
     #[inline]
     pub(super) fn entry(&mut self, account: AccountId, instrument: InstrumentId) -> &mut Position {
         let key = key(account, instrument);
-        let at = self.index.find(key).unwrap_or_else(|| {
-            let next = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-            self.index.insert(key, next);
-            self.entries.push(Position::none(account, instrument));
-            next
-        });
+        let at = match self.index.find(key) {
+            Some(at) => at,
+            None => self.add(account, instrument),
+        };
         &mut self.entries[at as usize]
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add(&mut self, account: AccountId, instrument: InstrumentId) -> u32 {
+        let next = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.index.insert(key(account, instrument), next);
+        self.entries.push(Position::none(account, instrument));
+        let older = std::mem::replace(&mut self.newest[account.0 as usize], next);
+        self.beside.push(Beside { older, orders: Bucket::FULL });
+        next
+    }
+
+    /// The positions of an account, the newest first.
+    pub(super) fn of(&self, account: AccountId) -> impl Iterator<Item = &Position> {
+        let mut next = self.newest[account.0 as usize];
+        std::iter::from_fn(move || {
+            let at = next as usize;
+            let position = self.entries.get(at)?;
+            next = self.beside[at].older;
+            Some(position)
+        })
+    }
+
+    /// Orders per second of a pair.
+    pub(super) fn orders(&self, account: AccountId, instrument: InstrumentId) -> Bucket {
+        let found = self.index.find(key(account, instrument));
+        found.map_or(Bucket::FULL, |at| self.beside[at as usize].orders)
+    }
+
+    /// The same to change; the position is made when there is none.
+    pub(super) fn orders_mut(&mut self, account: AccountId, instrument: InstrumentId) -> &mut Bucket {
+        let at = match self.index.find(key(account, instrument)) {
+            Some(at) => at,
+            None => self.add(account, instrument),
+        };
+        &mut self.beside[at as usize].orders
     }
 
     /// All positions, in the order in which they were made.

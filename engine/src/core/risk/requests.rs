@@ -5,8 +5,8 @@ use super::open_orders::OpenOrder;
 use super::{CASH, COUNTED, KILLED, Risk};
 use protocol::EventBody;
 use protocol::money::{Amount, Asset, Currency};
-use protocol::operator::{AccountMode, LimitKind, Outcome, Scope, SetFees, SetLimit};
-use protocol::types::{AccountId, InstrumentId, Owner, Price, Qty, UserRefNum};
+use protocol::operator::{AccountMode, KillCause, LimitKind, Outcome, Scope, SetFees, SetLimit};
+use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Price, Qty, UserRefNum};
 
 /// An open order as the core has it, to be counted.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +47,6 @@ impl Risk {
         if !is_value(limit, value) || (limit == LimitKind::Restricted) != (instrument != InstrumentId(0)) {
             return Outcome::BadValue;
         }
-        if matches!(limit, LimitKind::Credit | LimitKind::DayLoss | LimitKind::SymbolRate) {
-            return Outcome::NotSupported;
-        }
         if limit == LimitKind::Restricted {
             return self.restrict(scope, instrument, value == Amount::ONE);
         }
@@ -58,6 +55,10 @@ impl Risk {
                 let instrument = &mut self.instruments[usize::from(of.0) - 1];
                 instrument.own.set(limit, value);
                 self.work_out_instrument(of);
+                if self.note_counting() {
+                    self.work_out_all(Scope::Venue);
+                }
+                return Outcome::Done;
             }
             Scope::Instrument(_) => return Outcome::NotSupported,
             Scope::Venue => self.defaults.set(limit, value),
@@ -100,21 +101,30 @@ impl Risk {
     pub(super) fn work_out_instrument(&mut self, id: InstrumentId) {
         let instrument = self.instrument(id);
         let flags = u8::from(!instrument.own.is_none()) | if instrument.is_killed { KILLED } else { 0 };
-        self.is_sync_due = true;
+        self.flags_changed();
         self.instrument_flags[usize::from(id.0)] = flags;
     }
 
-    /// Turns a kill switch. False when it was so already.
-    pub(crate) fn switch(&mut self, scope: Scope, is_killed: bool) -> bool {
+    /// Turns a kill switch on, for a reason and from a time on, or off. False when it was so already.
+    pub(crate) fn switch(&mut self, scope: Scope, killed: Option<(KillCause, Nanos)>) -> bool {
+        let is_killed = killed.is_some();
         let slot = match scope {
             Scope::Venue => {
                 let before = self.venue_flags;
                 self.venue_flags = if is_killed { before | KILLED } else { before & !KILLED };
-                self.is_sync_due = true;
+                self.flags_changed();
                 return self.venue_flags != before;
             }
             Scope::Instrument(id) => &mut self.instruments[usize::from(id.0) - 1].is_killed,
-            Scope::Account(account) => &mut self.accounts[account.0 as usize].is_killed,
+            Scope::Account(account) => {
+                let own = &mut self.accounts[account.0 as usize].killed;
+                let changed = own.is_some() != is_killed;
+                if changed {
+                    *own = killed;
+                    self.work_out(account.0 as usize);
+                }
+                return changed;
+            }
             Scope::Firm(firm) => match self.firm_index(firm) {
                 Some(at) => &mut self.firms[at].is_killed,
                 None => return false,
@@ -124,8 +134,9 @@ impl Risk {
         *slot = is_killed;
         if let Scope::Instrument(id) = scope {
             self.work_out_instrument(id);
+        } else {
+            self.work_out_all(scope);
         }
-        self.work_out_all(scope);
         changed
     }
 

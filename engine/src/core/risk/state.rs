@@ -2,15 +2,16 @@
 //! the rest is left out: reservations, what is open, what holds.
 //!
 //! ```text
-//! venue killed u8; rate of each currency; fee account in each currency
+//! venue killed u8; day u32, 0 before the first that the venue began; rate of each currency; fee account in each currency
 //! fee rows u32: tier u8, maker ppm i32, taker ppm i32, threshold
 //! limits of the venue
 //! firms u32: name 4, killed u8, limits
 //! instruments u32: mark u32, killed u8, base u8 or 0, quote u8, limits
 //! restrictions u32: kind u8 (0 all, 1 firm, 2 account), who 4, instrument u16
-//! accounts u32: firm u32, mode, killed u8, tier u8, day u32, day's notional, volumes and balances, messages (level u64,
-//!     at u64), duplicates (the same), last order (instrument u16, buy u8, price u32, quantity u32), limits
-//! positions u32, by account and instrument: account u32, instrument u16, quantity, cost, realised
+//! accounts u32: firm u32, mode, cause u8 or 0 and time u64 of the kill switch, tier u8, day u32, day's notional, volumes and balances, messages (level u64,
+//!     at u64), duplicates, messages and refusals for the kill switch (the same), day u32 and dollars where the loss of the day
+//!     counts from (u8 whether there is one), last order (instrument u16, buy u8, price u32, quantity u32), limits
+//! positions u32, by account and instrument: account u32, instrument u16, quantity, cost, realised, orders (level u64, at u64)
 //!
 //! limits: count u8, then kind u8 and value.   volumes: bits u32, then what is not 0.   balances: bits u8, then what is not 0.
 //! ```
@@ -21,7 +22,7 @@ use super::{Amounts, FirmRisk, KILLED, Risk, TIER_DAYS};
 use crate::core::money::Bucket;
 use crate::core::snapshot::{DecodeStateError, Reader};
 use protocol::money::{Amount, Currency, Legs};
-use protocol::operator::{AccountMode, LimitKind, SetFees};
+use protocol::operator::{AccountMode, KillCause, LimitKind, SetFees};
 use protocol::types::{AccountId, Firm, InstrumentId, Nanos};
 
 type Decoded<T> = Result<T, DecodeStateError>;
@@ -30,6 +31,7 @@ impl Risk {
     /// Appends the canonical bytes.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(self.venue_flags & KILLED != 0));
+        out.extend_from_slice(&self.day.to_le_bytes());
         for amount in self.rates.iter().chain(&self.fee_account) {
             put(out, *amount);
         }
@@ -74,15 +76,21 @@ impl Risk {
         put_count(out, self.accounts.len());
         for account in &self.accounts {
             out.extend_from_slice(&account.firm.to_le_bytes());
-            out.extend_from_slice(&[account.mode.letter(), u8::from(account.is_killed), account.tier]);
+            let (cause, since) = account.killed.map_or((0, 0), |(cause, since)| (cause.letter(), since.0));
+            out.extend_from_slice(&[account.mode.letter(), cause]);
+            out.extend_from_slice(&since.to_le_bytes());
+            out.push(account.tier);
             out.extend_from_slice(&account.day.to_le_bytes());
             put(out, account.day_notional);
             put_sparse::<4>(out, &account.volumes);
             put_sparse::<1>(out, &account.balance);
-            for bucket in [account.messages, account.duplicates] {
-                out.extend_from_slice(&bucket.level.to_le_bytes());
-                out.extend_from_slice(&bucket.at.0.to_le_bytes());
+            for bucket in [account.messages, account.duplicates, account.floods, account.rejects] {
+                put_bucket(out, bucket);
             }
+            let (day, stood) = account.stood.unwrap_or_default();
+            out.push(u8::from(account.stood.is_some()));
+            out.extend_from_slice(&day.to_le_bytes());
+            put(out, stood);
             let (instrument, is_buy, price, quantity) = account.last_order;
             out.extend_from_slice(&instrument.0.to_le_bytes());
             out.push(u8::from(is_buy));
@@ -102,6 +110,7 @@ impl Risk {
             for number in [position.quantity, position.cost, position.realised] {
                 out.extend_from_slice(&number.to_le_bytes());
             }
+            put_bucket(out, self.positions.orders(position.account, position.instrument));
         }
     }
 
@@ -114,6 +123,7 @@ impl Risk {
         if reader.flag("killed")? {
             self.venue_flags |= KILLED;
         }
+        self.day = reader.u32()?;
         for amount in self.rates.iter_mut().chain(&mut self.fee_account) {
             *amount = amount_of(reader)?;
         }
@@ -129,6 +139,7 @@ impl Risk {
         self.decode_firms(reader)?;
         self.decode_instruments(reader)?;
         self.decode_restrictions(reader)?;
+        self.note_counting();
         self.decode_accounts(reader)?;
         self.decode_positions(reader)?;
         for at in 0..self.accounts.len() {
@@ -198,15 +209,24 @@ impl Risk {
             reader.check(firm == account.firm, "firm of an account")?;
             let mode = AccountMode::from_letter(reader.u8()?);
             account.mode = reader.some(mode, "account mode")?;
-            account.is_killed = reader.flag("killed")?;
+            let (cause, since) = (reader.u8()?, Nanos(reader.u64()?));
+            account.killed = match cause {
+                0 => None,
+                cause => Some((reader.some(KillCause::from_letter(cause), "cause of a kill")?, since)),
+            };
+            reader.check(account.killed.is_some() || since == Nanos(0), "time of a kill")?;
             account.tier = reader.u8()?;
             reader.check(usize::from(account.tier) < protocol::operator::FEE_TIERS_MAX, "tier")?;
             account.day = reader.u32()?;
             account.day_notional = amount_of(reader)?;
             account.volumes = sparse_of::<4, TIER_DAYS>(reader)?;
             account.balance = sparse_of::<1, { Currency::COUNT }>(reader)?;
-            account.messages = Bucket { level: reader.u64()?, at: Nanos(reader.u64()?) };
-            account.duplicates = Bucket { level: reader.u64()?, at: Nanos(reader.u64()?) };
+            for bucket in [&mut account.messages, &mut account.duplicates, &mut account.floods, &mut account.rejects] {
+                *bucket = bucket_of(reader)?;
+            }
+            let (is_some, day, stood) = (reader.flag("day")?, reader.u32()?, amount_of(reader)?);
+            reader.check(is_some || (day == 0 && stood == Amount::ZERO), "a day that has not begun")?;
+            account.stood = is_some.then_some((day, stood));
             let instrument = InstrumentId(u16::from_le_bytes(reader.array()?));
             account.last_order = (instrument, reader.flag("side")?, reader.u32()?, reader.u32()?);
             account.own = limits_of(reader)?;
@@ -228,6 +248,7 @@ impl Risk {
                 *number = i128::from_le_bytes(reader.array()?);
             }
             *self.positions.entry(account, instrument) = position;
+            *self.positions.orders_mut(account, instrument) = bucket_of(reader)?;
             last = Some((account, instrument));
         }
         Ok(())
@@ -236,6 +257,15 @@ impl Risk {
 
 fn put(out: &mut Vec<u8>, amount: Amount) {
     out.extend_from_slice(&amount.0.to_le_bytes());
+}
+
+fn put_bucket(out: &mut Vec<u8>, bucket: Bucket) {
+    out.extend_from_slice(&bucket.level.to_le_bytes());
+    out.extend_from_slice(&bucket.at.0.to_le_bytes());
+}
+
+fn bucket_of(reader: &mut Reader<'_>) -> Decoded<Bucket> {
+    Ok(Bucket { level: reader.u64()?, at: Nanos(reader.u64()?) })
 }
 
 fn put_count(out: &mut Vec<u8>, count: usize) {

@@ -4,8 +4,8 @@ use super::limits::{Limits, Restricted};
 use super::{KILLED, Risk};
 use crate::core::money::wire_notional;
 use protocol::money::{Amount, Currency, Legs};
-use protocol::operator::{AccountMode, LimitKind, Scope};
-use protocol::types::{AccountId, InstrumentId, Price};
+use protocol::operator::{AccountMode, KillCause, LimitKind, Scope};
+use protocol::types::{AccountId, InstrumentId, Nanos, Price};
 
 /// What an account has of one currency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +81,19 @@ impl RiskView<'_> {
     /// True when the kill switch of an account, or of its firm, is on.
     pub fn is_killed(&self, account: AccountId) -> bool {
         self.0.flags.get(account.0 as usize).is_some_and(|flags| flags & KILLED != 0)
+    }
+
+    /// Why and since when the account's own kill switch is on.
+    pub fn killed(&self, account: AccountId) -> Option<(KillCause, Nanos)> {
+        self.0.accounts.get(account.0 as usize).and_then(|account| account.killed)
+    }
+
+    /// What an account has lost today in US dollars, below zero what it has made; `None` when no loss limit is set, or when
+    /// it cannot be counted.
+    pub fn loss(&self, account: AccountId, now: Nanos) -> Option<Amount> {
+        let is_known = (account.0 as usize) < self.0.accounts.len();
+        let is_limited = is_known && self.0.limit(account, LimitKind::DayLoss).is_some();
+        if is_limited { self.0.loss(account, now) } else { None }
     }
 
     /// True when the kill switch of an instrument is on.

@@ -1,0 +1,114 @@
+//! Kill switches that nobody turned: what is noted while a command goes on is looked at when it ends, because then the marks
+//! are what they are, and no order is on its way.
+
+use super::{Risk, whole};
+use protocol::operator::{KillCause, LimitKind};
+use protocol::types::{AccountId, InstrumentId, Nanos};
+
+/// Why an account is looked at.
+#[derive(Clone, Copy, Debug)]
+enum Note {
+    /// It has traded, or was refused for its loss.
+    Loss,
+    /// A rate was passed.
+    Rate(KillCause),
+    /// A trade of this instrument was broken.
+    Broken(InstrumentId),
+}
+
+/// What is noted, in order.
+#[derive(Debug)]
+pub(super) struct Notes {
+    list: Vec<(AccountId, Note)>,
+    /// Of those, looked at.
+    done: usize,
+}
+
+impl Notes {
+    /// Each account may trade once, and the two of a broken trade or the one that sent a message come on top.
+    pub(super) fn new(accounts: usize) -> Self {
+        Self { list: Vec::with_capacity(accounts + 4), done: 0 }
+    }
+}
+
+impl Risk {
+    fn note(&mut self, account: AccountId, note: Note) {
+        self.notes.list.push((account, note));
+        self.is_sync_due = true;
+    }
+
+    /// There is something to look at.
+    pub(crate) fn has_noted(&self) -> bool {
+        !self.notes.list.is_empty()
+    }
+
+    /// An account with a loss limit has traded.
+    pub(super) fn note_loss(&mut self, id: AccountId) {
+        let account = &mut self.accounts[id.0 as usize];
+        if !account.is_noted && account.limits.get(LimitKind::DayLoss).is_some() {
+            account.is_noted = true;
+            self.note(id, Note::Loss);
+        }
+    }
+
+    /// A trade of two accounts was broken.
+    pub(super) fn note_broken(&mut self, account: AccountId, instrument: InstrumentId) {
+        self.note(account, Note::Broken(instrument));
+    }
+
+    /// Counts a message, refused or not.
+    pub(super) fn note_message(&mut self, id: AccountId, is_refused: bool, now: Nanos) {
+        let account = &mut self.accounts[id.0 as usize];
+        let passes = |kind, bucket: &mut crate::core::money::Bucket| {
+            let rate = account.limits.get(kind).map(whole)?;
+            let is_passed = !bucket.allows(rate, now);
+            bucket.take(rate, now);
+            is_passed.then_some(())
+        };
+        let is_flood = passes(LimitKind::KillMessageRate, &mut account.floods).is_some();
+        let is_wrong = is_refused && passes(LimitKind::KillRejectRate, &mut account.rejects).is_some();
+        for (is_passed, cause) in [(is_flood, KillCause::MessageRate), (is_wrong, KillCause::Rejects)] {
+            if is_passed {
+                self.note(id, Note::Rate(cause));
+            }
+        }
+    }
+
+    /// The next switch that trips by what was noted: it is on when this returns.
+    pub(crate) fn next_trip(&mut self, now: Nanos) -> Option<(AccountId, KillCause)> {
+        while let Some((id, note)) = self.notes.list.get(self.notes.done).copied() {
+            self.notes.done += 1;
+            let cause = match note {
+                Note::Loss => self.loss_passed(id, now),
+                Note::Rate(cause) => Some(cause),
+                Note::Broken(instrument) => self.is_beyond(id, instrument).then_some(KillCause::Position),
+            };
+            if let Some(cause) = cause
+                && self.accounts[id.0 as usize].killed.is_none()
+            {
+                self.accounts[id.0 as usize].killed = Some((cause, now));
+                self.work_out(id.0 as usize);
+                return Some((id, cause));
+            }
+        }
+        self.notes.list.clear();
+        self.notes.done = 0;
+        None
+    }
+
+    fn loss_passed(&mut self, id: AccountId, now: Nanos) -> Option<KillCause> {
+        self.accounts[id.0 as usize].is_noted = false;
+        self.begin_day_of(id, now);
+        let limit = self.limit(id, LimitKind::DayLoss)?;
+        (self.loss(id, now)? > limit).then_some(KillCause::DayLoss)
+    }
+
+    /// A position is beyond what it may be.
+    fn is_beyond(&self, account: AccountId, instrument: InstrumentId) -> bool {
+        let held = self.positions.find(account, instrument).map_or(0, |position| position.quantity);
+        let kind = if held > 0 { LimitKind::PositionLong } else { LimitKind::PositionShort };
+        let amount = self.instrument(instrument).scale.quantity(held.abs());
+        let limit = self.tighter(account, instrument, kind);
+        held != 0 && limit.is_some_and(|limit| amount.is_none_or(|amount| amount > limit))
+    }
+}

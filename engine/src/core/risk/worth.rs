@@ -1,0 +1,106 @@
+//! What an account's positions are worth at the marks, in US dollars: what they have made today, and how far the account is
+//! beyond what it owns. Looks at every position of the account; what cannot be counted is `None`, and refuses.
+
+use super::checks::Wish;
+use super::observe::day_of;
+use super::positions::Position;
+use super::{Amounts, Risk};
+use protocol::money::{Amount, Currency};
+use protocol::operator::LimitKind;
+use protocol::types::{AccountId, Nanos};
+
+impl Risk {
+    /// What the positions of an account have made and would make at the marks, over all its days.
+    pub(super) fn profit(&self, account: AccountId) -> Option<Amount> {
+        let mut sums = [Amount::ZERO; Currency::COUNT];
+        for position in self.positions.of(account) {
+            self.add_profit(position, &mut sums)?;
+        }
+        self.dollars_of(&sums)
+    }
+
+    fn add_profit(&self, position: &Position, sums: &mut Amounts) -> Option<()> {
+        let instrument = self.instrument(position.instrument);
+        let value = position.quantity.checked_mul(instrument.mark.into())?;
+        let made = position.realised.checked_sub(position.cost)?.checked_add(value)?;
+        let sum = &mut sums[instrument.legs.quote.index()];
+        *sum = sum.checked_add(instrument.scale.notional(made)?)?;
+        Some(())
+    }
+
+    fn dollars_of(&self, sums: &Amounts) -> Option<Amount> {
+        let each = Currency::ALL.iter().map(|currency| (*currency, sums[currency.index()]));
+        each.filter(|(_, sum)| *sum != Amount::ZERO)
+            .try_fold(Amount::ZERO, |all, (currency, sum)| all.checked_add(self.dollars(currency, sum)?))
+    }
+
+    /// What an account has lost today, below zero what it has made; a day that has not begun has lost nothing.
+    pub(super) fn loss(&self, account: AccountId, now: Nanos) -> Option<Amount> {
+        let profit = self.profit(account)?;
+        match self.accounts[account.0 as usize].stood {
+            Some((day, stood)) if day == self.today(now) => stood.checked_sub(profit),
+            Some(_) | None => Some(Amount::ZERO),
+        }
+    }
+
+    /// Begins the day of an account with a loss limit, when it has not begun.
+    pub(super) fn begin_day_of(&mut self, account: AccountId, now: Nanos) {
+        let today = self.today(now);
+        let is_begun = self.accounts[account.0 as usize].stood.is_some_and(|(day, _)| day == today);
+        if !is_begun && self.limit(account, LimitKind::DayLoss).is_some() {
+            self.accounts[account.0 as usize].stood = self.profit(account).map(|stood| (today, stood));
+        }
+    }
+
+    /// The venue begins a new day: every account moves to its tier, has traded nothing, and has lost nothing.
+    #[expect(dead_code, reason = "called by the daily roll")]
+    pub(crate) fn begin_day(&mut self, now: Nanos) {
+        self.day = day_of(now).max(self.today(now).saturating_add(1));
+        let fees = self.fees;
+        for at in 0..self.accounts.len() {
+            self.accounts[at].roll(self.day, |volume| fees.tier_of(volume));
+            self.begin_day_of(AccountId(u32::try_from(at).unwrap_or(u32::MAX)), now);
+        }
+    }
+
+    /// How far beyond what it owns an account would be with an order: for each instrument the larger of what it would hold if
+    /// all its buys or all its sells traded, at the mark; less its balances and its profit.
+    pub(super) fn credit_used(&self, wish: &Wish, replaced: u32) -> Option<Amount> {
+        let id = wish.owner.account();
+        let account = &self.accounts[id.0 as usize];
+        let mut sums = [Amount::ZERO; Currency::COUNT];
+        for (sum, balance) in sums.iter_mut().zip(account.balance) {
+            *sum = sum.checked_sub(balance)?;
+        }
+        let mut wanted = Position::none(id, wish.instrument);
+        for position in self.positions.of(id) {
+            let mut made = [Amount::ZERO; Currency::COUNT];
+            self.add_profit(position, &mut made)?;
+            for (sum, made) in sums.iter_mut().zip(made) {
+                *sum = sum.checked_sub(made)?;
+            }
+            if position.instrument == wish.instrument {
+                wanted = *position;
+            } else {
+                self.add_exposure(position, &mut sums)?;
+            }
+        }
+        if self.instrument(wish.instrument).mark == 0 {
+            return None;
+        }
+        let open = if wish.side.is_buy() { &mut wanted.open_buy } else { &mut wanted.open_sell };
+        *open = *open + u64::from(wish.quantity) - u64::from(replaced);
+        self.add_exposure(&wanted, &mut sums)?;
+        self.dollars_of(&sums)
+    }
+
+    fn add_exposure(&self, position: &Position, sums: &mut Amounts) -> Option<()> {
+        let instrument = self.instrument(position.instrument);
+        let long = position.quantity + i128::from(position.open_buy);
+        let short = position.quantity - i128::from(position.open_sell);
+        let most = long.abs().max(short.abs()).checked_mul(instrument.mark.into())?;
+        let sum = &mut sums[instrument.legs.quote.index()];
+        *sum = sum.checked_add(instrument.scale.notional(most)?)?;
+        Some(())
+    }
+}
