@@ -55,6 +55,10 @@ impl CommandPort for Core {
         self.event.set(Some(Event { sequence, ingress, body: accepted }));
         Ok(sequence)
     }
+
+    fn is_nearly_full(&mut self) -> bool {
+        false
+    }
 }
 
 impl EventPort for Core {

@@ -8,6 +8,7 @@ use protocol::{AccountId, Command, CommandBody, Nanos, RejectReason};
 
 use crate::connection::Connection;
 use crate::counters::EdgeCounters;
+use crate::limits::Rate;
 use crate::pending::InFlight;
 use crate::ports::{CommandPort, EdgeTypes, Full};
 use crate::reporter::Reporter;
@@ -22,6 +23,8 @@ pub(crate) enum Taken {
     Stalled,
     /// The connection has had its share of this turn.
     Share,
+    /// The session is too fast: its next packet may be taken then.
+    Early(Nanos),
     /// A login has been taken and must be judged.
     Login(LoginRequest),
     /// The connection must end.
@@ -36,15 +39,33 @@ pub(crate) struct Intake<'a, T: EdgeTypes> {
     pub(crate) counters: &'a mut EdgeCounters,
     /// Ingress time of the command before.
     pub(crate) last_ingress: &'a mut Nanos,
+    /// Packets of one session.
+    pub(crate) rate: Rate,
+    /// Bytes of one packet, at the most.
+    pub(crate) frame_bytes_max: usize,
+    /// The last reading of the edge's clock.
+    pub(crate) now: Nanos,
 }
 
 impl<T: EdgeTypes> Intake<'_, T> {
     /// Deals with the packets of a connection, at most `share` of them, which is lowered by each.
     pub(crate) fn take(&mut self, connection: &mut Connection, share: &mut usize) -> Taken {
         while let Some(rest) = share.checked_sub(1) {
+            if connection.inbound.announced().is_some_and(|bytes| bytes > self.frame_bytes_max) {
+                self.counters.oversize_frames_cut += 1;
+                return Taken::End(Ending::Violation);
+            }
+            let is_session = connection.account().is_some();
             let (taken, consumed) = match connection.inbound.cut() {
-                Cut::Need => return Taken::All,
+                Cut::Need => {
+                    connection.note_partial(self.now);
+                    return Taken::All;
+                }
                 Cut::Bad => return Taken::End(Ending::Violation),
+                Cut::Frame { .. } if is_session && self.rate.early(connection.meter, self.now).is_some() => {
+                    self.counters.rate_waits += 1;
+                    return self.rate.early(connection.meter, self.now).map_or(Taken::Share, Taken::Early);
+                }
                 Cut::Frame { frame, consumed } => match session::step(connection.account(), frame) {
                     Step::Nothing => (None, consumed),
                     Step::Message(account, message) => {
@@ -59,6 +80,10 @@ impl<T: EdgeTypes> Intake<'_, T> {
                 },
             };
             connection.inbound.consume(consumed);
+            connection.partial_since = None;
+            if is_session {
+                self.rate.count(&mut connection.meter, self.now);
+            }
             *share = rest;
             if let Some(taken) = taken {
                 return taken;
@@ -71,6 +96,10 @@ impl<T: EdgeTypes> Intake<'_, T> {
         match inbound::admit(message, account, |symbol| self.reporter.instrument(symbol)) {
             Admission::Command(body) => {
                 let body = if self.commands.refuses_new_orders() { refused_if_new(body) } else { body };
+                if !takes_off(&body) && (self.in_flight.is_nearly_full() || self.commands.is_nearly_full()) {
+                    self.counters.entry_waits += 1;
+                    return Err(Full);
+                }
                 self.submit(&body, read_at)?;
                 self.counters.commands += 1;
             }
@@ -103,4 +132,9 @@ fn refused_if_new(body: CommandBody) -> CommandBody {
         reason: RejectReason::VenueClosing,
         cl_ord_id: order.cl_ord_id,
     })
+}
+
+/// What takes orders off the book passes when little room is left.
+fn takes_off(body: &CommandBody) -> bool {
+    matches!(body, CommandBody::Cancel(_) | CommandBody::MassCancel(_))
 }

@@ -3,6 +3,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use protocol::limits::SOUP_PACKET_BYTES_MAX;
+
 /// Bounds and times of the order port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeConfig {
@@ -18,6 +20,20 @@ pub struct EdgeConfig {
     pub login_ms: u64,
     /// How long a connection that we ended may still drain, ms.
     pub linger_ms: u64,
+    /// Time from the first byte of a packet to its last, ms.
+    pub frame_ms: u64,
+    /// Bytes of one packet of a client, its length included, at the most; 3..=65,537.
+    pub frame_bytes_max: usize,
+    /// Connections from one address (IPv6: one /64 network) at the most; 0 = as many as there are.
+    pub connections_per_address_max: usize,
+    /// Logins per second from one address that are looked at; the others wait. 0 = all.
+    pub logins_per_s_max: u64,
+    /// How long a login waits at the most before it is looked at, after wrong passwords from its address, ms.
+    pub login_backoff_ms_max: u64,
+    /// Packets per second that are taken from one session; a faster one is read more slowly. 0 = all.
+    pub messages_per_s_max: u64,
+    /// Connections accepted per turn, at the most; at least 1.
+    pub accepts_per_turn: usize,
     /// Unsent bytes that were produced after the login at which a slow reader is cut.
     pub backlog_bytes_max: u64,
     /// Bytes read from one connection per turn, at the most.
@@ -36,6 +52,14 @@ pub struct EdgeConfig {
     pub operator_per_turn: usize,
 }
 
+impl EdgeConfig {
+    /// Takes over what a running port can change: times and limits. Its address and what its memory is sized by stay.
+    pub fn adopt(&mut self, other: &Self) {
+        let Self { listen, connections_max, in_flight_max, pending_events_max, .. } = *self;
+        *self = Self { listen, connections_max, in_flight_max, pending_events_max, ..other.clone() };
+    }
+}
+
 impl Default for EdgeConfig {
     fn default() -> Self {
         Self {
@@ -45,6 +69,13 @@ impl Default for EdgeConfig {
             silence_ms: 15_000,
             login_ms: 30_000,
             linger_ms: 1_000,
+            frame_ms: 30_000,
+            frame_bytes_max: SOUP_PACKET_BYTES_MAX,
+            connections_per_address_max: 0,
+            logins_per_s_max: 0,
+            login_backoff_ms_max: 1_000,
+            messages_per_s_max: 0,
+            accepts_per_turn: 2,
             backlog_bytes_max: 4 << 20,
             read_bytes_per_turn: 64 << 10,
             packets_per_turn: 256,
@@ -72,6 +103,10 @@ pub struct FeedConfig {
     pub heartbeat_ms: u64,
     /// How long a connection that we ended may still drain, ms.
     pub linger_ms: u64,
+    /// Connections from one address (IPv6: one /64 network) at the most; 0 = as many as there are.
+    pub connections_per_address_max: usize,
+    /// Connections accepted per turn, at the most; at least 1.
+    pub accepts_per_turn: usize,
     /// Unsent bytes that were produced after joining at which a slow subscriber is closed with 1008. `frame_log_bytes`
     /// must exceed this by what one turn can add.
     pub backlog_bytes_max: u64,
@@ -91,6 +126,31 @@ pub struct FeedConfig {
     pub snapshot_stall_ms: u64,
 }
 
+impl FeedConfig {
+    /// Takes over what a running feed can change: times and limits. Its address and what its memory is sized by stay, and
+    /// so does the bound of a slow subscriber, which the memory of live frames goes with.
+    pub fn adopt(&mut self, other: &Self) {
+        *self = Self {
+            handshake_ms: other.handshake_ms,
+            request_head_bytes_max: other.request_head_bytes_max,
+            heartbeat_ms: other.heartbeat_ms,
+            linger_ms: other.linger_ms,
+            connections_per_address_max: other.connections_per_address_max,
+            accepts_per_turn: other.accepts_per_turn,
+            backlog_bytes_max: other.backlog_bytes_max.min(self.backlog_bytes_room()),
+            write_bytes_per_turn: other.write_bytes_per_turn,
+            snapshot_stall_ms: other.snapshot_stall_ms,
+            ..self.clone()
+        };
+    }
+
+    /// The highest bound of a slow subscriber that the memory of live frames allows: what one turn can add must not pass a
+    /// subscriber that was within its bound before.
+    pub(crate) fn backlog_bytes_room(&self) -> u64 {
+        (self.frame_log_bytes as u64).saturating_sub(self.events_per_turn as u64 * 128)
+    }
+}
+
 impl Default for FeedConfig {
     fn default() -> Self {
         Self {
@@ -100,6 +160,8 @@ impl Default for FeedConfig {
             request_head_bytes_max: 8 << 10,
             heartbeat_ms: 1_000,
             linger_ms: 2_000,
+            connections_per_address_max: 0,
+            accepts_per_turn: 16,
             backlog_bytes_max: 4 << 20,
             frame_log_bytes: 16 << 20,
             packet_bytes_max: 60_000,

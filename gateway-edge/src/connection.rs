@@ -12,6 +12,9 @@ use protocol::limits::SOUP_PACKET_BYTES_MAX;
 use protocol::soupbin::{self, Cut};
 use protocol::{AccountId, Nanos};
 
+use crate::clock::passed;
+use crate::limits::{Meter, Origin};
+use crate::login::PendingLogin;
 use crate::ports::StreamRead;
 use crate::reactor::Readiness;
 use crate::session::Ending;
@@ -77,6 +80,18 @@ pub(crate) struct Connection {
     /// Where the stream ended at the login: what lies before is history, and not held against a slow reader.
     joined_at: u64,
     pub(crate) readiness: Readiness,
+    /// Its login is being looked at.
+    pub(crate) login: Option<PendingLogin>,
+    /// How far its rate of packets is used up.
+    pub(crate) meter: Meter,
+    /// It is left alone until then.
+    pub(crate) parked_until: Option<Nanos>,
+    /// Since when a part of a packet has been waiting for the rest.
+    pub(crate) partial_since: Option<Nanos>,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
+    /// Tells it from others that had its place before.
+    pub(crate) guest: u64,
     /// It is on the list of those to be read.
     pub(crate) in_ready: bool,
     /// It is on the list of those to be written.
@@ -89,16 +104,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: TcpStream, now: Nanos) -> Self {
-        Self::over(Link::Tcp(socket), now)
+    pub(crate) fn new(socket: TcpStream, origin: Origin, now: Nanos) -> Self {
+        Self::over(Link::Tcp(socket), origin, now)
     }
 
     /// One whose WebSocket handshake is over.
-    pub(crate) fn on_websocket(link: WsLink, now: Nanos) -> Self {
-        Self::over(Link::WebSocket(Box::new(link)), now)
+    pub(crate) fn on_websocket(link: WsLink, origin: Origin, now: Nanos) -> Self {
+        Self::over(Link::WebSocket(Box::new(link)), origin, now)
     }
 
-    fn over(link: Link, now: Nanos) -> Self {
+    fn over(link: Link, origin: Origin, now: Nanos) -> Self {
         Self {
             link,
             inbound: Inbound::new(),
@@ -107,6 +122,12 @@ impl Connection {
             cursor: 0,
             joined_at: 0,
             readiness: Readiness::NEW,
+            login: None,
+            meter: Meter::default(),
+            parked_until: None,
+            partial_since: None,
+            origin,
+            guest: 0,
             in_ready: false,
             in_outbox: false,
             connected_at: now,
@@ -128,6 +149,29 @@ impl Connection {
             State::LoggedIn(account) => Some(account),
             State::Fresh | State::Lingering { .. } => None,
         }
+    }
+
+    /// True while it is to be left alone; the end of that time ends it.
+    pub(crate) fn is_parked(&mut self, now: Nanos) -> bool {
+        self.parked_until = self.parked_until.filter(|until| *until > now);
+        self.parked_until.is_some()
+    }
+
+    /// True when nothing came for so long although it was read.
+    pub(crate) fn is_silent(&self, now: Nanos, silence_ms: u64) -> bool {
+        let is_read = !self.in_ready && self.parked_until.is_none();
+        is_read && passed(self.heard_at, now, silence_ms)
+    }
+
+    /// True when a packet was begun so long ago and not ended.
+    pub(crate) fn is_half(&self, now: Nanos, frame_ms: u64) -> bool {
+        self.partial_since.is_some_and(|since| passed(since, now, frame_ms))
+    }
+
+    /// No whole packet is left: notes whether a part of one is.
+    pub(crate) fn note_partial(&mut self, now: Nanos) {
+        let partial = self.inbound.len() > 0 || matches!(&self.link, Link::WebSocket(link) if link.is_partial);
+        self.partial_since = if partial { self.partial_since.or(Some(now)) } else { None };
     }
 
     /// One read of at most `limit` bytes. Notes when the socket has no more.
@@ -323,6 +367,13 @@ impl Inbound {
     #[inline]
     pub(crate) fn cut(&self) -> Cut<'_> {
         soupbin::cut(self.bytes.get(self.start..self.end).unwrap_or_default())
+    }
+
+    /// How long the first packet is or will be, as far as it says.
+    #[inline]
+    pub(crate) fn announced(&self) -> Option<usize> {
+        let length = self.bytes.get(self.start..self.end)?.first_chunk()?;
+        Some(2 + usize::from(u16::from_be_bytes(*length)))
     }
 
     /// Drops the first `count` bytes.

@@ -1,5 +1,7 @@
 //! What an operator wants to count: plain numbers, written by the thread that owns them.
 
+use crate::table::NoPlace;
+
 /// Counters of the order port since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EdgeCounters {
@@ -7,6 +9,8 @@ pub struct EdgeCounters {
     pub connections_accepted: u64,
     /// Connections closed at once because every slot was taken.
     pub connections_refused: u64,
+    /// Connections closed at once because too many are open from their address.
+    pub connections_over_address_limit: u64,
     /// Failed accepts (out of file descriptors, aborted by the peer).
     pub accept_errors: u64,
     /// Connections open now.
@@ -27,6 +31,16 @@ pub struct EdgeCounters {
     pub silent_cut: u64,
     /// Connections cut because they did not read.
     pub slow_readers_cut: u64,
+    /// Connections cut because a packet was begun and not ended in time.
+    pub half_frames_cut: u64,
+    /// Connections cut because of a packet above the bound.
+    pub oversize_frames_cut: u64,
+    /// Times a session had to wait because it sent faster than it may.
+    pub rate_waits: u64,
+    /// Times a login had to wait: too many from its address, wrong passwords from there, or too many being looked at.
+    pub login_waits: u64,
+    /// Times a message waited because the last eighth of the input ring is kept for cancels.
+    pub entry_waits: u64,
     /// Messages in which no user reference number can be read: dropped.
     pub messages_unreadable: u64,
     /// Messages that the protocol says to ignore.
@@ -51,6 +65,15 @@ pub struct EdgeCounters {
     pub writes: u64,
 }
 
+impl EdgeCounters {
+    pub(crate) fn refuse(&mut self, why: NoPlace) {
+        match why {
+            NoPlace::AllTaken => self.connections_refused += 1,
+            NoPlace::TooManyFromThere => self.connections_over_address_limit += 1,
+        }
+    }
+}
+
 /// Counters of the feed since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeedCounters {
@@ -58,6 +81,8 @@ pub struct FeedCounters {
     pub connections_accepted: u64,
     /// Connections closed at once because every slot was taken.
     pub connections_refused: u64,
+    /// Connections closed at once because too many are open from their address.
+    pub connections_over_address_limit: u64,
     /// Failed accepts.
     pub accept_errors: u64,
     /// Connections open now.

@@ -6,7 +6,7 @@ use protocol::AccountName;
 use protocol::soupbin::trim;
 
 use crate::directory::canonical_name;
-use crate::ports::Credentials;
+use crate::ports::{Credentials, Ticket, Verdict};
 
 /// Accounts whose passwords are held in memory as they are: for demo accounts, on loopback only.
 #[derive(Clone, Default)]
@@ -30,15 +30,26 @@ impl PasswordTable {
     }
 }
 
-impl Credentials for PasswordTable {
-    /// Looks at every entry and every byte, whatever is found.
-    fn check(&self, name: &AccountName, password: &[u8; 10]) -> bool {
+impl PasswordTable {
+    /// True when this is the password of that account. Looks at every entry and every byte, whatever is found.
+    pub fn matches(&self, name: &AccountName, password: &[u8; 10]) -> bool {
         let given = canonical_password(password);
         self.entries.iter().fold(false, |found, (known, wanted)| {
             let differing = wanted.iter().zip(&given).fold(0, |bits, (a, b)| bits | (a ^ b));
             let matching = differing == 0 && known == name;
             matching || found
         })
+    }
+
+    /// True when the account is here. `name` must be canonical.
+    pub fn has(&self, name: &AccountName) -> bool {
+        self.entries.iter().any(|(known, _)| known == name)
+    }
+}
+
+impl Credentials for PasswordTable {
+    fn check(&mut self, _: Ticket, name: &AccountName, password: &[u8; 10]) -> Verdict {
+        if self.matches(name, password) { Verdict::Granted } else { Verdict::Denied }
     }
 }
 
@@ -67,12 +78,12 @@ mod tests {
         assert!(table.insert(&AccountName(*b"DEMO01"), "demo-pass"));
         assert!(!table.insert(&AccountName(*b"DEMO02"), "much-too-long"));
         let name = AccountName(*b"DEMO01");
-        assert!(table.check(&name, b"demo-pass "));
-        assert!(table.check(&name, b" DEMO-Pass"));
-        assert!(!table.check(&name, b"demo-pas  "));
-        assert!(!table.check(&name, b"demo-pass1"));
-        assert!(!table.check(&name, b"          "));
-        assert!(!table.check(&AccountName(*b"DEMO02"), b"demo-pass "));
+        assert!(table.matches(&name, b"demo-pass "));
+        assert!(table.matches(&name, b" DEMO-Pass"));
+        assert!(!table.matches(&name, b"demo-pas  "));
+        assert!(!table.matches(&name, b"demo-pass1"));
+        assert!(!table.matches(&name, b"          "));
+        assert!(!table.matches(&AccountName(*b"DEMO02"), b"demo-pass "));
     }
 
     #[test]

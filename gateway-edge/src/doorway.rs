@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 
 use crate::feed::websocket::Socket;
+use crate::limits::Origin;
 use crate::reactor::WakeHandle;
 
 /// Connections that may wait to be taken.
@@ -15,6 +16,7 @@ const ARRIVALS_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) socket: Socket,
+    pub(crate) origin: Origin,
     /// Says that the request is accepted; not sent yet.
     pub(crate) response: Vec<u8>,
 }

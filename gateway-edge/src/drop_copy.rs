@@ -16,12 +16,14 @@ use crate::clock::{Ratchet, millis, passed};
 use crate::config::EdgeConfig;
 use crate::connection::{Connection, Fill, State, Wrote};
 use crate::counters::EdgeCounters;
-use crate::directory::canonical_name;
-use crate::ports::{Credentials, EdgeTypes, StreamRead, StreamStore};
+use crate::limits::{Origins, Rate};
+use crate::login::{self, Desk, Judged};
+use crate::ports::{Credentials as _, EdgeTypes, StreamRead, StreamStore};
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
 use crate::roster::SharedRoster;
 use crate::session::{self, Ending, Step};
 use crate::slots::Slots;
+use crate::table::NoPlace;
 
 type Reader<T> = <<T as EdgeTypes>::Store as StreamStore>::Reader;
 
@@ -40,6 +42,8 @@ pub struct DropCopy<T: EdgeTypes> {
     roster: SharedRoster<Reader<T>>,
     clock: Ratchet,
     guests: Slots<Guest<Reader<T>>>,
+    origins: Origins,
+    guests_so_far: u64,
     ready: VecDeque<usize>,
     counters: EdgeCounters,
     next_scan: Nanos,
@@ -61,6 +65,8 @@ impl<T: EdgeTypes> DropCopy<T> {
         let clock = Ratchet::new(&time);
         Ok(Self {
             guests: Slots::new(config.connections_max),
+            origins: Origins::new(config.connections_max),
+            guests_so_far: 0,
             ready: VecDeque::with_capacity(2 * config.connections_max),
             counters: EdgeCounters::default(),
             next_scan: clock.last(),
@@ -105,11 +111,15 @@ impl<T: EdgeTypes> DropCopy<T> {
         if scans {
             self.next_scan = Nanos(now.0 + self.scan_ns());
         }
+        if scans {
+            self.origins.forget(now);
+        }
+        done += self.hear_verdicts(now);
         for slot in 0..self.guests.len() {
             if scans && self.is_overdue(slot, now) {
                 self.remove(slot);
             }
-            done += self.write(slot, now);
+            done += self.go_on_with_login(slot, now) + self.write(slot, now);
         }
         done
     }
@@ -140,23 +150,29 @@ impl<T: EdgeTypes> DropCopy<T> {
     }
 
     fn scan_ns(&self) -> u64 {
-        let EdgeConfig { heartbeat_ms, silence_ms, login_ms, linger_ms, .. } = self.config;
-        millis(heartbeat_ms.min(silence_ms).min(login_ms).min(linger_ms)) / 20
+        let EdgeConfig { heartbeat_ms, silence_ms, login_ms, linger_ms, frame_ms, .. } = self.config;
+        millis(heartbeat_ms.min(silence_ms).min(login_ms).min(linger_ms).min(frame_ms)) / 20
     }
 
     fn accept(&mut self, now: Nanos) -> usize {
-        let Self { reactor, guests, counters, .. } = self;
-        let (accepted, failed) = reactor.accept(|socket, registry| {
-            let guest = Guest { connection: Connection::new(socket, now), reader: None };
-            let Some((slot, guest)) = guests.insert(guest) else {
-                counters.connections_refused += 1;
-                return;
-            };
+        let Self { reactor, guests, counters, origins, guests_so_far, config, .. } = self;
+        let (accepted, failed) = reactor.accept(config.accepts_per_turn, |socket, origin, registry| {
+            if guests.taken() == guests.len() {
+                return counters.refuse(NoPlace::AllTaken);
+            }
+            if !origins.come(origin, config.connections_per_address_max) {
+                return counters.refuse(NoPlace::TooManyFromThere);
+            }
+            *guests_so_far += 1;
+            let mut connection = Connection::new(socket, origin, now);
+            connection.guest = *guests_so_far;
+            let Some((slot, guest)) = guests.insert(Guest { connection, reader: None }) else { return };
             if register(guest.connection.socket_mut(), slot, registry) {
                 counters.connections_accepted += 1;
             } else {
                 counters.accept_errors += 1;
                 guests.remove(slot);
+                origins.go(origin);
             }
         });
         self.counters.accept_errors += failed;
@@ -171,11 +187,13 @@ impl<T: EdgeTypes> DropCopy<T> {
             let Some(Guest { connection, .. }) = self.guests.get_mut(slot) else { return false };
             let filled = if let State::Lingering { .. } = connection.state {
                 connection.discard(self.config.read_bytes_per_turn)
+            } else if connection.login.is_some() {
+                return false;
             } else {
-                match Self::step(connection) {
+                match Self::step(connection, self.config.frame_bytes_max, now) {
                     Some(Step::Login(login)) => {
-                        self.login(slot, &login, now);
-                        continue;
+                        login::begin(connection, login, self.config.login_backoff_ms_max, &self.origins, now);
+                        return false;
                     }
                     Some(Step::Message(..)) => {
                         self.end(slot, Ending::Violation, now);
@@ -213,9 +231,15 @@ impl<T: EdgeTypes> DropCopy<T> {
     }
 
     /// What the next whole packet asks for; it is taken.
-    fn step(connection: &mut Connection) -> Option<Step<'static>> {
+    fn step(connection: &mut Connection, frame_bytes_max: usize, now: Nanos) -> Option<Step<'static>> {
+        if connection.inbound.announced().is_some_and(|bytes| bytes > frame_bytes_max) {
+            return Some(Step::End(Ending::Violation));
+        }
         let (step, consumed) = match connection.inbound.cut() {
-            Cut::Need => return None,
+            Cut::Need => {
+                connection.note_partial(now);
+                return None;
+            }
             Cut::Bad => return Some(Step::End(Ending::Violation)),
             Cut::Frame { frame, consumed } => {
                 let step = match session::step(connection.account(), frame) {
@@ -228,15 +252,55 @@ impl<T: EdgeTypes> DropCopy<T> {
             }
         };
         connection.inbound.consume(consumed);
+        connection.partial_since = None;
         Some(step)
     }
 
+    /// Goes on with the login of a connection, if it has one whose time has come. Answers 1 when it was judged.
+    fn go_on_with_login(&mut self, slot: usize, now: Nanos) -> usize {
+        let Self { guests, origins, credentials, config, .. } = self;
+        let Some(Guest { connection, .. }) = guests.get_mut(slot) else { return 0 };
+        if connection.login.is_none() || connection.is_parked(now) {
+            return 0;
+        }
+        let rate = Rate::new(config.logins_per_s_max);
+        match login::go_on(connection, slot, Desk { rate, origins, credentials }, now) {
+            Some(Judged::Wait(until)) => {
+                connection.parked_until = Some(until);
+                self.counters.login_waits += 1;
+                0
+            }
+            Some(Judged::Asked) | None => 0,
+            Some(Judged::Done(request, granted)) => {
+                self.login(slot, &request, granted, now);
+                1
+            }
+        }
+    }
+
+    /// Takes what was found out about passwords meanwhile.
+    fn hear_verdicts(&mut self, now: Nanos) -> usize {
+        let mut heard = 0;
+        while let Some((ticket, verdict)) = self.credentials.verdict() {
+            heard += 1;
+            let Self { guests, origins, counters, .. } = self;
+            let Some(Guest { connection, .. }) = guests.get_mut(ticket.slot) else { continue };
+            match login::hear(connection, ticket, verdict, origins, now) {
+                Some(Judged::Done(request, granted)) => self.login(ticket.slot, &request, granted, now),
+                Some(Judged::Wait(until)) => {
+                    counters.login_waits += 1;
+                    connection.parked_until = Some(until);
+                }
+                Some(Judged::Asked) | None => {}
+            }
+        }
+        heard
+    }
+
     /// Judges a login; good: the connection gets its firm's stream; bad: it is told and ended.
-    fn login(&mut self, slot: usize, request: &LoginRequest, now: Nanos) {
-        let name = canonical_name(&request.username);
-        let found = self.roster.find(name);
-        // As on the order port: the time it takes does not tell which names exist.
-        let authorized = self.credentials.check(&name, &request.password) && found.is_some();
+    fn login(&mut self, slot: usize, request: &LoginRequest, granted: bool, now: Nanos) {
+        let found = self.roster.find(login::name_of(request));
+        let authorized = granted && found.is_some();
         let (session, messages) =
             found.as_ref().map_or_else(Default::default, |(_, firm)| (Some(firm.session), firm.reader.messages()));
         let session = session.unwrap_or(protocol::SessionName::BLANK);
@@ -259,6 +323,11 @@ impl<T: EdgeTypes> DropCopy<T> {
         guest.connection.join(account, &accepted.to_packet(), from, reader.end());
         guest.reader = Some(reader);
         self.counters.logins_accepted += 1;
+        // What came behind the login is announced by nobody.
+        if !guest.connection.in_ready {
+            guest.connection.in_ready = true;
+            self.ready.push_back(slot);
+        }
     }
 
     fn end(&mut self, slot: usize, ending: Ending, now: Nanos) {
@@ -273,9 +342,12 @@ impl<T: EdgeTypes> DropCopy<T> {
                 Some(reason.to_packet())
             }
         };
-        if let Some(guest) = self.guests.get_mut(slot) {
-            guest.reader = None;
-            guest.connection.linger(last_words.as_ref().map_or(&[], |packet| &packet[..]), now);
+        let Some(guest) = self.guests.get_mut(slot) else { return };
+        guest.reader = None;
+        guest.connection.linger(last_words.as_ref().map_or(&[], |packet| &packet[..]), now);
+        if !guest.connection.in_ready {
+            guest.connection.in_ready = true;
+            self.ready.push_back(slot);
         }
     }
 
@@ -309,25 +381,31 @@ impl<T: EdgeTypes> DropCopy<T> {
         match connection.state {
             State::Fresh => {
                 let late = passed(connection.connected_at, now, self.config.login_ms);
+                let half = !late && connection.is_half(now, self.config.frame_ms);
                 self.counters.login_timeouts += u64::from(late);
-                late
+                self.counters.half_frames_cut += u64::from(half);
+                late || half
             }
             State::Lingering { since } => passed(since, now, self.config.linger_ms),
             State::LoggedIn(_) => {
                 let silent = passed(connection.heard_at, now, self.config.silence_ms);
                 self.counters.silent_cut += u64::from(silent);
+                let half = connection.is_half(now, self.config.frame_ms);
+                self.counters.half_frames_cut += u64::from(half);
                 if let Some(reader) = reader.as_ref().filter(|_| !silent)
                     && passed(connection.sent_at, now, self.config.heartbeat_ms)
                 {
                     connection.push_heartbeat(reader.end());
                 }
-                silent
+                silent || half
             }
         }
     }
 
     fn remove(&mut self, slot: usize) {
-        self.guests.remove(slot);
+        if let Some(gone) = self.guests.take(slot) {
+            self.origins.go(gone.connection.origin);
+        }
         self.counters.connections_open = self.guests.taken() as u64;
     }
 }

@@ -16,6 +16,8 @@ use crate::config::EdgeConfig;
 use crate::connection::{Connection, Fill, State};
 use crate::counters::EdgeCounters;
 use crate::doorway::Doorway;
+use crate::limits::Rate;
+use crate::parking::Parking;
 use crate::pending::{InFlight, PendingEvents};
 use crate::ports::{EdgePorts, EdgeTypes, EventPort, StreamRead};
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
@@ -51,6 +53,10 @@ pub struct Edge<T: EdgeTypes> {
     /// A command of the operator for which the input ring had no room.
     held_operator: Option<CommandBody>,
     next_scan: Nanos,
+    /// Packets of one session.
+    rate: Rate,
+    /// Connections that wait for a time.
+    parking: Parking,
     /// WebSocket connections that wait to be taken over.
     doorway: Doorway,
     reactor: Reactor,
@@ -75,6 +81,8 @@ impl<T: EdgeTypes> Edge<T> {
             last_ingress: Nanos(0),
             held_operator: None,
             next_scan: clock.last(),
+            rate: Rate::new(config.messages_per_s_max),
+            parking: Parking::new(2 * config.connections_max),
             doorway: Doorway::new(reactor.waker()),
             counters: EdgeCounters::default(),
             config,
@@ -88,10 +96,12 @@ impl<T: EdgeTypes> Edge<T> {
     /// First half of a turn: waits at most `wait` for readiness (zero: only looks), accepts, reads, and submits commands.
     /// Answers how much was done; 0 = nothing.
     pub fn receive(&mut self, wait: Duration) -> usize {
-        let wait = if self.is_busy() { Duration::ZERO } else { wait.min(Duration::from_nanos(self.scan_ns())) };
+        let wait = if self.is_busy() { Duration::ZERO } else { wait.min(Duration::from_nanos(self.nap_ns())) };
         let mut done = self.note_readiness(wait);
         let now = self.clock.read(&self.ports.clock);
+        self.unpark(now);
         if self.reactor.is_listening() {
+            done += self.hear_verdicts(now);
             done += self.tell_presence(now) + self.submit_operator(now);
             done += self.accept(now) + self.adopt(now);
         }
@@ -169,8 +179,8 @@ impl<T: EdgeTypes> Edge<T> {
 
     /// How often times are looked at: a twentieth of the shortest one.
     fn scan_ns(&self) -> u64 {
-        let EdgeConfig { heartbeat_ms, silence_ms, login_ms, linger_ms, .. } = self.config;
-        millis(heartbeat_ms.min(silence_ms).min(login_ms).min(linger_ms)) / 20
+        let EdgeConfig { heartbeat_ms, silence_ms, login_ms, linger_ms, frame_ms, .. } = self.config;
+        millis(heartbeat_ms.min(silence_ms).min(login_ms).min(linger_ms).min(frame_ms)) / 20
     }
 
     /// Waits, and turns readiness into flags and places on the lists.
@@ -191,11 +201,12 @@ impl<T: EdgeTypes> Edge<T> {
     }
 
     fn accept(&mut self, now: Nanos) -> usize {
-        let Self { reactor, table, counters, .. } = self;
-        let (accepted, failed) = reactor.accept(|socket, registry| {
-            let Some((slot, connection)) = table.slots.insert(Connection::new(socket, now)) else {
-                counters.connections_refused += 1;
-                return;
+        let Self { reactor, table, counters, config, .. } = self;
+        let (accepted, failed) = reactor.accept(config.accepts_per_turn, |socket, origin, registry| {
+            let placed = table.insert(Connection::new(socket, origin, now), config.connections_per_address_max);
+            let (slot, connection) = match placed {
+                Ok(placed) => placed,
+                Err(why) => return counters.refuse(why),
             };
             if register(connection.socket_mut(), slot, registry) {
                 counters.connections_accepted += 1;
@@ -217,9 +228,13 @@ impl<T: EdgeTypes> Edge<T> {
         {
             adopted += 1;
             let link = WsLink::new(arrival.socket, &arrival.response);
-            let Some((slot, connection)) = self.table.slots.insert(Connection::on_websocket(link, now)) else {
-                self.counters.connections_refused += 1;
-                continue;
+            let connection = Connection::on_websocket(link, arrival.origin, now);
+            let (slot, connection) = match self.table.insert(connection, self.config.connections_per_address_max) {
+                Ok(placed) => placed,
+                Err(why) => {
+                    self.counters.refuse(why);
+                    continue;
+                }
             };
             if !self.reactor.adopt(connection.socket_mut(), slot) {
                 self.counters.accept_errors += 1;
@@ -298,9 +313,16 @@ impl<T: EdgeTypes> Edge<T> {
         let mut bytes = self.config.read_bytes_per_turn;
         let mut share = self.config.packets_per_turn;
         loop {
+            let now = self.clock.last();
             let Some(connection) = self.table.get_mut(slot) else { return false };
             if let State::Lingering { .. } = connection.state {
                 return self.discard(slot, bytes);
+            }
+            if connection.is_parked(now) {
+                return false;
+            }
+            if connection.login.is_some() && !self.go_on_with_login(slot, now) {
+                return false;
             }
             match self.take(slot, &mut share) {
                 Taken::All if bytes == 0 => return true,
@@ -314,7 +336,11 @@ impl<T: EdgeTypes> Edge<T> {
                     Fill::Ended(ending) => self.end(slot, ending),
                 },
                 Taken::Stalled | Taken::Share => return true,
-                Taken::Login(login) => self.login(slot, &login),
+                Taken::Early(until) => {
+                    self.park(slot, until);
+                    return false;
+                }
+                Taken::Login(login) => self.begin_login(slot, login, now),
                 Taken::End(ending) => self.end(slot, ending),
             }
         }
@@ -322,14 +348,52 @@ impl<T: EdgeTypes> Edge<T> {
 
     fn take(&mut self, slot: usize, share: &mut usize) -> Taken {
         let Self { ports, in_flight, reporter, counters, last_ingress, table, .. } = self;
+        let (rate, frame_bytes_max, now) = (self.rate, self.config.frame_bytes_max, self.clock.last());
         let Some(connection) = table.get_mut(slot) else { return Taken::All };
         let commands = &mut ports.commands;
-        Intake::<T> { commands, in_flight, reporter, counters, last_ingress }.take(connection, share)
+        Intake::<T> { commands, in_flight, reporter, counters, last_ingress, rate, frame_bytes_max, now }
+            .take(connection, share)
+    }
+
+    /// Leaves a connection alone until then.
+    pub(crate) fn park(&mut self, slot: usize, until: Nanos) {
+        if let Some(connection) = self.table.get_mut(slot) {
+            connection.parked_until = Some(until);
+            self.parking.park(slot, until);
+        }
+    }
+
+    /// Those whose time has come get their turn.
+    fn unpark(&mut self, now: Nanos) {
+        while let Some((slot, until)) = self.parking.due(now) {
+            let parked = self.table.get_mut(slot).filter(|connection| connection.parked_until == Some(until));
+            if let Some(connection) = parked {
+                connection.parked_until = None;
+                // It was we who did not listen.
+                connection.heard_at = now;
+                self.list_as_ready(slot);
+            }
+        }
+    }
+
+    pub(crate) fn list_as_ready(&mut self, slot: usize) {
+        if let Some(connection) = self.table.get_mut(slot).filter(|connection| !connection.in_ready) {
+            connection.in_ready = true;
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// How long a turn may wait: to the next look at times, or to the next connection that goes on.
+    fn nap_ns(&self) -> u64 {
+        let parked = self.parking.next().map_or(u64::MAX, |at| at.0.saturating_sub(self.clock.last().0));
+        self.scan_ns().min(parked)
     }
 
     fn intake(&mut self) -> Intake<'_, T> {
+        let (rate, frame_bytes_max, now) = (self.rate, self.config.frame_bytes_max, self.clock.last());
         let Self { ports, in_flight, reporter, counters, last_ingress, .. } = self;
-        Intake { commands: &mut ports.commands, in_flight, reporter, counters, last_ingress }
+        let commands = &mut ports.commands;
+        Intake { commands, in_flight, reporter, counters, last_ingress, rate, frame_bytes_max, now }
     }
 
     fn fill(&mut self, slot: usize, limit: usize) -> Fill {
@@ -369,6 +433,7 @@ impl<T: EdgeTypes> Edge<T> {
     /// Looks at the times of all connections.
     fn scan(&mut self, now: Nanos) -> usize {
         let mut done = 0;
+        self.table.origins.forget(now);
         for slot in 0..self.table.slots.len() {
             let Some(connection) = self.table.get_mut(slot) else { continue };
             let cut = match connection.state {
@@ -376,8 +441,12 @@ impl<T: EdgeTypes> Edge<T> {
                     self.counters.login_timeouts += 1;
                     true
                 }
-                State::LoggedIn(_) if passed(connection.heard_at, now, self.config.silence_ms) => {
+                State::LoggedIn(_) if connection.is_silent(now, self.config.silence_ms) => {
                     self.counters.silent_cut += 1;
+                    true
+                }
+                State::Fresh | State::LoggedIn(_) if connection.is_half(now, self.config.frame_ms) => {
+                    self.counters.half_frames_cut += 1;
                     true
                 }
                 State::Lingering { since } => passed(since, now, self.config.linger_ms),

@@ -18,7 +18,10 @@ mod doorway;
 pub mod drop_copy;
 pub mod edge;
 pub mod feed;
+mod limits;
+mod login;
 mod order_port;
+mod parking;
 mod pending;
 pub mod ports;
 mod presence;
@@ -39,7 +42,7 @@ pub use edge::Edge;
 pub use feed::{Feed, Publisher, SnapshotAgent};
 pub use ports::{
     Clock, CommandPort, Credentials, DurableCursor, EdgePorts, EdgeTypes, EventPort, FeedPorts, FeedTypes, Full,
-    StreamFull, StreamRead, StreamStore, StreamWrite,
+    StreamFull, StreamRead, StreamStore, StreamWrite, Ticket, Verdict,
 };
 pub use reactor::{OpenError, WakeHandle};
 pub use reporter::{ReportError, ReportTimes, Reporter};

@@ -5,12 +5,14 @@ use protocol::soupbin::{LoginAccepted, LoginRejectReason, LoginRequest};
 use protocol::{AccountId, Nanos, Sequence};
 
 use crate::connection::Wrote;
-use crate::directory::canonical_name;
 use crate::edge::Edge;
+use crate::limits::Rate;
+use crate::login::{self, Desk, Judged};
 use crate::pending::Filled;
 use crate::ports::{Credentials, DurableCursor, EdgeTypes, EventPort, StreamRead};
 use crate::reporter::{ReportError, ReportTimes};
 use crate::session::{self, Ending};
+use crate::table::Table;
 
 /// A good login.
 struct Joined {
@@ -131,9 +133,60 @@ impl<T: EdgeTypes> Edge<T> {
         }
     }
 
+    /// A login has come.
+    pub(crate) fn begin_login(&mut self, slot: usize, request: LoginRequest, now: Nanos) {
+        if let Some(connection) = self.table.slots.get_mut(slot) {
+            login::begin(connection, request, self.config.login_backoff_ms_max, &self.table.origins, now);
+        }
+    }
+
+    /// Goes on with a login. True once it is judged.
+    pub(crate) fn go_on_with_login(&mut self, slot: usize, now: Nanos) -> bool {
+        let Self { table: Table { slots, origins, .. }, ports, config, .. } = self;
+        let Some(connection) = slots.get_mut(slot) else { return true };
+        let rate = Rate::new(config.logins_per_s_max);
+        match login::go_on(connection, slot, Desk { rate, origins, credentials: &mut ports.credentials }, now) {
+            Some(Judged::Wait(until)) => {
+                self.counters.login_waits += 1;
+                self.park(slot, until);
+                false
+            }
+            Some(Judged::Asked) => false,
+            Some(Judged::Done(request, granted)) => {
+                self.login(slot, &request, granted);
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Takes what was found out about passwords meanwhile.
+    pub(crate) fn hear_verdicts(&mut self, now: Nanos) -> usize {
+        let mut heard = 0;
+        while let Some((ticket, verdict)) = self.ports.credentials.verdict() {
+            heard += 1;
+            let Table { slots, origins, .. } = &mut self.table;
+            let judged = slots
+                .get_mut(ticket.slot)
+                .and_then(|connection| login::hear(connection, ticket, verdict, origins, now));
+            match judged {
+                Some(Judged::Done(request, granted)) => {
+                    self.login(ticket.slot, &request, granted);
+                    self.list_as_ready(ticket.slot);
+                }
+                Some(Judged::Wait(until)) => {
+                    self.counters.login_waits += 1;
+                    self.park(ticket.slot, until);
+                }
+                Some(Judged::Asked) | None => {}
+            }
+        }
+        heard
+    }
+
     /// Judges a login; good: the connection gets its stream; bad: it is told and ended.
-    pub(crate) fn login(&mut self, slot: usize, request: &LoginRequest) {
-        match self.judge(request) {
+    fn login(&mut self, slot: usize, request: &LoginRequest, granted: bool) {
+        match self.judge(request, granted) {
             Ok(Joined { account, accepted, from, end }) => {
                 if let Some(old) = self.table.slot_of_account(account) {
                     self.counters.logins_displaced += 1;
@@ -154,11 +207,10 @@ impl<T: EdgeTypes> Edge<T> {
         }
     }
 
-    fn judge(&self, request: &LoginRequest) -> Result<Joined, LoginRejectReason> {
-        let name = canonical_name(&request.username);
-        let account = self.reporter.account_named(name);
-        // The password is looked at for unknown names too: the time it takes does not tell which names exist.
-        let authorized = self.ports.credentials.check(&name, &request.password) && account.is_some();
+    fn judge(&self, request: &LoginRequest, granted: bool) -> Result<Joined, LoginRejectReason> {
+        // The password was looked at for unknown names too: the time it takes does not tell which names exist.
+        let account = self.reporter.account_named(login::name_of(request));
+        let authorized = granted && account.is_some();
         let stream = account.and_then(|account| self.reporter.stream(account));
         let session = self.reporter.session();
         let messages = stream.map_or(0, StreamRead::messages);

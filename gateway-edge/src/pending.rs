@@ -37,6 +37,13 @@ impl InFlight {
         self.last.0 - self.floor.0 < self.mask() + 1
     }
 
+    /// True when no more than an eighth of the room is left.
+    #[inline]
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        let capacity = self.mask() + 1;
+        self.last.0 - self.floor.0 >= capacity - capacity / 8
+    }
+
     /// True when every command has been reported.
     pub(crate) fn is_settled(&self) -> bool {
         self.last == self.floor

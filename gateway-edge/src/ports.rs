@@ -28,6 +28,10 @@ pub trait CommandPort {
     fn refuses_new_orders(&self) -> bool {
         false
     }
+
+    /// True when no more than an eighth of the room is left: it is kept for what takes orders off the book, and for the
+    /// operator.
+    fn is_nearly_full(&mut self) -> bool;
 }
 
 /// Where the events of the core are read, in the order in which they happened.
@@ -53,11 +57,38 @@ pub trait Clock {
     fn now(&self) -> Nanos;
 }
 
+/// Whose login a question is about: a place, and who has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The place.
+    pub slot: usize,
+    /// Tells its holder from those before.
+    pub guest: u64,
+}
+
+/// What is said about a password at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is right.
+    Granted,
+    /// It is wrong, or there is no such account.
+    Denied,
+    /// [`Credentials::verdict`] will tell.
+    Later,
+    /// Too many are being looked at: ask again later.
+    Busy,
+}
+
 /// Who may log in.
 pub trait Credentials {
-    /// True when `password` is that of the account. `name` is trimmed, in capitals and padded on the right; `password` is
-    /// as received: to be compared trimmed, case-insensitively and in constant time.
-    fn check(&self, name: &AccountName, password: &[u8; 10]) -> bool;
+    /// Asks whether `password` is that of the account; never waits. `name` is trimmed, in capitals and padded on the right;
+    /// `password` is as received: to be compared trimmed, case-insensitively and in constant time.
+    fn check(&mut self, ticket: Ticket, name: &AccountName, password: &[u8; 10]) -> Verdict;
+
+    /// The next answer that was promised.
+    fn verdict(&mut self) -> Option<(Ticket, Verdict)> {
+        None
+    }
 }
 
 /// A stream can take no more messages.

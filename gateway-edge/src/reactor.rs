@@ -10,12 +10,12 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 
+use crate::limits::Origin;
+
 const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 /// Tokens from here on are connections: slot 0, 1, ...
 const FIRST_SLOT: usize = 2;
-/// Connections accepted per turn, at the most.
-const ACCEPTS_PER_TURN: usize = 16;
 /// Readiness events taken per turn, at the most; the rest is there in the next one.
 const READINESS_PER_TURN: usize = 1024;
 
@@ -118,14 +118,14 @@ impl Reactor {
         noted
     }
 
-    /// Accepts what waits, within the bound of one turn; `each` gets the connections. Answers (accepted, failed).
-    pub(crate) fn accept(&mut self, mut each: impl FnMut(TcpStream, &Registry)) -> (usize, u64) {
+    /// Accepts what waits, at most `max` connections; `each` gets the connections. Answers (accepted, failed).
+    pub(crate) fn accept(&mut self, max: usize, mut each: impl FnMut(TcpStream, Origin, &Registry)) -> (usize, u64) {
         let mut accepted = 0;
         self.accept_busy = false;
-        while self.accept_due && accepted < ACCEPTS_PER_TURN {
+        while self.accept_due && accepted < max {
             let Some(listener) = &mut self.listener else { break };
             match listener.accept() {
-                Accepted::Connection(socket) => each(socket, self.poll.registry()),
+                Accepted::Connection(socket, origin) => each(socket, origin, self.poll.registry()),
                 Accepted::Nothing => self.accept_due = false,
                 // Others may wait behind the one that failed; they are looked at in the next turn.
                 Accepted::Failed => return (accepted, 1),
@@ -178,7 +178,7 @@ pub(crate) fn register(socket: &mut TcpStream, slot: usize, registry: &Registry)
 #[derive(Debug)]
 enum Accepted {
     /// A new connection, non-blocking, without Nagle's delay.
-    Connection(TcpStream),
+    Connection(TcpStream, Origin),
     /// One attempt failed; more may wait.
     Failed,
     /// Nobody waits.
@@ -204,10 +204,10 @@ impl Listener {
 
     fn accept(&mut self) -> Accepted {
         match self.socket.accept() {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 // Only fails for a socket that is already broken, which the first read tells.
                 drop(stream.set_nodelay(true));
-                Accepted::Connection(stream)
+                Accepted::Connection(stream, Origin::of(address))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Nothing,
             Err(error) => {

@@ -3,8 +3,16 @@
 use protocol::AccountId;
 
 use crate::connection::Connection;
+use crate::limits::Origins;
 use crate::presence::Presence;
 use crate::slots::Slots;
+
+/// Why a connection gets no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    AllTaken,
+    TooManyFromThere,
+}
 
 /// The connections.
 #[derive(Debug)]
@@ -12,11 +20,38 @@ pub(crate) struct Table {
     pub(crate) slots: Slots<Connection>,
     by_account: Vec<Option<usize>>,
     pub(crate) presence: Presence,
+    pub(crate) origins: Origins,
+    guests: u64,
 }
 
 impl Table {
     pub(crate) fn new(connections_max: usize) -> Self {
-        Self { slots: Slots::new(connections_max), by_account: Vec::new(), presence: Presence::default() }
+        Self {
+            slots: Slots::new(connections_max),
+            by_account: Vec::new(),
+            presence: Presence::default(),
+            origins: Origins::new(connections_max),
+            guests: 0,
+        }
+    }
+
+    /// A place for a connection, if there is one and not too many (`per_address_max`, 0 = no bound) are open from where it
+    /// comes.
+    pub(crate) fn insert(
+        &mut self,
+        mut connection: Connection,
+        per_address_max: usize,
+    ) -> Result<(usize, &mut Connection), NoPlace> {
+        let origin = connection.origin;
+        self.guests += 1;
+        connection.guest = self.guests;
+        if self.slots.taken() == self.slots.len() {
+            return Err(NoPlace::AllTaken);
+        }
+        if !self.origins.come(origin, per_address_max) {
+            return Err(NoPlace::TooManyFromThere);
+        }
+        self.slots.insert(connection).ok_or(NoPlace::AllTaken)
     }
 
     #[inline]
@@ -55,6 +90,8 @@ impl Table {
     /// Closes a connection and frees its slot.
     pub(crate) fn remove(&mut self, slot: usize) {
         self.unbind(slot);
-        self.slots.remove(slot);
+        if let Some(gone) = self.slots.take(slot) {
+            self.origins.go(gone.origin);
+        }
     }
 }

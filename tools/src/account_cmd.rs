@@ -32,8 +32,8 @@ enum What {
     #[command(after_help = "Example:\n  echo s3cret | hft account create ALPHA1 --firm ALPH --mode margin")]
     Create(Create),
     /// Give an account another password: the first line of standard input
-    #[command(after_help = "Example:\n  echo n3w | hft account password ALPHA1")]
-    Password(Named),
+    #[command(visible_alias = "password", after_help = "Example:\n  echo n3w | hft account passwd ALPHA1")]
+    Passwd(Named),
     /// Pay in: a currency, or shares of an instrument by its symbol
     #[command(after_help = "Example:\n  hft account deposit ALPHA1 USD 1000000.00")]
     Deposit(Funds),
@@ -135,7 +135,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let (name, firm, mode) = (create.name.clone(), create.firm.clone(), create.mode);
             ask(&create.place, &Request::CreateAccount { name, firm, mode, password })
         }
-        What::Password(named) => {
+        What::Passwd(named) => {
             let password = password()?;
             ask(&named.place, &Request::SetPassword { name: named.name.clone(), password })
         }

@@ -69,6 +69,8 @@ struct File {
     #[serde(default)]
     drop_copy: DropCopySection,
     #[serde(default)]
+    passwords: Passwords,
+    #[serde(default)]
     durability: Durability,
     #[serde(default)]
     journal: JournalSection,
@@ -110,9 +112,16 @@ section!(
     /// The order port.
     OrderEntry {
         address: String = "127.0.0.1:9001".to_owned(),
-        connections_max: u32 = 1024,
+        connections_max: u32 = 2_048,
+        connections_per_address_max: u32 = 1_024,
         login_ms: u64 = 30_000,
+        logins_per_s_max: u64 = 100,
+        login_backoff_ms_max: u64 = 1_000,
         silence_ms: u64 = 15_000,
+        frame_ms: u64 = 30_000,
+        frame_bytes_max: u32 = 65_537,
+        messages_per_s_max: u64 = 1_000_000,
+        messages_per_turn_max: u32 = 256,
         unsent_mib_max: u64 = 4,
     }
 );
@@ -120,13 +129,20 @@ section!(
     /// The WebSocket port.
     FeedSection {
         address: String = "127.0.0.1:9002".to_owned(),
-        subscribers_max: u32 = 1024,
+        subscribers_max: u32 = 2_048,
+        connections_per_address_max: u32 = 1_024,
+        handshake_ms: u64 = 5_000,
+        request_bytes_max: u32 = 8_192,
         unsent_mib_max: u64 = 4,
     }
 );
 section!(
     /// The drop-copy port.
     DropCopySection { address: String = "127.0.0.1:9003".to_owned(), connections_max: u32 = 64 }
+);
+section!(
+    /// What a hash of a password costs.
+    Passwords { memory_kib: u32 = 19_456, iterations: u32 = 2 }
 );
 section!(Durability { mode: DurabilityMode = DurabilityMode::Journal });
 section!(
@@ -208,8 +224,10 @@ pub struct AccountConfig {
     pub name: AccountName,
     /// Firm.
     pub firm: Firm,
-    /// At most ten characters; never printed.
+    /// At most ten characters; never printed. The first one: what is in the data directory goes before.
     pub password: String,
+    /// It is one of those that everybody knows.
+    pub is_demo: bool,
 }
 
 impl std::fmt::Debug for AccountConfig {
@@ -332,6 +350,10 @@ impl Config {
     pub fn drop_copy(&self) -> &DropCopySection {
         &self.file.drop_copy
     }
+    /// What a hash of a password costs.
+    pub fn passwords(&self) -> &Passwords {
+        &self.file.passwords
+    }
     /// Segments.
     pub fn journal(&self) -> &JournalSection {
         &self.file.journal
@@ -421,8 +443,22 @@ impl Check<'_> {
         within("order_entry.unsent_mib_max", file.order_entry.unsent_mib_max, 1, 1_024)?;
         within("order_entry.login_ms", file.order_entry.login_ms, 10, 3_600_000)?;
         within("order_entry.silence_ms", file.order_entry.silence_ms, 10, 3_600_000)?;
+        let per_address = u64::from(file.order_entry.connections_per_address_max);
+        within("order_entry.connections_per_address_max", per_address, 1, 65_536)?;
+        within("order_entry.logins_per_s_max", file.order_entry.logins_per_s_max, 1, 1_000_000)?;
+        within("order_entry.login_backoff_ms_max", file.order_entry.login_backoff_ms_max, 0, 10_000)?;
+        within("order_entry.frame_ms", file.order_entry.frame_ms, 10, 3_600_000)?;
+        within("order_entry.frame_bytes_max", u64::from(file.order_entry.frame_bytes_max), 64, 65_537)?;
+        within("order_entry.messages_per_s_max", file.order_entry.messages_per_s_max, 1, 1_000_000_000)?;
+        within("order_entry.messages_per_turn_max", u64::from(file.order_entry.messages_per_turn_max), 1, 65_536)?;
+        let per_address = u64::from(file.feed.connections_per_address_max);
+        within("feed.connections_per_address_max", per_address, 1, 65_536)?;
+        within("feed.handshake_ms", file.feed.handshake_ms, 10, 3_600_000)?;
+        within("feed.request_bytes_max", u64::from(file.feed.request_bytes_max), 256, 65_536)?;
+        within("passwords.memory_kib", u64::from(file.passwords.memory_kib), 1_024, 1 << 20)?;
+        within("passwords.iterations", u64::from(file.passwords.iterations), 1, 16)?;
         within("feed.subscribers_max", u64::from(file.feed.subscribers_max), 1, 65_536)?;
-        within("feed.unsent_mib_max", file.feed.unsent_mib_max, 1, 1_024)?;
+        within("feed.unsent_mib_max", file.feed.unsent_mib_max, 1, 256)?;
         within("drop_copy.connections_max", u64::from(file.drop_copy.connections_max), 1, 4_096)?;
         within("streams.firm_mib_max", file.streams.firm_mib_max, 1, 1 << 20)?;
         within("streams.account_mib_max", file.streams.account_mib_max, 1, 1 << 20)?;
@@ -453,14 +489,14 @@ impl Check<'_> {
         let demo = [("DEMO01", "DEMA"), ("DEMO02", "DEMA"), ("DEMO03", "DEMB"), ("DEMO04", "DEMB")]
             .iter()
             .filter(|_| file.accounts.demo)
-            .map(|(name, firm)| AccountEntry {
-                name: (*name).to_owned(),
-                firm: (*firm).to_owned(),
-                password: DEMO_PASSWORD.to_owned(),
+            .map(|(name, firm)| {
+                let password = DEMO_PASSWORD.to_owned();
+                (AccountEntry { name: (*name).to_owned(), firm: (*firm).to_owned(), password }, true)
             });
+        let listed = file.accounts.list.iter().map(|entry| (entry.clone(), false));
         let mut names = BTreeSet::new();
         let mut accounts = Vec::new();
-        for entry in demo.chain(file.accounts.list.iter().cloned()) {
+        for (entry, is_demo) in demo.chain(listed) {
             let key = format!("accounts {}", entry.name);
             let letters = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
             let upper = entry.name.to_ascii_uppercase();
@@ -477,7 +513,7 @@ impl Check<'_> {
             if !names.insert(name) {
                 return Err(self.bad(&key, &entry.name, "each account once"));
             }
-            accounts.push(AccountConfig { name, firm, password: entry.password });
+            accounts.push(AccountConfig { name, firm, password: entry.password, is_demo });
         }
         if accounts.len() > file.limits.accounts_max as usize {
             return Err(self.bad("limits.accounts_max", file.limits.accounts_max, "at least the accounts listed"));

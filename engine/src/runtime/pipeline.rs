@@ -17,6 +17,9 @@ pub struct RingFull;
 /// Writes commands into the input ring and gives each its sequence. One thread owns it: the edge's.
 pub struct CommandPublisher {
     producer: SingleProducer<Command, MultiConsumerBarrier>,
+    slots: usize,
+    /// Slots that are free for certain; more may be.
+    free_at_least: usize,
     last: Sequence,
     last_ingress: Nanos,
 }
@@ -46,7 +49,8 @@ pub fn input_ring(
     let (journal, builder) = build_single_producer(slots, empty, BusySpin).new_event_poller();
     let (core, builder) = builder.new_event_poller();
     let producer = builder.build();
-    (CommandPublisher { producer, last, last_ingress }, CommandPoller(journal), CommandPoller(core))
+    let publisher = CommandPublisher { producer, slots, free_at_least: slots, last, last_ingress };
+    (publisher, CommandPoller(journal), CommandPoller(core))
 }
 
 /// The output ring, of `slots` (a power of two) events: its writer, and its readers for the edge, the feed and the
@@ -74,7 +78,21 @@ impl CommandPublisher {
         self.producer.try_publish(|slot| *slot = Command { sequence, ingress, body: *body }).map_err(|_| RingFull)?;
         self.last = sequence;
         self.last_ingress = ingress;
+        self.free_at_least = self.free_at_least.saturating_sub(1);
         Ok(sequence)
+    }
+
+    /// True when no more than an eighth of the slots is free. Looks at the readers only when it must.
+    pub fn is_nearly_full(&mut self) -> bool {
+        let reserve = self.slots / 8;
+        if self.free_at_least <= reserve {
+            // One more slot than there are is never granted: the refusal tells how many are free.
+            let asked = self.slots + 1;
+            if let Err(MissingFreeSlots(missing)) = self.producer.try_batch_publish(asked, |_| ()) {
+                self.free_at_least = asked.saturating_sub(usize::try_from(missing).unwrap_or(asked));
+            }
+        }
+        self.free_at_least <= reserve
     }
 
     /// Sequence of the last command submitted.
@@ -175,6 +193,27 @@ mod tests {
         assert_eq!(publisher.try_submit(Nanos(500), &BODY), Ok(Sequence(19)));
         core.poll(100, |command| seen.push(command.sequence.0));
         assert_eq!(seen, (11..=19).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_last_eighth_is_told_of() {
+        let (mut publisher, mut journal, mut core) = input_ring(16, Sequence::ZERO, Nanos(0));
+        for _ in 0..14 {
+            assert!(!publisher.is_nearly_full());
+            publisher.try_submit(Nanos(1), &BODY).unwrap();
+        }
+        assert!(publisher.is_nearly_full());
+        publisher.try_submit(Nanos(1), &BODY).unwrap();
+        assert!(publisher.is_nearly_full());
+        core.poll(5, |_| ());
+        assert!(publisher.is_nearly_full(), "the journal has read nothing yet");
+        journal.poll(2, |_| ());
+        assert!(!publisher.is_nearly_full());
+        publisher.try_submit(Nanos(1), &BODY).unwrap();
+        assert!(publisher.is_nearly_full());
+        let mut seen = 0;
+        while core.poll(16, |command| seen = command.sequence.0) > 0 {}
+        assert_eq!((seen, publisher.last()), (16, Sequence(16)), "asking publishes nothing");
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl<T: FeedTypes> Feed<T> {
             return After::Again;
         };
         let Some(subscriber) = self.release(slot) else { return After::Wait };
-        let taken = doorway.hand_over(Arrival { socket: subscriber.socket, response });
+        let taken = doorway.hand_over(Arrival { socket: subscriber.socket, origin: subscriber.origin, response });
         self.counters.handed_over += u64::from(taken);
         After::Wait
     }

@@ -22,6 +22,7 @@ use crate::feed::publisher::Publisher;
 use crate::feed::reception::After;
 use crate::feed::snapshot::{SnapshotAgent, SnapshotLink};
 use crate::feed::subscriber::{Stage, Subscriber};
+use crate::limits::Origins;
 use crate::pending::{Filled, PendingEvents};
 use crate::ports::{DurableCursor, FeedPorts, FeedTypes, StreamRead};
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
@@ -49,6 +50,7 @@ pub struct Feed<T: FeedTypes> {
     /// When the last live frame was made.
     framed_at: Nanos,
     pub(crate) subscribers: Slots<Subscriber>,
+    pub(crate) origins: Origins,
     /// Those that follow the feed.
     pub(crate) followers: Vec<usize>,
     /// Those that may have something to say, in the order in which they get their turn.
@@ -74,8 +76,7 @@ impl<T: FeedTypes> Feed<T> {
         assert!(config.packet_bytes_max <= PACKET_BYTES_MAX, "a packet must fit a frame of 64 KiB");
         assert!(config.packet_bytes_max >= 256, "a packet must hold any message");
         // What one turn can add must not pass a subscriber that was within its bound before.
-        let turn_bytes = config.events_per_turn as u64 * 128;
-        assert!(config.backlog_bytes_max + turn_bytes <= config.frame_log_bytes as u64, "the frame log is too short");
+        assert!(config.backlog_bytes_max <= config.backlog_bytes_room(), "the frame log is too short");
         let reactor = Reactor::open(config.listen)?;
         let clock = Ratchet::new(&ports.clock);
         Ok(Self {
@@ -86,6 +87,7 @@ impl<T: FeedTypes> Feed<T> {
             pending: PendingEvents::new(config.pending_events_max),
             has_more_events: false,
             subscribers: Slots::new(config.connections_max),
+            origins: Origins::new(config.connections_max),
             followers: Vec::with_capacity(config.connections_max),
             ready: VecDeque::with_capacity(2 * config.connections_max),
             outbox: Vec::with_capacity(2 * config.connections_max),
@@ -208,11 +210,18 @@ impl<T: FeedTypes> Feed<T> {
     }
 
     fn accept(&mut self, now: Nanos) -> usize {
-        let Self { reactor, subscribers, counters, guests, .. } = self;
-        let (accepted, failed) = reactor.accept(|socket, registry| {
+        let Self { reactor, subscribers, counters, guests, origins, config, .. } = self;
+        let (accepted, failed) = reactor.accept(config.accepts_per_turn, |socket, origin, registry| {
             *guests += 1;
-            let Some((slot, subscriber)) = subscribers.insert(Subscriber::new(socket, *guests, now)) else {
+            if subscribers.taken() == subscribers.len() {
                 counters.connections_refused += 1;
+                return;
+            }
+            if !origins.come(origin, config.connections_per_address_max) {
+                counters.connections_over_address_limit += 1;
+                return;
+            }
+            let Some((slot, subscriber)) = subscribers.insert(Subscriber::new(socket, origin, *guests, now)) else {
                 return;
             };
             if register(&mut subscriber.socket.pipe().socket, slot, registry) {
@@ -220,6 +229,7 @@ impl<T: FeedTypes> Feed<T> {
             } else {
                 counters.accept_errors += 1;
                 subscribers.remove(slot);
+                origins.go(origin);
             }
         });
         self.counters.accept_errors += failed;
@@ -404,6 +414,7 @@ impl<T: FeedTypes> Feed<T> {
     /// Lets go of a connection that lives on elsewhere.
     pub(crate) fn release(&mut self, slot: usize) -> Option<Subscriber> {
         let mut subscriber = self.subscribers.take(slot)?;
+        self.origins.go(subscriber.origin);
         self.counters.connections_open = self.subscribers.taken() as u64;
         self.reactor.release(&mut subscriber.socket.pipe().socket).then_some(subscriber)
     }
@@ -411,13 +422,16 @@ impl<T: FeedTypes> Feed<T> {
     /// Closes a connection at once.
     fn remove(&mut self, slot: usize) {
         self.followers.retain(|&follower| follower != slot);
-        self.subscribers.remove(slot);
+        if let Some(gone) = self.subscribers.take(slot) {
+            self.origins.go(gone.origin);
+        }
         self.counters.connections_open = self.subscribers.taken() as u64;
     }
 
     /// Looks at the times of all connections.
     fn scan(&mut self, now: Nanos) -> usize {
         let mut removed = 0;
+        self.origins.forget(now);
         for slot in 0..self.subscribers.len() {
             let Some(subscriber) = self.subscribers.get(slot) else { continue };
             let limit_ms = match subscriber.stage {

@@ -5,6 +5,7 @@ use protocol::Nanos;
 
 use crate::feed::outlet::Outlet;
 use crate::feed::websocket::Socket;
+use crate::limits::Origin;
 
 /// Where a connection of the feed's port stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) struct Subscriber {
     pub(crate) stage: Stage,
     /// When the stage began, or last made progress.
     pub(crate) since: Nanos,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
     /// Tells it from others that had its place before.
     pub(crate) guest: u64,
     /// It spoke WebSocket: it ends with a close, not with a response.
@@ -50,12 +53,13 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
-    pub(crate) fn new(socket: TcpStream, guest: u64, now: Nanos) -> Self {
+    pub(crate) fn new(socket: TcpStream, origin: Origin, guest: u64, now: Nanos) -> Self {
         Self {
             socket: Socket::new(socket),
             outlet: Outlet::new(),
             stage: Stage::Head,
             since: now,
+            origin,
             guest,
             is_upgraded: false,
             is_held: false,

@@ -13,6 +13,7 @@ mod feed_http;
 mod feed_rig;
 mod feed_rules;
 mod feed_slow;
+mod limits;
 mod no_alloc;
 mod ouch;
 mod replay;

@@ -26,6 +26,8 @@ pub(crate) fn config() -> EdgeConfig {
         connections_max: 64,
         in_flight_max: 1024,
         pending_events_max: 1024,
+        // Time stands still here: nobody would stop waiting.
+        login_backoff_ms_max: 0,
         ..EdgeConfig::default()
     }
 }

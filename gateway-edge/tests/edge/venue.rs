@@ -279,6 +279,11 @@ impl CommandPort for Ports {
     fn try_submit(&mut self, ingress: Nanos, body: &CommandBody) -> Result<Sequence, Full> {
         self.0.submit(ingress, body)
     }
+
+    fn is_nearly_full(&mut self) -> bool {
+        let max = self.0.input_max.get();
+        self.0.input.borrow().len() >= max - max / 8
+    }
 }
 
 impl DurableCursor for Ports {

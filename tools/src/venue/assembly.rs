@@ -29,7 +29,7 @@ use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
 use crate::venue::bootstrap;
 use crate::venue::control::{Control, ControlPorts, TOLD_MAX, ToldQueue};
-use crate::venue::credentials::VenueCredentials;
+use crate::venue::credentials::{Cost, PasswordPort, VenueCredentials};
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{
     FEED_FILE, JournalCursor, Kept, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles,
@@ -210,7 +210,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     );
     let mut writer = if memory { None } else { Some(open_writer(config, &paths, &identity, recovered_to)?) };
     let preparer = writer.as_ref().map(|writer| spawn_preparer(config, writer)).transpose()?;
-    let credentials = VenueCredentials::open(configured(config), paths.root())?;
+    let credentials = credentials(config, paths.root())?;
     open_venue(config, &identity, &mut recovering, writer.as_mut(), &credentials)?;
     recovering.end_rebuild()?;
     opening.is_live.store(true, Ordering::Release);
@@ -451,12 +451,12 @@ fn agents(
         events: ring_events(edge_events),
         durable: JournalCursor(Arc::clone(&durable)),
         clock: SystemClock::new(),
-        credentials: shared.credentials.clone(),
+        credentials: shared.credentials.port(),
         operator: Arc::clone(&operator),
     };
     let edge = Edge::new(edge_config(config), ports, reporter)?;
     feed.hand_orders_to(edge.doorway());
-    let drop_copy = drop_copy(config, edge.reporter().roster(), shared.credentials.clone())?;
+    let drop_copy = drop_copy(config, edge.reporter().roster(), shared.credentials.port())?;
     let told: ToldQueue = Arc::new(ArrayQueue::new(TOLD_MAX));
     let control = Control::open(
         shared.paths.root(),
@@ -500,46 +500,70 @@ fn space_needs(config: &Config, paths: &DataPaths) -> SpaceNeeds {
     }
 }
 
-fn edge_config(config: &Config) -> EdgeConfig {
+/// Bounds and times of the order port.
+pub fn edge_config(config: &Config) -> EdgeConfig {
     let section = config.order_entry();
     EdgeConfig {
         listen: config.order_entry_address,
         connections_max: section.connections_max as usize,
+        connections_per_address_max: section.connections_per_address_max as usize,
         login_ms: section.login_ms,
+        logins_per_s_max: section.logins_per_s_max,
+        login_backoff_ms_max: section.login_backoff_ms_max,
         silence_ms: section.silence_ms,
+        frame_ms: section.frame_ms,
+        frame_bytes_max: section.frame_bytes_max as usize,
+        messages_per_s_max: section.messages_per_s_max,
+        packets_per_turn: section.messages_per_turn_max as usize,
         backlog_bytes_max: section.unsent_mib_max * MIB,
         in_flight_max: config.rings().commands as usize * 2,
         ..EdgeConfig::default()
     }
 }
 
-fn configured(config: &Config) -> PasswordTable {
-    let mut credentials = PasswordTable::new();
-    for account in &config.accounts {
-        credentials.insert(&account.name, &account.password);
+/// Who may log in. An account of the configuration gets its first password from there; the demo accounts keep theirs.
+fn credentials(config: &Config, data_dir: &Path) -> anyhow::Result<VenueCredentials> {
+    let mut demo = PasswordTable::new();
+    for account in config.accounts.iter().filter(|account| account.is_demo) {
+        demo.insert(&account.name, &account.password);
     }
-    credentials
+    let section = config.passwords();
+    let cost = Cost { memory_kib: section.memory_kib, iterations: section.iterations };
+    let credentials = VenueCredentials::open(demo, cost, data_dir)?;
+    for account in config.accounts.iter().filter(|account| !account.is_demo) {
+        if !credentials.knows(account.name) {
+            credentials.set(account.name, &account.password)?;
+        }
+    }
+    Ok(credentials)
 }
 
 fn drop_copy(
     config: &Config,
     roster: SharedRoster<StreamFileReader>,
-    credentials: VenueCredentials,
+    credentials: PasswordPort,
 ) -> anyhow::Result<DropCopy<crate::venue::ports::VenueEdge>> {
-    let section = config.order_entry();
-    let port = EdgeConfig {
-        listen: config.drop_copy_address,
-        connections_max: config.drop_copy().connections_max as usize,
-        login_ms: section.login_ms,
-        silence_ms: section.silence_ms,
-        backlog_bytes_max: section.unsent_mib_max * MIB,
-        ..EdgeConfig::default()
-    };
-    Ok(DropCopy::new(port, SystemClock::new(), credentials, roster)?)
+    Ok(DropCopy::new(drop_copy_config(config), SystemClock::new(), credentials, roster)?)
 }
 
-fn feed_config(config: &Config) -> FeedConfig {
+/// Bounds and times of the drop-copy port: those of the order port, but for its places.
+pub fn drop_copy_config(config: &Config) -> EdgeConfig {
+    EdgeConfig {
+        listen: config.drop_copy_address,
+        connections_max: config.drop_copy().connections_max as usize,
+        ..edge_config(config)
+    }
+}
+
+/// Bounds and times of the feed.
+pub fn feed_config(config: &Config) -> FeedConfig {
+    // What one turn can add must not pass a subscriber that was within its bound before.
+    let frame_log_bytes = (config.feed().unsent_mib_max * MIB + 2 * MIB).next_power_of_two().max(16 * MIB);
     FeedConfig {
+        frame_log_bytes: usize::try_from(frame_log_bytes).unwrap_or(1 << 29),
+        handshake_ms: config.feed().handshake_ms,
+        connections_per_address_max: config.feed().connections_per_address_max as usize,
+        request_head_bytes_max: config.feed().request_bytes_max as usize,
         listen: config.feed_address,
         connections_max: config.feed().subscribers_max as usize,
         backlog_bytes_max: config.feed().unsent_mib_max * MIB,

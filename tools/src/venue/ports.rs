@@ -14,7 +14,7 @@ use gateway_edge::{
 use journal::{RebuildReport, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader, StreamWriter};
 use protocol::{AccountId, AccountName, CommandBody, Event, Firm, Nanos, Sequence, SessionName};
 
-use crate::venue::credentials::VenueCredentials;
+use crate::venue::credentials::PasswordPort;
 use crate::venue::restore_point::StreamLengths;
 use crate::venue::threads::Fault;
 
@@ -27,7 +27,7 @@ impl EdgeTypes for VenueEdge {
     type Events = RingEvents;
     type Durable = JournalCursor;
     type Clock = SystemClock;
-    type Credentials = VenueCredentials;
+    type Credentials = PasswordPort;
     type Store = StreamFiles;
 }
 
@@ -58,6 +58,10 @@ impl CommandPort for RingCommands {
 
     fn refuses_new_orders(&self) -> bool {
         self.refusing.load(Ordering::Relaxed)
+    }
+
+    fn is_nearly_full(&mut self) -> bool {
+        self.publisher.is_nearly_full()
     }
 }
 

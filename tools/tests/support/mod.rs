@@ -212,6 +212,11 @@ impl Client {
         self.socket.write_all(bytes).expect("the venue reads");
     }
 
+    /// Sends to a venue that may have closed; false when it has.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.socket.write_all(bytes).is_ok()
+    }
+
     /// Sends one OUCH message.
     pub fn ask(&mut self, message: &[u8]) {
         self.send(&in_packet(message));
