@@ -139,9 +139,28 @@ impl Risk {
         (maker, maker_number, maker_buys): (Owner, UserRefNum, bool),
         (taker, taker_number): (Owner, UserRefNum),
     ) -> Option<EventBody> {
-        self.settle(Leg { account: maker.account(), is_buy: maker_buys }, fill);
-        self.settle(Leg { account: taker.account(), is_buy: !maker_buys }, fill);
+        let (quantity, price) = (fill.quantity.0, fill.price.0);
+        self.positions.entry(maker.account(), fill.instrument).trade(maker_buys, quantity, price);
+        self.positions.entry(taker.account(), fill.instrument).trade(!maker_buys, quantity, price);
         self.instruments[usize::from(fill.instrument.0) - 1].mark = fill.price.0;
+        self.note_scarcity();
+        if (self.flags[maker.account().0 as usize] | self.flags[taker.account().0 as usize]) == 0 && !self.is_charging {
+            return None;
+        }
+        self.traded_counted(match_number, fill, (maker, maker_number, maker_buys), (taker, taker_number))
+    }
+
+    /// The rest of a trade where fees are charged, or an account has more than positions.
+    #[cold]
+    fn traded_counted(
+        &mut self,
+        match_number: MatchNumber,
+        fill: Fill,
+        (maker, maker_number, maker_buys): (Owner, UserRefNum, bool),
+        (taker, taker_number): (Owner, UserRefNum),
+    ) -> Option<EventBody> {
+        self.settle_counted(Leg { account: maker.account(), is_buy: maker_buys }, fill);
+        self.settle_counted(Leg { account: taker.account(), is_buy: !maker_buys }, fill);
         self.reduce(maker, maker_number, fill.quantity);
         self.reduce(taker, taker_number, fill.quantity);
         if self.is_charging { self.charge(match_number, fill, Some(maker), Some(taker)) } else { None }
@@ -253,9 +272,7 @@ impl Risk {
     fn settle(&mut self, leg: Leg, fill: Fill) {
         self.positions.entry(leg.account, fill.instrument).trade(leg.is_buy, fill.quantity.0, fill.price.0);
         self.note_scarcity();
-        if self.flags[leg.account.0 as usize] != 0 || self.is_charging {
-            self.settle_counted(leg, fill);
-        }
+        self.settle_counted(leg, fill);
     }
 
     #[inline]
@@ -273,8 +290,12 @@ impl Risk {
         self.venue_flags |= SCARCE;
     }
 
+    /// One side of a trade beyond the position, for accounts with more than that, and where fees are charged.
     #[cold]
     fn settle_counted(&mut self, leg: Leg, fill: Fill) {
+        if self.flags[leg.account.0 as usize] == 0 && !self.is_charging {
+            return;
+        }
         let instrument = *self.instrument(fill.instrument);
         let notional = instrument.scale.notional(wire_notional(fill.price.0, fill.quantity.0));
         self.move_legs(leg, fill);
