@@ -274,7 +274,7 @@ fn time_path(workload: &Workload) -> f64 {
     let applied = Arc::new(Cursor::new(last.0));
     let mut agent = CoreAgent::new(core, poller, publisher, Arc::clone(&applied), || Nanos(0));
     let end = last.0.0 + workload.commands.len() as u64;
-    let start = Instant::now();
+    let mut chunks = Vec::with_capacity(workload.commands.len() / CHUNK + 1);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut waiting = workload.commands.iter().peekable();
@@ -294,12 +294,18 @@ fn time_path(workload: &Workload) -> f64 {
             }
         });
         while applied.load().0 < end {
-            if agent.turn() == 0 {
-                std::thread::yield_now();
+            let (start, mut done) = (Instant::now(), 0);
+            while done < CHUNK && applied.load().0 < end {
+                let turn = agent.turn();
+                done += turn;
+                if turn == 0 {
+                    std::thread::yield_now();
+                }
             }
+            chunks.push(start.elapsed().as_nanos() as f64 / done.max(1) as f64);
         }
     });
-    start.elapsed().as_nanos() as f64 / workload.commands.len() as f64
+    trimmed(&mut chunks)
 }
 
 /// Nanoseconds of single commands, the clock included: p50, p99, p99.9, p99.99 and the longest.
