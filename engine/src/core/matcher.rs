@@ -4,7 +4,7 @@
 use super::Core;
 use super::book::ladder::{SideId, tick_of};
 use super::book::slab::{Cold, Node, OrderFlags};
-use super::risk::Fill;
+use super::risk::{Fill, Party};
 use super::sink::{EventSink, Out};
 use protocol::EventBody;
 use protocol::event::Shown;
@@ -133,7 +133,7 @@ impl Core {
             Plan::Rest => self.rest(order, order.quantity, cold),
             Plan::PostOnly => self.tell_end(order, order.quantity, CancelReason::PostOnly, out),
             Plan::Trade => {
-                let leaves = self.trade(*order, out);
+                let leaves = self.trade(order, out);
                 if leaves != 0 {
                     let cold = cold();
                     let done = cold.done + (order.quantity - leaves);
@@ -148,8 +148,8 @@ impl Core {
 
     /// Takes what crosses; gives what is to rest.
     #[inline(never)]
-    fn trade(&mut self, order: Incoming, out: &mut Out<'_, impl EventSink>) -> u32 {
-        let leaves = self.sweep(&order, out);
+    fn trade(&mut self, order: &Incoming, out: &mut Out<'_, impl EventSink>) -> u32 {
+        let leaves = self.sweep(order, out);
         if self.risk.is_sync_due() {
             self.sync_guards();
         }
@@ -158,11 +158,11 @@ impl Core {
         }
         if self.books.side(order.side ^ 1).best_key >= order.limit_key {
             // The bound on one command is reached while more could trade: it must not rest crossed.
-            self.tell_end(&order, leaves, CancelReason::Collar, out);
+            self.tell_end(order, leaves, CancelReason::Collar, out);
             return 0;
         }
         if order.is_immediate {
-            self.tell_end(&order, leaves, CancelReason::Immediate, out);
+            self.tell_end(order, leaves, CancelReason::Immediate, out);
             return 0;
         }
         leaves
@@ -184,19 +184,20 @@ impl Core {
     /// Trades with the best resting orders, one after the other; gives what is left.
     fn sweep(&mut self, order: &Incoming, out: &mut Out<'_, impl EventSink>) -> u32 {
         let opposite = order.side ^ 1;
-        let mut leaves = order.quantity;
-        let mut last = None;
-        while self.touched < self.orders_per_command_max() {
+        let budget = self.orders_per_command_max().saturating_sub(self.touched);
+        let tick = self.instruments.instrument(order.instrument).tick;
+        let (mut leaves, mut touched, mut last) = (order.quantity, 0, None);
+        while touched < budget {
             let best = *self.books.side(opposite);
             if best.best_key < order.limit_key {
                 break;
             }
-            self.touched += 1;
-            let price = self.price_at(order.instrument, opposite, best.best_key);
+            touched += 1;
+            let price = Price(tick_of(opposite, best.best_key) * tick.get());
             let slot = self.books.first(best.best_level);
             let maker = *self.books.slab.node(slot);
             let quantity = maker.leaves.min(leaves);
-            self.tell_trade(order, &maker, (quantity, price), out);
+            self.tell_trade(order, (slot, &maker), (quantity, price), out);
             last = Some(price);
             leaves -= quantity;
             if quantity == maker.leaves {
@@ -209,17 +210,19 @@ impl Core {
                 break;
             }
         }
+        self.touched += touched;
         if let Some(price) = last {
             self.instruments.instrument_mut(order.instrument).last_trade = price;
         }
         leaves
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "in the loop over the makers")]
     fn tell_trade(
         &mut self,
         order: &Incoming,
-        maker: &Node,
+        (slot, maker): (u32, &Node),
         (quantity, price): (u32, Price),
         out: &mut Out<'_, impl EventSink>,
     ) {
@@ -229,9 +232,8 @@ impl Core {
             out.push(EventBody::Details { matched: Nanos(0), quantity_ahead: 0, for_maker, for_owner });
         }
         self.matches += 1;
-        let match_number = MatchNumber(self.matches);
         out.push(EventBody::Traded {
-            match_number,
+            match_number: MatchNumber(self.matches),
             maker_ref: maker.order_ref(),
             quantity: Qty(quantity),
             price,
@@ -245,9 +247,28 @@ impl Core {
             taker_flag: LiquidityFlag::Removed,
             maker_shown: flags.shown(),
         });
+        let fill = Fill { instrument: order.instrument, quantity: Qty(quantity), price, now: Nanos(0) };
+        if self.risk.trade(fill, (maker.owner().account(), flags.side().is_buy()), order.owner.account()) {
+            self.settle_rest(order, slot, (quantity, price), out);
+        }
+    }
+
+    /// What a trade that was just told changes beyond positions.
+    #[cold]
+    #[inline(never)]
+    fn settle_rest(
+        &mut self,
+        order: &Incoming,
+        slot: u32,
+        (quantity, price): (u32, Price),
+        out: &mut Out<'_, impl EventSink>,
+    ) {
+        let maker = self.books.slab.node(slot);
         let fill = Fill { instrument: order.instrument, quantity: Qty(quantity), price, now: out.ingress() };
-        let maker = (maker.owner(), maker.user_ref_num(), flags.side().is_buy());
-        if let Some(fees) = self.risk.traded(match_number, fill, maker, (order.owner, order.user_ref_num)) {
+        let is_buy = maker.flags().side().is_buy();
+        let maker = Party { owner: maker.owner(), number: maker.user_ref_num(), is_buy };
+        let taker = Party { owner: order.owner, number: order.user_ref_num, is_buy: !is_buy };
+        if let Some(fees) = self.risk.traded_counted(MatchNumber(self.matches), fill, maker, taker) {
             out.push(fees);
         }
     }

@@ -22,7 +22,7 @@ impl Core {
             return;
         }
         match self.plain_tick(enter) {
-            Some(tick) if self.rest_plain(enter, tick, out) => {}
+            Some(tick) if self.rest_plain(enter, tick, out) || self.take_plain(enter, tick, out) => {}
             Some(tick) => self.enter_any(enter, Some(tick), out),
             None => self.enter_checked(enter, out),
         }

@@ -1,5 +1,5 @@
 //! The short way of most requests: a displayed limit order without attribution, conditions or wishes, entered or as a
-//! replacement, that rests as it is.
+//! replacement, that rests as it is; and one that takes.
 //!
 //! It decides nothing that the long way (`orders.rs`, `validate.rs`) would decide otherwise: what is not plain, or not
 //! right, goes there, before anything has changed.
@@ -7,6 +7,7 @@
 use super::Core;
 use super::book::ladder::{key_of, limit_against, side_id};
 use super::book::slab::{Cold, Node, OrderFlags};
+use super::matcher::{Incoming, Plan};
 use super::orders::{cold_of, cold_of_replacement};
 use super::sink::{EventSink, Out};
 use super::validate::RULED;
@@ -69,6 +70,46 @@ impl Core {
         let flags = OrderFlags::new(enter.side, Display::Visible, false, false);
         let node = Node::order(enter.owner, enter.user_ref_num, enter.quantity.0, order_ref, flags);
         self.put(side, key, &node, || cold_of(enter));
+        true
+    }
+
+    /// Trades a plain order that crosses, and rests what is left if it may; false, and nothing is done, when it crosses
+    /// nothing or must be filled whole.
+    #[inline(never)]
+    pub(super) fn take_plain(&mut self, enter: &EnterOrder, tick: u32, out: &mut Out<'_, impl EventSink>) -> bool {
+        let side = side_id(enter.instrument.0, enter.side.is_buy());
+        let key = key_of(side, tick, true);
+        let limit_key = limit_against(key);
+        if self.books.side(side ^ 1).best_key < limit_key || enter.time_in_force == TimeInForce::Fok {
+            return false;
+        }
+        let order_ref = self.take_order_ref();
+        out.push(EventBody::Accepted {
+            owner: enter.owner,
+            user_ref_num: enter.user_ref_num,
+            quantity: enter.quantity,
+            price: enter.price,
+            order_ref,
+            instrument: enter.instrument,
+            side: enter.side,
+            state: OrderState::Live,
+            shown: Shown::No,
+            firm: Firm::BLANK,
+        });
+        let order = Incoming {
+            owner: enter.owner,
+            user_ref_num: enter.user_ref_num,
+            order_ref,
+            instrument: enter.instrument,
+            side,
+            key,
+            limit_key,
+            quantity: enter.quantity.0,
+            min_qty: 0,
+            is_immediate: enter.time_in_force.is_immediate(),
+            flags: OrderFlags::new(enter.side, Display::Visible, false, false),
+        };
+        self.carry_out(Plan::Trade, &order, || cold_of(enter), out);
         true
     }
 

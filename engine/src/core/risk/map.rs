@@ -23,9 +23,19 @@ impl Map {
     }
 
     /// The number of a key.
+    #[inline]
     pub(super) fn find(&self, key: u64) -> Option<u32> {
-        let (found, number) = self.slots[self.place(key)];
-        (found == key).then_some(number)
+        let mut place = self.home(key);
+        loop {
+            let (found, number) = *self.slots.get(place)?;
+            if found == key {
+                return Some(number);
+            }
+            if found == 0 {
+                return None;
+            }
+            place = (place + 1) & (self.slots.len() - 1);
+        }
     }
 
     /// Adds a key that is not there.

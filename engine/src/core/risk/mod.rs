@@ -28,7 +28,7 @@ mod view;
 mod worth;
 
 pub(crate) use checks::Wish;
-pub(crate) use observe::Fill;
+pub(crate) use observe::{Fill, Party};
 pub(crate) use requests::ToCount;
 pub use view::{FundsView, LimitView, PositionView, RiskView, TierView};
 

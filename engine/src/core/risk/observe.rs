@@ -21,6 +21,14 @@ struct Leg {
     is_buy: bool,
 }
 
+/// One of the two orders of a trade.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Party {
+    pub(crate) owner: Owner,
+    pub(crate) number: UserRefNum,
+    pub(crate) is_buy: bool,
+}
+
 /// What was traded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fill {
@@ -49,8 +57,9 @@ impl Risk {
                 ..
             } => {
                 let fill = Fill { instrument, quantity, price, now };
-                let maker = (maker, maker_user_ref_num, maker_side.is_buy());
-                self.traded(match_number, fill, maker, (taker, taker_user_ref_num))
+                let maker = Party { owner: maker, number: maker_user_ref_num, is_buy: maker_side.is_buy() };
+                let taker = Party { owner: taker, number: taker_user_ref_num, is_buy: !maker.is_buy };
+                self.traded(match_number, fill, maker, taker)
             }
             EventBody::CrossExecuted {
                 match_number, quantity, price, owner, user_ref_num, instrument, side, ..
@@ -131,39 +140,39 @@ impl Risk {
     }
 
     /// A trade. Gives its fees, when there are any.
+    fn traded(&mut self, match_number: MatchNumber, fill: Fill, maker: Party, taker: Party) -> Option<EventBody> {
+        let is_more = self.trade(fill, (maker.owner.account(), maker.is_buy), taker.owner.account());
+        if is_more { self.traded_counted(match_number, fill, maker, taker) } else { None }
+    }
+
+    /// A trade as far as every account has it: the positions of both, and the last price. True when that is not all of it:
+    /// then [`Risk::traded_counted`] does the rest.
     #[inline]
-    pub(crate) fn traded(
-        &mut self,
-        match_number: MatchNumber,
-        fill: Fill,
-        (maker, maker_number, maker_buys): (Owner, UserRefNum, bool),
-        (taker, taker_number): (Owner, UserRefNum),
-    ) -> Option<EventBody> {
+    pub(crate) fn trade(&mut self, fill: Fill, (maker, maker_buys): (AccountId, bool), taker: AccountId) -> bool {
         let (quantity, price) = (fill.quantity.0, fill.price.0);
-        self.positions.entry(maker.account(), fill.instrument).trade(maker_buys, quantity, price);
-        self.positions.entry(taker.account(), fill.instrument).trade(!maker_buys, quantity, price);
-        self.instruments[usize::from(fill.instrument.0) - 1].mark = fill.price.0;
+        self.positions.entry(maker, fill.instrument).trade(maker_buys, quantity, price);
+        self.positions.entry(taker, fill.instrument).trade(!maker_buys, quantity, price);
+        self.instruments[usize::from(fill.instrument.0) - 1].mark = price;
         self.note_scarcity();
-        if (self.flags[maker.account().0 as usize] | self.flags[taker.account().0 as usize]) == 0 && !self.is_charging {
-            return None;
-        }
-        self.traded_counted(match_number, fill, (maker, maker_number, maker_buys), (taker, taker_number))
+        self.flags[maker.0 as usize] | self.flags[taker.0 as usize] != 0 || self.is_charging
     }
 
     /// The rest of a trade where fees are charged, or an account has more than positions.
     #[cold]
-    fn traded_counted(
+    pub(crate) fn traded_counted(
         &mut self,
         match_number: MatchNumber,
         fill: Fill,
-        (maker, maker_number, maker_buys): (Owner, UserRefNum, bool),
-        (taker, taker_number): (Owner, UserRefNum),
+        maker: Party,
+        taker: Party,
     ) -> Option<EventBody> {
-        self.settle_counted(Leg { account: maker.account(), is_buy: maker_buys }, fill);
-        self.settle_counted(Leg { account: taker.account(), is_buy: !maker_buys }, fill);
-        self.reduce(maker, maker_number, fill.quantity);
-        self.reduce(taker, taker_number, fill.quantity);
-        if self.is_charging { self.charge(match_number, fill, Some(maker), Some(taker)) } else { None }
+        for party in [maker, taker] {
+            self.settle_counted(Leg { account: party.owner.account(), is_buy: party.is_buy }, fill);
+        }
+        for party in [maker, taker] {
+            self.reduce(party.owner, party.number, fill.quantity);
+        }
+        if self.is_charging { self.charge(match_number, fill, Some(maker.owner), Some(taker.owner)) } else { None }
     }
 
     #[inline]
