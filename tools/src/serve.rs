@@ -127,6 +127,7 @@ fn banner(config: &Config, topology: &Topology, plan: &Plan) {
         "  feed          ws://{0}/itch  ws://{0}/glimpse (ITCH 5.0 in MoldUDP64)",
         config.feed_address
     ));
+    print_line(&format!("  top of book   ws://{}/bbo (conflated)", config.feed_address));
     print_line(&format!("  directory     http://{}/directory.json", config.feed_address));
     print_line(&format!("  drop copy     {} (SoupBinTCP 3.0, OUCH 5.0, read-only)", config.drop_copy_address));
     print_line(&format!("  data          {}", config.data_dir.display()));

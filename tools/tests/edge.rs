@@ -158,3 +158,32 @@ fn orders_over_websocket_are_those_of_any_session() {
     }
     venue.stop("-INT");
 }
+
+#[test]
+fn the_top_of_every_book_is_told_in_fixed_records() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let address = format!("ws://127.0.0.1:{}/bbo", venue.feed_port());
+    let (mut socket, _) = tungstenite::connect(address).unwrap();
+    let mut maker = Client::login(venue.order_port(), "DEMO01");
+    maker.enter(1, b'B', 100, "MSFT", 4_001_200);
+    maker.enter(2, b'S', 30, "MSFT", 4_001_500);
+    let four = |record: &[u8], at: usize| u32::from_be_bytes(record[at..at + 4].try_into().unwrap());
+    let mut seen = Vec::new();
+    loop {
+        let Message::Binary(frame) = socket.read().unwrap() else { panic!("no frame") };
+        assert_eq!((frame[..2].to_vec(), frame[16..26].to_vec()), (vec![0, 1], maker.session.0.to_vec()));
+        let count = usize::from(u16::from_be_bytes([frame[2], frame[3]]));
+        assert_eq!(frame.len(), 32 + 64 * count);
+        let records = || frame[32..].chunks(64);
+        seen.extend(records().map(|record| u16::from_be_bytes([record[0], record[1]])));
+        if let Some(msft) = records().find(|record| record[..2] == [0, 5] && four(record, 28) > 0) {
+            assert_eq!((msft[2], four(msft, 24), four(msft, 28)), (b'T', 4_001_200, 4_001_500));
+            assert_eq!((msft[15], msft[23], four(msft, 32), four(msft, 36)), (100, 30, 1, 1));
+            break;
+        }
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7], "it begins with every instrument");
+}

@@ -1,9 +1,11 @@
-//! The displayed book as the feed tells it (itch50.md §6), kept to make snapshots of it. Reads nothing but feed messages.
+//! The displayed book as the feed tells it (itch50.md §6), kept to make snapshots of it and to know its top. Reads nothing but feed messages.
 
 use std::collections::BTreeMap;
 
 use protocol::itch::{AddOrder, AddOrderAttributed, Header, Message};
 use protocol::{Firm, InstrumentId, OrderRef, Price, Qty};
+
+use crate::feed::bbo::{Quote, Top};
 
 /// Where an order stands: instruments in their order, bids before asks, the best price first, first come first served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,11 +47,24 @@ pub(crate) struct SnapshotBook {
     places: BTreeMap<OrderRef, Place>,
     orders: BTreeMap<Place, (OrderRef, Order)>,
     arrivals: u64,
+    /// What is displayed at each price: quantity and orders.
+    levels: BTreeMap<Level, (u64, u32)>,
+    /// The last execution of each instrument: price and quantity.
+    last: BTreeMap<InstrumentId, (Price, u64)>,
 }
 
+/// One price of one side.
+type Level = (InstrumentId, bool, u32);
+
 impl SnapshotBook {
-    /// Takes the next message of the feed. What does not fit the book is as if it were not there.
-    pub(crate) fn take(&mut self, message: &Message) {
+    /// Takes the next message of the feed. What does not fit the book is as if it were not there. Answers the instrument whose
+    /// top of book it may have changed, and its time.
+    pub(crate) fn take(&mut self, message: &Message) -> Option<Header> {
+        self.keep(message);
+        header_of(message)
+    }
+
+    fn keep(&mut self, message: &Message) {
         match *message {
             Message::SystemEvent(_) => self.system_event = Some(*message),
             Message::StockDirectory(listed) => {
@@ -68,8 +83,22 @@ impl SnapshotBook {
                 let AddOrderAttributed { header, order_ref, side, shares, price, attribution, .. } = added;
                 self.add(order_ref, Order { header, side, shares, price, attribution: Some(attribution) });
             }
-            Message::OrderExecuted(executed) => self.reduce(executed.order_ref, executed.executed_shares),
-            Message::OrderExecutedWithPrice(executed) => self.reduce(executed.order_ref, executed.executed_shares),
+            Message::OrderExecuted(executed) => {
+                let price = self.price_of(executed.order_ref);
+                self.reduce(executed.order_ref, executed.executed_shares);
+                self.traded(executed.header, price, u64::from(executed.executed_shares.0));
+            }
+            Message::OrderExecutedWithPrice(executed) => {
+                self.reduce(executed.order_ref, executed.executed_shares);
+                if executed.printable == b'Y' {
+                    let shares = u64::from(executed.executed_shares.0);
+                    self.traded(executed.header, Some(executed.execution_price), shares);
+                }
+            }
+            Message::Trade(trade) => self.traded(trade.header, Some(trade.price), u64::from(trade.shares.0)),
+            Message::CrossTrade(cross) if cross.shares > 0 => {
+                self.traded(cross.header, Some(cross.cross_price), cross.shares);
+            }
             Message::OrderCancel(cancel) => self.reduce(cancel.order_ref, cancel.canceled_shares),
             Message::OrderDelete(delete) => {
                 self.remove(delete.order_ref);
@@ -87,7 +116,6 @@ impl SnapshotBook {
             | Message::IpoQuotingPeriod(_)
             | Message::LuldAuctionCollar(_)
             | Message::OperationalHalt(_)
-            | Message::Trade(_)
             | Message::CrossTrade(_)
             | Message::BrokenTrade(_)
             | Message::NetOrderImbalance(_)
@@ -106,6 +134,46 @@ impl SnapshotBook {
             .into_iter()
             .chain(administrative.into_iter().flat_map(BTreeMap::values).copied())
             .chain(orders)
+    }
+
+    /// What is shown at the top of an instrument's book.
+    pub(crate) fn quote(&self, instrument: InstrumentId) -> Quote {
+        let (last_price, last_shares) = self.last.get(&instrument).map_or((0, 0), |(price, shares)| (price.0, *shares));
+        let state = match self.trading_action.get(&instrument) {
+            Some(Message::StockTradingAction(action)) => action.trading_state,
+            Some(_) | None => b' ',
+        };
+        let (bid, ask) = (self.top(instrument, false), self.top(instrument, true));
+        Quote { instrument, state, bid, ask, last_price, last_shares, timestamp_ns: 0, sequence: 0 }
+    }
+
+    fn top(&self, instrument: InstrumentId, is_ask: bool) -> Top {
+        let mut side = self.levels.range((instrument, is_ask, 0)..=(instrument, is_ask, u32::MAX));
+        side.next().map_or_else(Top::default, |((_, _, key), (shares, orders))| Top {
+            price: if is_ask { *key } else { !*key },
+            shares: *shares,
+            orders: *orders,
+        })
+    }
+
+    fn price_of(&self, order_ref: OrderRef) -> Option<Price> {
+        self.orders.get(self.places.get(&order_ref)?).map(|(_, order)| order.price)
+    }
+
+    fn traded(&mut self, header: Header, price: Option<Price>, shares: u64) {
+        if let Some(price) = price {
+            self.last.insert(header.stock_locate, (price, shares));
+        }
+    }
+
+    /// Quantity and orders come to a price, or leave it.
+    fn move_level(&mut self, place: Place, shares: i64, orders: i32) {
+        let level = (place.instrument, place.is_ask, place.price_key);
+        let there = self.levels.entry(level).or_default();
+        *there = (there.0.saturating_add_signed(shares), there.1.saturating_add_signed(orders));
+        if there.1 == 0 {
+            self.levels.remove(&level);
+        }
     }
 
     /// How many orders are displayed.
@@ -136,22 +204,59 @@ impl SnapshotBook {
     fn add(&mut self, order_ref: OrderRef, order: Order) {
         self.arrivals += 1;
         let place = Place::new(&order, self.arrivals);
+        self.remove(order_ref);
         self.places.insert(order_ref, place);
         self.orders.insert(place, (order_ref, order));
+        self.move_level(place, i64::from(order.shares.0), 1);
     }
 
     fn reduce(&mut self, order_ref: OrderRef, by: Qty) {
-        let place = self.places.get(&order_ref);
-        let Some((_, order)) = place.and_then(|place| self.orders.get_mut(place)) else { return };
-        order.shares = Qty(order.shares.0.saturating_sub(by.0));
-        if order.shares == Qty::ZERO {
+        let Some(place) = self.places.get(&order_ref).copied() else { return };
+        let Some((_, order)) = self.orders.get_mut(&place) else { return };
+        let by = by.0.min(order.shares.0);
+        order.shares = Qty(order.shares.0 - by);
+        let is_gone = order.shares == Qty::ZERO;
+        self.move_level(place, -i64::from(by), 0);
+        if is_gone {
             self.remove(order_ref);
         }
     }
 
     fn remove(&mut self, order_ref: OrderRef) -> Option<Order> {
         let place = self.places.remove(&order_ref)?;
-        self.orders.remove(&place).map(|(_, order)| order)
+        let (_, order) = self.orders.remove(&place)?;
+        self.move_level(place, -i64::from(order.shares.0), -1);
+        Some(order)
+    }
+}
+
+/// The header of a message that may change the top of a book.
+fn header_of(message: &Message) -> Option<Header> {
+    match message {
+        Message::StockDirectory(message) => Some(message.header),
+        Message::StockTradingAction(message) => Some(message.header),
+        Message::AddOrder(message) => Some(message.header),
+        Message::AddOrderAttributed(message) => Some(message.header),
+        Message::OrderExecuted(message) => Some(message.header),
+        Message::OrderExecutedWithPrice(message) => Some(message.header),
+        Message::OrderCancel(message) => Some(message.header),
+        Message::OrderDelete(message) => Some(message.header),
+        Message::OrderReplace(message) => Some(message.header),
+        Message::Trade(message) => Some(message.header),
+        Message::CrossTrade(message) => Some(message.header),
+        Message::SystemEvent(_)
+        | Message::ShortSaleTest(_)
+        | Message::ParticipantPosition(_)
+        | Message::MwcbDeclineLevel(_)
+        | Message::MwcbStatus(_)
+        | Message::IpoQuotingPeriod(_)
+        | Message::LuldAuctionCollar(_)
+        | Message::OperationalHalt(_)
+        | Message::BrokenTrade(_)
+        | Message::NetOrderImbalance(_)
+        | Message::RetailInterest(_)
+        | Message::DirectListing(_)
+        | Message::EndOfSnapshot(_) => None,
     }
 }
 
@@ -227,6 +332,9 @@ mod tests {
         book.take(&executed(77, 100));
         assert_eq!(orders(&book), [(2, 99), (9, 5)]);
         assert_eq!((book.orders(), book.places.len()), (2, 2));
+        let quote = book.quote(protocol::InstrumentId(1));
+        assert_eq!((quote.bid, quote.ask), (Top { price: 50, shares: 104, orders: 2 }, Top::default()));
+        assert_eq!((quote.last_price, quote.last_shares), (50, 100));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The WebSocket feed: ITCH messages of all instruments in `MoldUDP64` packets, one per binary frame, snapshots, and the
-//! directory document.
+//! The WebSocket feed: ITCH messages of all instruments in `MoldUDP64` packets, one per binary frame, snapshots, the
+//! conflated top of book, and the directory document.
 
+mod bbo;
 mod book;
 mod document;
 pub(crate) mod frame_log;

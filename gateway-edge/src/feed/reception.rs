@@ -32,9 +32,12 @@ impl<T: FeedTypes> Feed<T> {
         subscriber.socket.begin_reading(READ_BYTES_PER_TURN);
         match subscriber.stage {
             Stage::Head => self.read_request(slot, now),
-            Stage::Feed | Stage::AwaitsSnapshot | Stage::GetsSnapshot | Stage::GetsDirectory | Stage::Ending { .. } => {
-                self.hear(slot, now)
-            }
+            Stage::Feed
+            | Stage::Bbo { .. }
+            | Stage::AwaitsSnapshot
+            | Stage::GetsSnapshot
+            | Stage::GetsDirectory
+            | Stage::Ending { .. } => self.hear(slot, now),
             Stage::Lingering => {
                 if !subscriber.socket.discard() {
                     After::Remove
@@ -104,6 +107,12 @@ impl<T: FeedTypes> Feed<T> {
                 }
                 self.followers.push(slot);
             }
+            Path::Bbo => {
+                let Some(subscriber) = self.subscribers.get_mut(slot) else { return Ok(()) };
+                subscriber.enter(Stage::Bbo { seen: 0 }, now);
+                self.watchers.push(slot);
+                self.count_watchers();
+            }
             // Dealt with before this.
             Path::Directory | Path::Ouch => return Err(Refusal::NotFound),
             Path::Glimpse => {
@@ -160,6 +169,7 @@ impl<T: FeedTypes> Feed<T> {
                 subscriber.is_held = true;
                 return After::Wait;
             }
+            let watches = matches!(subscriber.stage, Stage::Bbo { .. });
             let heard = subscriber.socket.hear();
             if subscriber.socket.has_control() {
                 self.list_for_writing(slot);
@@ -167,6 +177,7 @@ impl<T: FeedTypes> Feed<T> {
             match heard {
                 Heard::Nothing => return After::Wait,
                 Heard::Share => return After::Again,
+                Heard::Message(_) if watches => self.reproach(slot, CloseCode::Protocol, now),
                 Heard::Message(message) => match <&[u8; HEADER_BYTES]>::try_from(&message[..]) {
                     Ok(request) => self.ask_again(slot, Header::read(request)),
                     Err(_) => self.reproach(slot, CloseCode::Protocol, now),
@@ -230,7 +241,7 @@ impl<T: FeedTypes> Feed<T> {
         }
         subscriber.outlet.finish(&self.log);
         subscriber.enter(Stage::Ending { answered: false }, now);
-        self.followers.retain(|&follower| follower != slot);
+        self.forget_reader(slot);
     }
 
     /// Its answer to a close will not be waited for.

@@ -13,6 +13,8 @@ pub(crate) enum Path {
     },
     /// A snapshot.
     Glimpse,
+    /// The top of every book, conflated.
+    Bbo,
     /// The directory document, by plain HTTP.
     Directory,
     /// Order entry.
@@ -54,9 +56,9 @@ impl Refusal {
     fn sentence(self) -> &'static str {
         match self {
             Self::BadRequest => {
-                "expected GET /itch, /itch?from=N with N from 1 to the next message, /glimpse, /ouch or /directory.json"
+                "expected GET /itch, /itch?from=N with N from 1 to the next message, /glimpse, /bbo, /ouch or /directory.json"
             }
-            Self::NotFound => "paths are /itch, /itch?from=N, /glimpse, /ouch and /directory.json",
+            Self::NotFound => "paths are /itch, /itch?from=N, /glimpse, /bbo, /ouch and /directory.json",
             Self::MethodNotAllowed => "the only method is GET",
             Self::Gone => "this message is no longer kept; take a snapshot from /glimpse",
             Self::UpgradeRequired => "this path speaks WebSocket",
@@ -137,6 +139,7 @@ fn path_of(head: &[u8]) -> Result<Path, Refusal> {
     let path = match path {
         b"/itch" => Path::Itch { from: from_of(query)? },
         b"/glimpse" => Path::Glimpse,
+        b"/bbo" => Path::Bbo,
         b"/directory.json" => Path::Directory,
         b"/ouch" => Path::Ouch,
         _ => return Err(Refusal::NotFound),
@@ -191,6 +194,7 @@ mod tests {
             ("GET /directory.json?x=1 HTTP/1.1", Ok(Path::Directory)),
             ("POST /directory.json HTTP/1.1", Err(Refusal::MethodNotAllowed)),
             ("GET /ouch HTTP/1.1", Ok(Path::Ouch)),
+            ("GET /bbo HTTP/1.1", Ok(Path::Bbo)),
             ("GET /itch?from=0 HTTP/1.1", Err(Refusal::BadRequest)),
             ("GET /itch?from= HTTP/1.1", Err(Refusal::BadRequest)),
             ("GET /itch?from HTTP/1.1", Err(Refusal::BadRequest)),

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bumpalo::Bump;
@@ -16,6 +17,7 @@ use crate::clock::{Ratchet, millis, passed};
 use crate::config::FeedConfig;
 use crate::counters::FeedCounters;
 use crate::doorway::Doorway;
+use crate::feed::bbo::BboBoard;
 use crate::feed::frame_log::{FRAME_HEADER_BYTES_MAX, FrameLog, packet_of};
 use crate::feed::outlet::Sources;
 use crate::feed::publisher::Publisher;
@@ -53,6 +55,11 @@ pub struct Feed<T: FeedTypes> {
     pub(crate) origins: Origins,
     /// Those that follow the feed.
     pub(crate) followers: Vec<usize>,
+    /// Those that follow the top of every book.
+    pub(crate) watchers: Vec<usize>,
+    bbo: BboBoard,
+    /// When quotes or a sign of life were last due to them.
+    quoted_at: Nanos,
     /// Those that may have something to say, in the order in which they get their turn.
     pub(crate) ready: VecDeque<usize>,
     /// Those with something to be written.
@@ -89,6 +96,9 @@ impl<T: FeedTypes> Feed<T> {
             subscribers: Slots::new(config.connections_max),
             origins: Origins::new(config.connections_max),
             followers: Vec::with_capacity(config.connections_max),
+            watchers: Vec::with_capacity(config.connections_max),
+            bbo: BboBoard::new(),
+            quoted_at: clock.last(),
             ready: VecDeque::with_capacity(2 * config.connections_max),
             outbox: Vec::with_capacity(2 * config.connections_max),
             scratch: Bump::with_capacity(SCRATCH_BYTES),
@@ -108,7 +118,8 @@ impl<T: FeedTypes> Feed<T> {
 
     /// The helper that makes this feed's snapshots, over a reader of the feed's stream: for a housekeeping thread.
     pub fn snapshot_agent<R: StreamRead>(&self, reader: R) -> SnapshotAgent<R> {
-        SnapshotAgent::new(reader, Arc::clone(&self.link), self.waker(), self.config.packet_bytes_max)
+        let (link, bbo) = (Arc::clone(&self.link), Arc::clone(&self.bbo.link));
+        SnapshotAgent::new(reader, link, bbo, self.waker(), self.config.packet_bytes_max)
     }
 
     /// Hands connections on `/ouch` over to the order port from now on; without this there is no such path.
@@ -123,7 +134,7 @@ impl<T: FeedTypes> Feed<T> {
         let mut done = self.note_readiness(wait);
         let now = self.clock.read(&self.ports.clock);
         done += self.publish(now);
-        done += self.hand_out_snapshots(now);
+        done += self.hand_out_snapshots(now) + self.quote(now);
         done += self.write_outbox(now);
         if self.reactor.is_listening() {
             done += self.accept(now);
@@ -311,6 +322,50 @@ impl<T: FeedTypes> Feed<T> {
         handed_out
     }
 
+    /// Takes quotes that changed, and lets those who wait for one have it.
+    fn quote(&mut self, now: Nanos) -> usize {
+        let changed = self.bbo.take();
+        let silent = passed(self.quoted_at, now, self.config.heartbeat_ms);
+        if !changed && !silent {
+            return 0;
+        }
+        self.quoted_at = now;
+        for index in 0..self.watchers.len() {
+            let Some(&slot) = self.watchers.get(index) else { break };
+            if silent
+                && !changed
+                && let Some(subscriber) = self.subscribers.get_mut(slot).filter(|watcher| watcher.outlet.is_idle())
+            {
+                subscriber.outlet.send_frames(self.bbo.heartbeat(self.publisher.session()));
+            }
+            self.list_for_writing(slot);
+        }
+        usize::from(changed)
+    }
+
+    /// Gives one who follows the top of the books what it has not seen, once it has got what it was sent before.
+    fn refill(&mut self, slot: usize) {
+        let Some(subscriber) = self.subscribers.get_mut(slot) else { return };
+        if let Stage::Bbo { seen } = &mut subscriber.stage
+            && *seen < self.bbo.version()
+            && subscriber.outlet.is_idle()
+        {
+            subscriber.outlet.send_frames(self.bbo.frames_since(*seen, self.publisher.session()));
+            *seen = self.bbo.version();
+        }
+    }
+
+    /// It gets no frames of the feed or of quotes any more.
+    pub(crate) fn forget_reader(&mut self, slot: usize) {
+        self.followers.retain(|&follower| follower != slot);
+        self.watchers.retain(|&watcher| watcher != slot);
+        self.count_watchers();
+    }
+
+    pub(crate) fn count_watchers(&self) {
+        self.bbo.link.watchers.store(self.watchers.len(), Ordering::Relaxed);
+    }
+
     pub(crate) fn list_for_writing(&mut self, slot: usize) {
         if let Some(subscriber) = self.subscribers.get_mut(slot).filter(|subscriber| !subscriber.in_outbox) {
             subscriber.in_outbox = true;
@@ -336,6 +391,7 @@ impl<T: FeedTypes> Feed<T> {
 
     /// Writes to one subscriber what is due; one that is too far behind is cut.
     fn write(&mut self, slot: usize, now: Nanos) {
+        self.refill(slot);
         let Some(subscriber) = self.subscribers.get_mut(slot) else { return };
         subscriber.in_outbox = false;
         let stream = self.publisher.stream();
@@ -387,7 +443,14 @@ impl<T: FeedTypes> Feed<T> {
                 self.end(slot, now);
             }
             Stage::GetsDirectory | Stage::Ending { answered: true } => Self::linger(subscriber, now),
-            Stage::Head | Stage::Feed | Stage::AwaitsSnapshot | Stage::Ending { .. } | Stage::Lingering => {}
+            // What changed while it was being written is there at once.
+            Stage::Bbo { seen } if seen < self.bbo.version() => self.list_for_writing(slot),
+            Stage::Head
+            | Stage::Feed
+            | Stage::Bbo { .. }
+            | Stage::AwaitsSnapshot
+            | Stage::Ending { .. }
+            | Stage::Lingering => {}
         }
     }
 
@@ -421,7 +484,7 @@ impl<T: FeedTypes> Feed<T> {
 
     /// Closes a connection at once.
     fn remove(&mut self, slot: usize) {
-        self.followers.retain(|&follower| follower != slot);
+        self.forget_reader(slot);
         if let Some(gone) = self.subscribers.take(slot) {
             self.origins.go(gone.origin);
         }
@@ -436,7 +499,7 @@ impl<T: FeedTypes> Feed<T> {
             let Some(subscriber) = self.subscribers.get(slot) else { continue };
             let limit_ms = match subscriber.stage {
                 Stage::Head => self.config.handshake_ms,
-                Stage::Feed => continue,
+                Stage::Feed | Stage::Bbo { .. } => continue,
                 Stage::AwaitsSnapshot | Stage::GetsSnapshot | Stage::GetsDirectory => self.config.snapshot_stall_ms,
                 Stage::Ending { .. } | Stage::Lingering => self.config.linger_ms,
             };

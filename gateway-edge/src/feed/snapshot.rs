@@ -1,16 +1,19 @@
-//! Snapshots (itch50.md §7, venue-rules.md 22), made by a helper thread that follows the feed's stream: the feed's own
-//! thread only hands over a request and gets back frames that are ready to be written.
+//! Snapshots (itch50.md §7, venue-rules.md 22) and the top of every book (docs/bbo.md), made by a helper thread that follows the
+//! feed's stream: the feed's own thread only hands over a request and gets back frames that are ready to be written, and
+//! quotes that changed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use crossbeam_queue::ArrayQueue;
-use protocol::SessionName;
 use protocol::itch::{EndOfSnapshot, Message};
 use protocol::limits::ITCH_MESSAGE_BYTES_MAX;
 use protocol::moldudp64::Header;
 use protocol::soupbin::sequence_text;
+use protocol::{InstrumentId, SessionName};
 
+use crate::feed::bbo::{BboLink, Change, Quote};
 use crate::feed::book::SnapshotBook;
 use crate::feed::frame_log::frame_header;
 use crate::ports::StreamRead;
@@ -57,13 +60,43 @@ pub struct SnapshotAgent<R: StreamRead> {
     target: u64,
     /// The last snapshot, for others who ask before the stream moves on.
     last: Option<(u64, Arc<[u8]>)>,
+    bbo: Arc<BboLink>,
+    /// Instruments whose top of book may have changed: time and number of the message that did it.
+    dirty: BTreeMap<InstrumentId, (u64, u64)>,
+    /// Quotes as they were told.
+    told: BTreeMap<InstrumentId, Quote>,
+    told_through: u64,
+    /// The book was once as new as the stream: from then on quotes are told.
+    is_current: bool,
 }
 
 impl<R: StreamRead> SnapshotAgent<R> {
-    pub(crate) fn new(reader: R, link: Arc<SnapshotLink>, waker: WakeHandle, packet_bytes_max: usize) -> Self {
+    pub(crate) fn new(
+        reader: R,
+        link: Arc<SnapshotLink>,
+        bbo: Arc<BboLink>,
+        waker: WakeHandle,
+        packet_bytes_max: usize,
+    ) -> Self {
         let waiting = Vec::with_capacity(link.requests.capacity());
         let book = SnapshotBook::default();
-        Self { reader, link, waker, packet_bytes_max, book, next: 1, offset: 0, waiting, target: 0, last: None }
+        Self {
+            reader,
+            link,
+            waker,
+            packet_bytes_max,
+            book,
+            next: 1,
+            offset: 0,
+            waiting,
+            target: 0,
+            last: None,
+            bbo,
+            dirty: BTreeMap::new(),
+            told: BTreeMap::new(),
+            told_through: 0,
+            is_current: false,
+        }
     }
 
     /// Takes a bounded number of messages and serves waiting requests. Answers how much was done; 0 = the owner may
@@ -88,10 +121,35 @@ impl<R: StreamRead> SnapshotAgent<R> {
                 served += 1;
             }
         }
-        if served > 0 {
+        let told = self.tell_quotes();
+        if served > 0 || told > 0 && self.bbo.is_watched() {
             self.waker.wake();
         }
-        taken + served
+        taken + served + told
+    }
+
+    /// Tells the feed's thread the quotes that changed. What finds no room waits, and only its latest value is told then.
+    fn tell_quotes(&mut self) -> usize {
+        self.is_current |= self.next > self.reader.messages();
+        if !self.is_current || (self.dirty.is_empty() && self.told_through + 1 == self.next) {
+            return 0;
+        }
+        let mut told = 0;
+        while let Some((&instrument, &(timestamp_ns, sequence))) = self.dirty.first_key_value() {
+            let quote = Quote { timestamp_ns, sequence, ..self.book.quote(instrument) };
+            if self.told.get(&instrument).is_none_or(|before| !quote.shows(before)) {
+                if self.bbo.changes.push(Change::Quote(quote)).is_err() {
+                    return told;
+                }
+                self.told.insert(instrument, quote);
+                told += 1;
+            }
+            self.dirty.pop_first();
+        }
+        if self.bbo.changes.push(Change::Through(self.next - 1)).is_ok() {
+            self.told_through = self.next - 1;
+        }
+        told
     }
 
     /// Takes messages from the stream.
@@ -107,8 +165,9 @@ impl<R: StreamRead> SnapshotAgent<R> {
                 let Some((length, rest)) = blocks.split_first_chunk() else { break };
                 let bytes = usize::from(u16::from_be_bytes(*length));
                 let Some((message, rest)) = rest.split_at_checked(bytes) else { break };
-                if let Ok(message) = Message::decode(message) {
-                    self.book.take(&message);
+                let touched = Message::decode(message).ok().and_then(|message| self.book.take(&message));
+                if let Some(header) = touched {
+                    self.dirty.insert(header.stock_locate, (header.timestamp_ns, self.next));
                 }
                 blocks = rest;
                 consumed += 2 + bytes as u64;

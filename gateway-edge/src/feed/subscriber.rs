@@ -14,6 +14,11 @@ pub(crate) enum Stage {
     Head,
     /// It follows the feed.
     Feed,
+    /// It follows the top of every book: it was sent everything up to this version of the board.
+    Bbo {
+        /// The version.
+        seen: u64,
+    },
     /// It waits for a snapshot to be made.
     AwaitsSnapshot,
     /// It gets a snapshot.

@@ -91,6 +91,24 @@ impl FeedClient {
         None
     }
 
+    /// The payload of the next binary frame, if one has arrived.
+    pub(crate) fn next_frame(&mut self) -> Option<Vec<u8>> {
+        loop {
+            match self.websocket.read() {
+                Ok(Message::Binary(bytes)) => return Some(bytes.to_vec()),
+                Ok(Message::Pong(_)) => self.pongs += 1,
+                Ok(Message::Close(frame)) => self.closed_with = frame.map(|frame| frame.code),
+                Ok(other) => panic!("expected a frame, found {other:?}"),
+                Err(Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) => {
+                    assert!(!matches!(error, Error::Capacity(_)), "{error}");
+                    self.ended = true;
+                    return None;
+                }
+            }
+        }
+    }
+
     /// The bytes that have arrived, below the WebSocket.
     pub(crate) fn read_raw(&mut self, room: &mut [u8]) -> io::Result<usize> {
         self.websocket.get_mut().read(room)

@@ -7,6 +7,7 @@ mod back_pressure;
 mod client;
 mod descriptors;
 mod drop_copy;
+mod feed_bbo;
 mod feed_client;
 mod feed_glimpse;
 mod feed_http;
