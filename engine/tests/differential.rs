@@ -105,6 +105,7 @@ const ANSWERS: &[&str] = &[
     "Concealed",
     "TradeBroken",
     "OperatorRefused TradeUnknown",
+    "SessionRolled",
 ];
 
 /// What states and crosses say.
@@ -210,6 +211,7 @@ fn name(body: &EventBody) -> String {
         EventBody::MarketWideBreached { .. } => "MarketWideBreached".to_owned(),
         EventBody::TradeBroken { .. } => "TradeBroken".to_owned(),
         EventBody::OperatorRefused { reason } => format!("OperatorRefused {reason:?}"),
+        EventBody::SessionRolled { .. } => "SessionRolled".to_owned(),
     }
 }
 

@@ -172,7 +172,8 @@ impl<S: StreamStore> Reporter<S> {
             | EventBody::MarketWideLevels { .. }
             | EventBody::MarketWideBreached { .. }
             | EventBody::TradeBroken { .. }
-            | EventBody::OperatorRefused { .. } => {}
+            | EventBody::OperatorRefused { .. }
+            | EventBody::SessionRolled { .. } => {}
         }
         let details = self.details.take();
         let instruments = &self.instruments;

@@ -478,6 +478,12 @@ pub enum EventBody {
         /// Why.
         reason: RejectReason,
     },
+    /// The trading day has ended and the next one begins: every stream ends here (OUCH `S` `E`, Soup `Z`, MoldUDP64 FFFF), and those of
+    /// the new session begin (OUCH `S` `S`).
+    SessionRolled {
+        /// Name of the new session of every stream.
+        session: SessionName,
+    },
     /// A request of the operator was done or refused: the last event of its command.
     Answered {
         /// As in the request.

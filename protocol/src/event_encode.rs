@@ -58,6 +58,7 @@ impl Event {
     /// 31 TradeBroken      17 match_number (8)  25 instrument (2)  27 reason  28 buyer  32 buyer_user_ref_num
     ///                     36 seller  40 seller_user_ref_num
     /// 32 OperatorRefused  17 reason (2), our own number
+    /// 33 SessionRolled    17 session (10)
     /// 64 Answered         17 request  21 outcome
     /// 65 BalanceMoved     17 account  21 currency or 0 (1)  22 instrument or 0 (2)  24 amount (16)  40 balance (16)
     /// 66 FeesCharged      17 match_number (8)  25 currency (1)  26 maker (16)  42 taker (16)
@@ -263,7 +264,8 @@ impl EventBody {
             | Self::MarketWideLevels { .. }
             | Self::MarketWideBreached { .. }
             | Self::TradeBroken { .. }
-            | Self::OperatorRefused { .. } => self.pack_market(to),
+            | Self::OperatorRefused { .. }
+            | Self::SessionRolled { .. } => self.pack_market(to),
             Self::Answered { request, outcome } => {
                 to.put([64]).u32(request).put([outcome.number()]);
             }
@@ -376,6 +378,9 @@ impl EventBody {
         }
         if let Self::OperatorRefused { reason } = *self {
             to.put([32]).u16(reason.number());
+        }
+        if let Self::SessionRolled { session } = *self {
+            to.put([33]).put(session.0);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::types::{
     AccountId, BustReason, ClOrdId, Firm, InstrumentId, LiquidityFlag, MatchNumber, MatchingAlgorithm, Nanos, Owner,
-    Price, Qty, TradingState, UserRefNum,
+    Price, Qty, SessionName, TradingState, UserRefNum,
 };
 
 /// What the venue itself asks of the core.
@@ -33,6 +33,9 @@ pub enum VenueCommand {
     BreachMarketWide(u8),
     /// A trade is void.
     BustTrade(BustTrade),
+    /// The trading day ends, and the next one begins: what does not outlive the day is cancelled, every stream ends, and those of
+    /// this session begin. It must differ from the one that ends; letters and digits only.
+    RollDay(SessionName),
 }
 
 /// Matching of one instrument. Until it is set: price-time, and the default bound on elections.

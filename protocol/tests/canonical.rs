@@ -287,6 +287,7 @@ fn venue_commands() -> Vec<(VenueCommand, &'static str)> {
             VenueCommand::SetMarketWideLevels(SetMarketWideLevels { level_1: 3, level_2: 2, level_3: 1 }),
             "1a 00000000000000 0300000000000000 0200000000000000 0100000000000000",
         ),
+        (VenueCommand::RollDay(SessionName(*b"S00ABCDEFG")), "1d 00 53303041424344454647 00000000"),
         (VenueCommand::BreachMarketWide(3), "1b 03 000000000000"),
         (
             VenueCommand::BustTrade(BustTrade {
@@ -333,7 +334,7 @@ fn every_command_of_a_wrong_length_is_refused() {
         assert!(record::decode(&[&bytes[..], &[0]].concat()).is_err(), "{body:?} and a byte");
     }
     assert_eq!(record::decode(&[0; 8]), Err(DecodeError::UnknownType(0)));
-    assert_eq!(record::decode(&[29; 8]), Err(DecodeError::UnknownType(29)));
+    assert_eq!(record::decode(&[30; 8]), Err(DecodeError::UnknownType(30)));
 }
 
 /// A body that decodes must be the only one that encodes to its bytes.
@@ -636,6 +637,7 @@ fn venue_events() -> Vec<(EventBody, &'static str)> {
             "1f 0300000000000000 4241 58 04030201 14131211 00050000 01000000",
         ),
         (EventBody::OperatorRefused { reason: RejectReason::TradeUnknown }, "20 2700"),
+        (EventBody::SessionRolled { session: SessionName(*b"S00ABCDEFG") }, "21 53303041424344454647"),
     ]
 }
 

@@ -195,7 +195,10 @@ fn venue_columns(command: &VenueCommand, row: &mut [String; 7]) {
             row[3] = bust.instrument.0.to_string();
             (row[5], row[6]) = (bust.price.0.to_string(), bust.quantity.0.to_string());
         }
-        VenueCommand::Tick | VenueCommand::SetMarketWideLevels(_) | VenueCommand::BreachMarketWide(_) => {}
+        VenueCommand::Tick
+        | VenueCommand::SetMarketWideLevels(_)
+        | VenueCommand::BreachMarketWide(_)
+        | VenueCommand::RollDay(_) => {}
     }
 }
 
@@ -213,5 +216,6 @@ fn venue_kind(command: &VenueCommand) -> &'static str {
         VenueCommand::SetMarketWideLevels(_) => "SetMarketWideLevels",
         VenueCommand::BreachMarketWide(_) => "BreachMarketWide",
         VenueCommand::BustTrade(_) => "BustTrade",
+        VenueCommand::RollDay(_) => "RollDay",
     }
 }

@@ -101,7 +101,7 @@ impl Core {
     }
 
     /// Uses up one touch. False when there is none.
-    fn touch(&mut self) -> bool {
+    pub(super) fn touch(&mut self) -> bool {
         if self.touches_left() == 0 {
             return false;
         }
@@ -270,7 +270,7 @@ impl Core {
 
     /// Its instrument crosses: nothing of it may change.
     pub(super) fn is_frozen(&self, instrument: InstrumentId) -> bool {
-        self.crossings != 0 && self.instruments.terms(instrument).crossing.is_some()
+        self.crossings != 0 && (self.is_restating() || self.instruments.terms(instrument).crossing.is_some())
     }
 
     /// Cancels all that is open of an order, after the cross when its instrument is frozen.

@@ -12,7 +12,8 @@ impl Core {
             || self.instrument_to_elect().is_some()
             || self.halting.is_some()
             || !self.jobs.is_empty()
-            || !self.waiting_cancels.is_empty();
+            || !self.waiting_cancels.is_empty()
+            || self.is_rolling();
         if has_unfinished {
             return Some(Nanos(0));
         }
@@ -23,6 +24,9 @@ impl Core {
 
     /// Does the first thing that is due.
     pub(super) fn tick(&mut self, out: &mut Out<'_, impl EventSink>) {
+        if self.is_restating() {
+            return self.roll_on(out);
+        }
         if let Some(instrument) = self.instrument_to_elect() {
             return self.note_changed(instrument);
         }
@@ -37,6 +41,9 @@ impl Core {
         }
         if !self.jobs.is_empty() {
             return self.run_job(0, out);
+        }
+        if self.is_rolling() {
+            return self.roll_on(out);
         }
         let now = out.ingress();
         if self.specials.next_deadline().is_some_and(|(_, deadline)| deadline <= now) {

@@ -66,6 +66,8 @@ pub(crate) mod unusual {
     pub(crate) const GUARDED: u32 = 1 << 3;
     /// Prices have bands, or market orders a collar.
     pub(crate) const BANDS: u32 = 1 << 4;
+    /// The day is being rolled.
+    pub(crate) const ROLL: u32 = 1 << 5;
 }
 
 const _: () = assert!(size_of::<Instrument>() == 64);

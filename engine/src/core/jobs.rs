@@ -8,8 +8,10 @@ use protocol::RejectReason;
 use protocol::command::{MassCancel, TagSet};
 use protocol::types::{AccountId, CancelReason, InstrumentId, Nanos, Owner, Side, TimeInForce};
 
-/// Cancels that may be unfinished at once.
+/// Cancels of accounts that may be unfinished at once.
 pub(super) const JOBS_MAX: usize = 4_096;
+/// Those of the whole venue come on top: one of each kind, which begins anew when it is asked for again.
+pub(super) const DAY_JOBS_MAX: usize = 3;
 
 /// A cancel by filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(super) enum Filter {
     Day(bool),
     /// Everything: the kill switch of the account tripped.
     Killed,
+    /// What does not outlive the trading day.
+    Roll,
 }
 
 /// What a client's Mass Cancel names.
@@ -54,18 +58,30 @@ impl Asked {
 }
 
 impl Core {
-    /// Begins a cancel. False when there are too many unfinished ones.
+    /// Begins a cancel. False when there are too many unfinished ones of accounts. While carried orders are told again it only
+    /// waits.
     pub(super) fn begin_job(
         &mut self,
         account: Option<AccountId>,
         filter: Filter,
         out: &mut Out<'_, impl EventSink>,
     ) -> bool {
-        if self.jobs.len() == JOBS_MAX {
+        if account.is_some() && self.jobs.len() >= JOBS_MAX {
             return false;
         }
-        self.jobs.push(Job { account, filter, last_ref: self.order_refs, done: (0, 0) });
-        self.run_job(self.jobs.len() - 1, out);
+        let job = Job { account, filter, last_ref: self.order_refs, done: (0, 0) };
+        let same =
+            self.jobs.iter().position(|known| account.is_none() && known.account.is_none() && known.filter == filter);
+        let at = same.unwrap_or(self.jobs.len());
+        match same {
+            Some(at) => self.jobs[at] = job,
+            None => self.jobs.push(job),
+        }
+        if self.is_restating() {
+            self.note_cancelling(account);
+        } else {
+            self.run_job(at, out);
+        }
         true
     }
 
@@ -129,10 +145,11 @@ impl Core {
                 _ => self.accounts.defaults(node.owner().account()).cancel_on_disconnect,
             },
             Filter::Killed => true,
-            Filter::Day(of_system) => match cold.time_in_force {
+            Filter::Day(_) | Filter::Roll => match cold.time_in_force {
                 TimeInForce::Day => true,
-                TimeInForce::Gtx | TimeInForce::AfterHours => *of_system,
-                TimeInForce::Ioc | TimeInForce::Gtt | TimeInForce::Gtc | TimeInForce::Gtd | TimeInForce::Fok => false,
+                TimeInForce::Gtx | TimeInForce::AfterHours => *filter != Filter::Day(false),
+                TimeInForce::Ioc | TimeInForce::Fok => *filter == Filter::Roll,
+                TimeInForce::Gtt | TimeInForce::Gtc | TimeInForce::Gtd => false,
             },
         }
     }
@@ -178,7 +195,7 @@ impl Filter {
         match self {
             Self::Asked(_) => CancelReason::User,
             Self::Disconnect | Self::Killed => CancelReason::Supervisory,
-            Self::Day(_) => CancelReason::Expired,
+            Self::Day(_) | Self::Roll => CancelReason::Expired,
         }
     }
 }

@@ -15,6 +15,7 @@
 //! | `orders_special.rs`, `sweep.rs`, `makers.rs`, `smp.rs` | the long way: icebergs, pegs, minimums, self-match prevention |
 //! | `special.rs`, `forest.rs` | what such orders keep, and the sets in which they wait |
 //! | `triggers.rs`, `due.rs`, `jobs.rs` | elections of stops; what becomes due with time; cancels in parts |
+//! | `roll.rs` | the end of a trading day, and what the next one begins with |
 //! | `states.rs`, `cross.rs`, `interest.rs`, `auction.rs`, `bands.rs` | trading states, crosses and their price, bands and collars |
 //! | `shared.rs`, `allocation.rs` | levels whose quantity is shared |
 //! | `requests.rs`, `requests_special.rs` | Cancel, Modify and the other requests of clients |
@@ -47,6 +48,7 @@ mod prefetch;
 mod requests;
 mod requests_special;
 mod risk;
+mod roll;
 mod shared;
 mod sink;
 mod smp;
@@ -71,7 +73,7 @@ use accounts::Accounts;
 use book::Books;
 use book::index::OrderIndex;
 use instruments::Instruments;
-use jobs::{JOBS_MAX, Job};
+use jobs::{DAY_JOBS_MAX, JOBS_MAX, Job};
 use makers::Peg;
 use protocol::command::OpenVenue;
 use protocol::limits::CANCELS_PENDING_MAX;
@@ -79,6 +81,7 @@ use protocol::money::Legs;
 use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Sequence, SessionName, UserRefNum};
 use protocol::{Command, CommandBody, EventBody};
 use risk::Risk;
+use roll::Day;
 use sink::Out;
 use special::Specials;
 use std::collections::VecDeque;
@@ -116,6 +119,7 @@ pub struct Core {
     /// Cancels by filter that are not finished, oldest first.
     jobs: Vec<Job>,
     busts: Busts,
+    day: Day,
     /// Crosses that are not finished.
     crossings: u32,
     /// Cancels that wait for the end of a cross, in order of request.
@@ -151,8 +155,9 @@ impl Core {
             pegs: Vec::new(),
             touched: 0,
             changed: Vec::new(),
-            jobs: Vec::with_capacity(JOBS_MAX),
+            jobs: Vec::with_capacity(JOBS_MAX + DAY_JOBS_MAX),
             busts: Busts::default(),
+            day: Day::new(0),
             crossings: 0,
             waiting_cancels: VecDeque::with_capacity(CANCELS_PENDING_MAX),
             halting: None,
@@ -298,12 +303,16 @@ impl Core {
             CommandBody::OpenVenue(open) => {
                 assert!(self.venue.is_none(), "the venue is opened once");
                 self.reserve(open);
+                self.day.opened = out.ingress();
                 out.push(EventBody::VenueOpened { session: open.session });
             }
             CommandBody::ListInstrument(listed) => {
                 self.instruments.list(listed);
                 self.risk.list(listed, Legs::of_symbol(&listed.symbol));
                 self.sync_guards();
+                if self.is_rolling() {
+                    self.mark_rolling(true);
+                }
                 assert!(usize::from(listed.instrument.0) == self.instruments.count(), "instruments are counted from 1");
                 out.push(EventBody::InstrumentListed {
                     instrument: listed.instrument,
@@ -360,6 +369,7 @@ impl Core {
         self.index = OrderIndex::new(open.orders_max);
         self.specials = Specials::new(open.orders_max, open.instruments_max);
         self.pegs = Vec::with_capacity(open.orders_max as usize);
+        self.day = Day::new(open.orders_max);
         let instruments = usize::from(open.instruments_max) + 1;
         (self.auctions, self.imbalances) = (Timetable::new(instruments), Timetable::new(instruments));
         self.changed = vec![0; usize::from(open.instruments_max) / 64 + 1];
@@ -375,6 +385,16 @@ impl Core {
         if self.risk.is_sync_due() {
             self.sync_guards();
         }
+    }
+
+    /// When the session of every stream began; 0 before the venue is opened.
+    pub fn session_opened(&self) -> Nanos {
+        self.day.opened
+    }
+
+    /// The end of a trading day has begun, and is not finished.
+    pub fn is_day_ending(&self) -> bool {
+        self.is_rolling()
     }
 
     /// Money, limits and switches, for reading.

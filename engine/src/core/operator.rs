@@ -125,6 +125,9 @@ impl Core {
             ListInstrument { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty, reference_price };
         self.instruments.list(&listed);
         self.risk.list(&listed, add.legs);
+        if self.is_rolling() {
+            self.mark_rolling(true);
+        }
         out.push(EventBody::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty });
         Outcome::Done
     }
@@ -158,6 +161,9 @@ impl Core {
         let outcome = self.switch(scope, true, out);
         if outcome != Outcome::Done {
             return outcome;
+        }
+        if self.is_restating() {
+            return Outcome::More;
         }
         for at in (0..).take(self.accounts.count()) {
             if !self.risk.is_in(scope, at as usize) {
@@ -213,6 +219,9 @@ impl Core {
         let Some(slot) = self.find(owner, number) else {
             return Outcome::OrderUnknown;
         };
+        if self.is_restating() {
+            return Outcome::More;
+        }
         self.cancel_whole(slot, CancelReason::Supervisory, out);
         Outcome::Done
     }

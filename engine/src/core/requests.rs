@@ -128,7 +128,7 @@ impl Core {
             return Err(RejectReason::SymbolUnknown);
         }
         self.own_firm(mass.owner, mass.firm)?;
-        if self.accounts.defaults(mass.owner.account()).is_being_cancelled || self.jobs.len() == JOBS_MAX {
+        if self.accounts.defaults(mass.owner.account()).is_being_cancelled || self.jobs.len() >= JOBS_MAX {
             return Err(RejectReason::CancelPending);
         }
         Ok(())

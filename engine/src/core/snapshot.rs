@@ -1,6 +1,6 @@
 //! The state as bytes: canonical, so that equal states have equal bytes however they came about.
 //!
-//! Little-endian, no padding, counts before lists. In order: format 2 (u8); sequence, ingress, order references, match
+//! Little-endian, no padding, counts before lists. In order: format 6 (u8); sequence, ingress, order references, match
 //! numbers (u64 each); opened (u8, 0 or 1), and if opened the fields of `OpenVenue` as declared; accounts by index (count
 //! u32; name 6, firm 4, number u32, disabled u8, self-match
 //! strategy u8 and group 2, cancel on disconnect u8, grace ms u32, cancels due u64); channels other than 0 by owner (count u32; owner u32, number u32);
@@ -13,7 +13,7 @@
 //! each: flags, time in force, capacity, cross type, customer type, cancel on disconnect, sweep; reference of the displayed part
 //! u64, displayed u32, minimum u32, floor u32, random reserves u32, deadline u64, self-match strategy u8 and group 2, price type
 //! u8, peg offset i32, stop price u32, trail offset u32, trigger u8, handling u8. Numbers that say nothing are 0. Last (`snapshot_work.rs`)
-//! the broken trades of the day and the cancels that are not finished.
+//! the broken trades of the day, the cancels that are not finished, and the trading day; then money (`risk/state.rs`).
 
 use super::Core;
 use super::accounts::{Defaults, Freshness};
@@ -27,7 +27,7 @@ use protocol::types::{
 };
 
 /// First byte of every encoded state.
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
 
 /// Why bytes are not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -94,7 +94,7 @@ impl Core {
         out.extend_from_slice(&[extra.stop_trigger, extra.handle_inst]);
     }
 
-    fn price_of_order(&self, slot: u32) -> Price {
+    pub(super) fn price_of_order(&self, slot: u32) -> Price {
         let level = self.books.slab.node(self.books.slab.node(slot).level);
         self.price_at(self.instrument_of(slot), level.side(), level.key())
     }

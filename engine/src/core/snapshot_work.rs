@@ -2,21 +2,24 @@
 //! collar and cross as flag u8 and, if there, their fields as declared), the trades that were broken, and the cancels that are not finished.
 //!
 //! Behind the orders: last match number of the day before u64, broken trades (count u32, u64 each, ascending), cancels (count u32)
-//! by their beginning: account u32 (2^32 - 1 = all), kind u8 (0 asked, 1 disconnect, 2 end of market hours, 3 of system hours), when
+//! by their beginning: account u32 (2^32 - 1 = all), kind u8 (0 asked, 1 disconnect, 2 end of market hours, 3 of system hours, 4 killed, 5 roll), when
 //! asked owner u32, instrument u16, side u8 (0 = any), group u16, tags u32; last reference u64, looked at last: account u32,
 //! reference u64; cancels that wait for a cross (count u32; owner u32, number u32); market-wide halt u8, and if there is one level u8
-//! and next instrument u16.
+//! and next instrument u16; when the session began u64; roll u8 (0 none, 1 settling, 2 restating), of the first the session 10, of the second
+//! instruments told u16 and last reference told u64.
 
 use super::Core;
 use super::bands::{Bands, Collar};
 use super::cross::{Crossing, Phase};
 use super::instruments::{InstrumentTerms, unusual};
-use super::jobs::{Asked, Filter, JOBS_MAX, Job};
+use super::jobs::{Asked, DAY_JOBS_MAX, Filter, JOBS_MAX, Job};
+use super::roll::Roll;
 use super::snapshot::{DecodeStateError, Reader, put_count};
 use protocol::command::TagSet;
 use protocol::limits::{BUSTS_MAX, CANCELS_PENDING_MAX};
 use protocol::types::{
-    AccountId, CrossType, Firm, InstrumentId, MatchingAlgorithm, Nanos, Owner, Price, Side, TradingState, UserRefNum,
+    AccountId, CrossType, Firm, InstrumentId, MatchingAlgorithm, Nanos, Owner, Price, SessionName, Side, TradingState,
+    UserRefNum,
 };
 
 impl InstrumentTerms {
@@ -106,6 +109,43 @@ impl Core {
             out.push(level);
             out.extend_from_slice(&next.to_le_bytes());
         }
+        out.extend_from_slice(&self.day.opened.0.to_le_bytes());
+        match self.day.roll {
+            None => out.push(0),
+            Some(Roll::Settling(session)) => {
+                out.push(1);
+                out.extend_from_slice(&session.0);
+            }
+            Some(Roll::Restating { instruments, told }) => {
+                out.push(2);
+                out.extend_from_slice(&instruments.to_le_bytes());
+                out.extend_from_slice(&told.to_le_bytes());
+            }
+        }
+    }
+
+    fn decode_day(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeStateError> {
+        self.day.opened = Nanos(reader.u64()?);
+        self.day.roll = match reader.u8()? {
+            0 => None,
+            1 => Some(Roll::Settling(SessionName(reader.array()?))),
+            kind => {
+                reader.check(kind == 2, "roll")?;
+                let (instruments, told) = (u16::from_le_bytes(reader.array()?), reader.u64()?);
+                let fits = usize::from(instruments) <= self.instruments.count() && told <= self.order_refs;
+                reader.check(fits && self.crossings == 0, "roll")?;
+                Some(Roll::Restating { instruments, told })
+            }
+        };
+        if let Some(Roll::Restating { told, .. }) = self.day.roll {
+            self.crossings += 1;
+            self.collect(told);
+            self.day.carried.reverse();
+        }
+        if self.is_rolling() {
+            self.mark_rolling(true);
+        }
+        Ok(())
     }
 
     pub(super) fn decode_work(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeStateError> {
@@ -120,7 +160,7 @@ impl Core {
             last = number;
         }
         let count = reader.u32()? as usize;
-        reader.check(count <= JOBS_MAX, "cancels")?;
+        reader.check(count <= JOBS_MAX + DAY_JOBS_MAX, "cancels")?;
         for _ in 0..count {
             let job = reader.job()?;
             let is_known = job.account.is_none_or(|account| (account.0 as usize) < self.accounts.count());
@@ -138,7 +178,7 @@ impl Core {
         if reader.flag("market-wide halt")? {
             self.halting = Some((reader.u8()?, u16::from_le_bytes(reader.array()?)));
         }
-        Ok(())
+        self.decode_day(reader)
     }
 }
 
@@ -157,6 +197,7 @@ impl Job {
             Filter::Disconnect => out.push(1),
             Filter::Day(of_system) => out.push(2 + u8::from(of_system)),
             Filter::Killed => out.push(4),
+            Filter::Roll => out.push(5),
         }
         out.extend_from_slice(&self.last_ref.to_le_bytes());
         out.extend_from_slice(&self.done.0.to_le_bytes());
@@ -200,6 +241,7 @@ impl Reader<'_> {
             0 => Filter::Asked(self.asked()?),
             1 => Filter::Disconnect,
             4 => Filter::Killed,
+            5 => Filter::Roll,
             kind => {
                 self.check(kind < 4, "kind of a cancel")?;
                 Filter::Day(kind == 3)

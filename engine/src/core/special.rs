@@ -344,6 +344,15 @@ impl Specials {
         self.enlist(slot, order, extra);
     }
 
+    /// Gives an order another reference, which is to all others as the old one was.
+    pub(crate) fn renumber(&mut self, slot: u32, order: Enlisted, order_ref: u64) {
+        let turn = (self.extra(slot).kind() == Kind::Elected).then(|| self.waiting.key(slot).0);
+        let next_turn = self.next_turn;
+        self.next_turn = turn.unwrap_or(next_turn);
+        self.change(slot, order, |extra| extra.order_ref = order_ref);
+        self.next_turn = next_turn;
+    }
+
     /// The order that expires next, and when.
     pub(crate) fn next_deadline(&self) -> Option<(u32, Nanos)> {
         self.expiry.first(self.deadlines).map(|slot| (slot, Nanos(self.expiry.key(slot).0)))

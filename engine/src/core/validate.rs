@@ -273,6 +273,9 @@ impl Core {
         if self.accounts.defaults(enter.owner.account()).is_being_cancelled {
             return Err(RejectReason::CancelPending);
         }
+        if self.is_rolling() {
+            return Err(RejectReason::MarketClosed);
+        }
         if let Some(reason) = closed_to(instrument.state, &terms) {
             return Err(reason);
         }
@@ -318,6 +321,9 @@ impl Core {
         }
         if is_frozen || self.accounts.defaults(replace.owner.account()).is_being_cancelled {
             return Err(ReplaceRefusal::Rejects(RejectReason::CancelPending));
+        }
+        if self.is_rolling() {
+            return Err(ReplaceRefusal::Rejects(RejectReason::MarketClosed));
         }
         let instrument = self.instruments.instrument(instrument);
         if let Some(reason) = closed_to(instrument.state, terms) {

@@ -47,6 +47,7 @@ impl Core {
             VenueCommand::Connected(account) => self.connected(*account),
             VenueCommand::Disconnected(account) => self.disconnected(*account, out),
             VenueCommand::BustTrade(bust) => self.bust(bust, out),
+            VenueCommand::RollDay(session) => self.roll_day(*session, out),
             VenueCommand::SetBands(set) => self.set_bands(set),
             VenueCommand::SetReferencePrice(set) => {
                 let instrument = self.listed(set.instrument)?;
@@ -63,7 +64,9 @@ impl Core {
             VenueCommand::BreachMarketWide(level) => {
                 out.push(EventBody::MarketWideBreached { level: *level });
                 self.halting = Some((*level, 0));
-                self.halt_more(out);
+                if !self.is_restating() {
+                    self.halt_more(out);
+                }
                 Ok(())
             }
         }

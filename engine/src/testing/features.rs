@@ -32,10 +32,12 @@ impl Features {
     pub const PRO_RATA: Self = Self(1 << 10);
     /// Broken trades.
     pub const BUSTS: Self = Self(1 << 11);
+    /// The end of a trading day: new sessions.
+    pub const ROLL: Self = Self(1 << 12);
     /// What the core has.
     pub const CORE: Self = Self::ALL;
     /// All of them.
-    pub const ALL: Self = Self((1 << 12) - 1);
+    pub const ALL: Self = Self((1 << 13) - 1);
 
     /// True when all of `other` are here.
     #[must_use]
@@ -65,6 +67,7 @@ impl Features {
             ("bands", Self::BANDS),
             ("pro-rata", Self::PRO_RATA),
             ("busts", Self::BUSTS),
+            ("roll", Self::ROLL),
         ];
         words.iter().find(|(known, _)| *known == word).map(|(_, feature)| *feature)
     }

@@ -237,7 +237,11 @@ impl OrderFlow {
             82..86 => VenueCommand::Connected(account),
             86..91 => VenueCommand::Disconnected(account),
             91..95 if self.knows(Features::BUSTS) => VenueCommand::BustTrade(self.bust(instrument, venue)),
-            95..100 if self.knows(Features::STATES) => return self.market_wide(instrument),
+            95..98 if self.knows(Features::STATES) => return self.market_wide(instrument),
+            98..100 if self.knows(Features::ROLL) => {
+                let roll = self.roll(venue);
+                self.random.pick(&[VenueCommand::Tick, roll, VenueCommand::RollDay(venue.session())])
+            }
             _ => VenueCommand::Tick,
         };
         CommandBody::Venue(command)
@@ -285,6 +289,12 @@ impl OrderFlow {
             buyer: party(0),
             seller: party(1),
         }
+    }
+
+    fn roll(&mut self, venue: &NaiveVenue) -> VenueCommand {
+        let mut name = venue.session();
+        name.0[9] = self.random.pick(b"0123456789");
+        VenueCommand::RollDay(name)
     }
 
     fn market_wide(&mut self, instrument: InstrumentId) -> CommandBody {

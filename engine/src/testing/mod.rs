@@ -16,6 +16,7 @@ mod naive_pegs;
 mod naive_pro_rata;
 mod naive_requests;
 mod naive_risk;
+mod naive_roll;
 mod naive_rules;
 mod naive_smp;
 mod naive_state;

@@ -10,6 +10,7 @@
 //! | `naive_match.rs`, `naive_pro_rata.rs` | what an aggressor does |
 //! | `naive_smp.rs`, `naive_pegs.rs`, `naive_triggers.rs` | self-match prevention, pegs, stops |
 //! | `naive_auction.rs`, `naive_market.rs` | crosses; trading states, bands, halts |
+//! | `naive_roll.rs` | the end of a trading day |
 //! | `naive_time.rs` | ticks, expiry, disconnects, cancels in parts |
 //! | `naive_operator.rs` | requests of an operator |
 //! | `naive_risk.rs`, `naive_worth.rs`, `naive_ledger.rs` | limits and kill switches; what positions are worth; money |
@@ -20,6 +21,7 @@ use super::naive_auction::Crossing;
 use super::naive_market::{Bands, Collar};
 use super::naive_pegs::Peg;
 use super::naive_risk::Money;
+use super::naive_roll::Roll;
 use super::naive_time::Job;
 use super::naive_triggers::Stop;
 use protocol::command::{ListInstrument, OpenVenue, TagSet};
@@ -193,6 +195,9 @@ pub struct NaiveVenue {
     /// Trades broken today, and the last match number of the day before.
     pub(super) busts: BTreeSet<u64>,
     pub(super) day_began_at: u64,
+    /// When the session began, and how far its end is.
+    pub(super) opened: u64,
+    pub(super) roll: Option<Roll>,
 }
 
 impl NaiveVenue {
@@ -258,6 +263,7 @@ impl NaiveVenue {
         match body {
             CommandBody::OpenVenue(open) => {
                 self.venue = Some(*open);
+                self.opened = self.now();
                 self.tell(EventBody::VenueOpened { session: open.session });
             }
             CommandBody::ListInstrument(listed) => {
@@ -362,7 +368,7 @@ impl NaiveVenue {
 
     /// A cross goes on.
     pub(super) fn is_frozen(&self, instrument: InstrumentId) -> bool {
-        self.market(instrument).crossing.is_some()
+        self.is_restating() || self.market(instrument).crossing.is_some()
     }
 
     pub(super) fn touch(&mut self, instrument: InstrumentId) {
@@ -462,7 +468,7 @@ impl Instrument {
         self.bids.iter().chain(&self.asks).chain(&self.aside)
     }
 
-    fn lists(&mut self) -> [&mut Vec<Order>; 3] {
+    pub(super) fn lists(&mut self) -> [&mut Vec<Order>; 3] {
         [&mut self.bids, &mut self.asks, &mut self.aside]
     }
 

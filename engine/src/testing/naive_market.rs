@@ -139,10 +139,16 @@ impl NaiveVenue {
                 self.needs(Features::STATES)?;
                 self.tell(EventBody::MarketWideBreached { level: *level });
                 self.halting = Some((*level, 0));
-                self.halt_more();
+                if !self.is_restating() {
+                    self.halt_more();
+                }
                 Ok(())
             }
             VenueCommand::BustTrade(bust) => self.bust(bust),
+            VenueCommand::RollDay(session) => {
+                self.needs(Features::ROLL)?;
+                self.roll_day(*session)
+            }
         }
     }
 
@@ -272,7 +278,7 @@ impl NaiveVenue {
         market.collar = Some(collar);
     }
 
-    fn tell_collar(&mut self, instrument: InstrumentId, collar: &Collar) {
+    pub(super) fn tell_collar(&mut self, instrument: InstrumentId, collar: &Collar) {
         let Collar { reference, lower, upper, extension, .. } = *collar;
         let [reference, lower, upper] = [reference, lower, upper].map(|at| price(Some(at)));
         self.tell(EventBody::AuctionCollar { instrument, reference, upper, lower, extension });
@@ -377,6 +383,7 @@ impl NaiveVenue {
     pub fn next_due(&self) -> Option<Nanos> {
         let frozen = self.instruments.iter().any(|market| market.crossing.is_some());
         let at_once = frozen
+            || self.roll.is_some()
             || self.waits_for_elections().is_some()
             || self.halting.is_some()
             || !self.jobs.is_empty()

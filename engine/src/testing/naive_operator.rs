@@ -118,6 +118,9 @@ impl NaiveVenue {
         if outcome != Outcome::Done {
             return outcome;
         }
+        if self.is_restating() {
+            return Outcome::More;
+        }
         let is_meant = |order: &Order| match scope {
             Scope::Venue => true,
             Scope::Account(account) => order.owner.account() == account,
@@ -142,6 +145,9 @@ impl NaiveVenue {
         }
         if self.live(owner, number).is_none() {
             return Outcome::OrderUnknown;
+        }
+        if self.is_restating() {
+            return Outcome::More;
         }
         self.cancel_rest_for(owner, number, CancelReason::Supervisory);
         Outcome::Done

@@ -144,6 +144,9 @@ impl NaiveVenue {
         if self.is_being_cancelled(enter.owner.account()) {
             return Some(RejectReason::CancelPending);
         }
+        if self.roll.is_some() {
+            return Some(RejectReason::MarketClosed);
+        }
         let state = instrument.state;
         let waits = wish.is_stop() || !wish.is_immediate();
         let frozen = instrument.crossing.is_some().then_some(RejectReason::TradingHalted);
@@ -216,6 +219,8 @@ impl NaiveVenue {
             Some(RejectReason::FirmNotAuthorized)
         } else if self.is_being_cancelled(replace.owner.account()) || is_frozen {
             Some(RejectReason::CancelPending)
+        } else if self.roll.is_some() {
+            Some(RejectReason::MarketClosed)
         } else {
             let closed = self.closed_to(instrument.state, waits);
             closed.or((too_many && !is_invalid).then_some(RejectReason::OrdersFull))

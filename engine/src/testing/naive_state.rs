@@ -10,7 +10,7 @@ impl NaiveVenue {
     /// The state as bytes, by the document at the head of `core/snapshot.rs`.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
-        let mut bytes = vec![5];
+        let mut bytes = vec![6];
         for number in [self.last_sequence.0, self.last_ingress.0, self.order_refs, self.matches] {
             bytes.extend(number.to_le_bytes());
         }
@@ -77,6 +77,7 @@ impl NaiveVenue {
             bytes.push(level);
             bytes.extend(u16::try_from(next).unwrap_or(0).to_le_bytes());
         }
+        self.encode_roll(&mut bytes);
         self.encode_money(&mut bytes);
         bytes
     }
@@ -257,9 +258,7 @@ impl Job {
                 bytes.extend(mass.group_id.to_le_bytes());
                 bytes.extend(mass.present.0.to_le_bytes());
             }
-            Filter::Disconnect => bytes.push(1),
-            Filter::Day(ending) => bytes.push(if ending.len() == 1 { 2 } else { 3 }),
-            Filter::Killed => bytes.push(4),
+            other @ (Filter::Disconnect | Filter::Day(_) | Filter::Killed) => bytes.push(other.number()),
         }
         bytes.extend(self.last_ref.to_le_bytes());
         bytes.extend(self.done.0.to_le_bytes());

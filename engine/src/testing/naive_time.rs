@@ -31,10 +31,29 @@ pub(super) enum Filter {
     Killed,
 }
 
+impl Filter {
+    /// In the state.
+    pub(super) fn number(&self) -> u8 {
+        match self {
+            Self::Asked(_) => 0,
+            Self::Disconnect => 1,
+            Self::Day(ending) => match ending.len() {
+                1 => 2,
+                3 => 3,
+                _ => 5,
+            },
+            Self::Killed => 4,
+        }
+    }
+}
+
 impl NaiveVenue {
     /// Does the first thing that is due.
     pub(super) fn tick(&mut self) {
         let now = self.now();
+        if self.is_restating() {
+            return self.restate();
+        }
         if let Some(instrument) = self.waits_for_elections() {
             return self.touch(instrument);
         }
@@ -51,6 +70,9 @@ impl NaiveVenue {
         }
         if !self.jobs.is_empty() {
             return self.run_job(0);
+        }
+        if self.roll.is_some() {
+            return self.switch_day();
         }
         if self.orders().any(|order| order.deadline.is_some_and(|deadline| deadline <= now)) {
             return self.expire();
@@ -107,8 +129,18 @@ impl NaiveVenue {
     }
 
     pub(super) fn begin_job(&mut self, account: Option<AccountId>, filter: Filter) {
-        self.jobs.push(Job { account, filter, last_ref: self.order_refs, done: (0, 0) });
-        self.run_job(self.jobs.len() - 1);
+        let job = Job { account, filter, last_ref: self.order_refs, done: (0, 0) };
+        // The end of a day that is asked for again begins anew.
+        let is_same =
+            |known: &Job| account.is_none() && known.account.is_none() && known.filter.number() == job.filter.number();
+        let at = self.jobs.iter().position(is_same);
+        match at {
+            Some(at) => self.jobs[at] = job,
+            None => self.jobs.push(job),
+        }
+        if !self.is_restating() {
+            self.run_job(at.unwrap_or(self.jobs.len() - 1));
+        }
     }
 
     /// Looks at as many orders as the command may touch: by account, oldest first.

@@ -60,7 +60,8 @@ impl NaiveVenue {
     /// Elects stops of one instrument, one after the other, as long as the bounds of a command allow.
     pub(super) fn elect_on(&mut self, instrument: InstrumentId) {
         let half = self.bound().div_ceil(2);
-        let most = self.market(instrument).elections_max;
+        // The events of a command have a bound, and so have its elections.
+        let most = self.market(instrument).elections_max.min(self.bound() / 3 + 20);
         for elections in 0.. {
             if !self.is_trading(instrument) {
                 return;

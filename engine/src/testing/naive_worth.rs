@@ -24,7 +24,6 @@ impl NaiveVenue {
     }
 
     /// The venue begins a day: tiers move, and what counts per day counts from nothing.
-    #[expect(dead_code, reason = "called by the daily roll")]
     pub(super) fn begin_day(&mut self) {
         self.money.ledger.begin_day(self.last_ingress.0);
         for account in (0..).take(self.accounts.len()) {

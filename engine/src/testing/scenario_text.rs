@@ -113,7 +113,7 @@ fn of_order(body: &EventBody) -> Option<String> {
             format!("rejected {user_ref_num} {reason:?} {:04X}", reason.ouch_code())
         }
         EventBody::PriorityUpdated { user_ref_num, price, order_ref, .. } => {
-            format!("elected {user_ref_num} ref={order_ref} @{}", ticks(price))
+            format!("priority {user_ref_num} ref={order_ref} @{}", ticks(price))
         }
         EventBody::Restated { user_ref_num, order_ref, quantity, price, .. } => {
             format!("restated {user_ref_num} ref={order_ref} {quantity}@{}", ticks(price))
@@ -163,6 +163,9 @@ fn of_market(body: &EventBody) -> Option<String> {
             format!("broken match={match_number} buyer={buyer_user_ref_num} seller={seller_user_ref_num}")
         }
         EventBody::OperatorRefused { reason } => format!("refused {reason:?}"),
+        EventBody::InstrumentListed { symbol, .. } => format!("listed {symbol}"),
+        EventBody::ShortSaleTestChanged { action, .. } => format!("short-sale-test {}", char::from(action)),
+        EventBody::SessionRolled { session } => format!("session {session}"),
         EventBody::SystemEvent { code } => format!("day {}", char::from(code.letter())),
         _ => return None,
     })

@@ -8,7 +8,8 @@ use protocol::command::{
 };
 use protocol::types::{
     AccountId, BustReason, Capacity, Channel, ClOrdId, CrossType, Display, Firm, LiquidityFlag, MatchNumber,
-    MatchingAlgorithm, Nanos, Owner, Price, Qty, Side, Symbol, SystemEventCode, TimeInForce, TradingState, UserRefNum,
+    MatchingAlgorithm, Nanos, Owner, Price, Qty, SessionName, Side, Symbol, SystemEventCode, TimeInForce, TradingState,
+    UserRefNum,
 };
 use protocol::venue_command::{
     BustTrade, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
@@ -402,6 +403,10 @@ fn venue_command(line: &Line<'_>, now: u64) -> Result<VenueCommand, String> {
         }
         "breach" => VenueCommand::BreachMarketWide(u8::try_from(line.number(1)?).unwrap_or(1)),
         "bust" => VenueCommand::BustTrade(bust(line)?),
+        "roll" => {
+            let name: [u8; 10] = line.word(1).as_bytes().try_into().map_err(|_| line.wrong("ten letters"))?;
+            VenueCommand::RollDay(SessionName(name))
+        }
         _ => return Err(line.wrong("no such command")),
     })
 }

@@ -343,6 +343,7 @@ fn show(body: &EventBody) -> String {
         | EventBody::MarketWideLevels { .. }
         | EventBody::MarketWideBreached { .. }
         | EventBody::TradeBroken { .. }
-        | EventBody::OperatorRefused { .. } => "operator".to_owned(),
+        | EventBody::OperatorRefused { .. }
+        | EventBody::SessionRolled { .. } => "operator".to_owned(),
     }
 }

@@ -96,7 +96,8 @@ pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &
         | EventBody::PriorityUpdated { .. }
         | EventBody::CancelPending { .. }
         | EventBody::CancelRejected { .. }
-        | EventBody::OperatorRefused { .. } => 0,
+        | EventBody::OperatorRefused { .. }
+        | EventBody::SessionRolled { .. } => 0,
         EventBody::CrossExecuted { .. }
         | EventBody::Crossed { .. }
         | EventBody::Imbalance { .. }

@@ -149,7 +149,8 @@ pub fn write(
         | EventBody::OperationalHaltChanged { .. }
         | EventBody::MarketWideLevels { .. }
         | EventBody::MarketWideBreached { .. }
-        | EventBody::OperatorRefused { .. } => 0,
+        | EventBody::OperatorRefused { .. }
+        | EventBody::SessionRolled { .. } => 0,
         EventBody::Accepted { instrument, .. } => accepted(command, event, for_owner, symbol(instrument), first),
         EventBody::Replaced { instrument, .. } => replaced(command, event, for_owner, symbol(instrument), first),
         EventBody::Traded { .. } => {
@@ -453,6 +454,7 @@ fn cl_ord_id_of(body: &CommandBody) -> ClOrdId {
 }
 
 /// The answers that need little of their command.
+#[expect(clippy::too_many_lines, reason = "a flat list: one arm per kind")]
 fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut Slot) -> usize {
     let timestamp_ns = event.ingress.since_midnight();
     match event.body {
@@ -522,7 +524,8 @@ fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut
         | EventBody::MarketWideLevels { .. }
         | EventBody::MarketWideBreached { .. }
         | EventBody::TradeBroken { .. }
-        | EventBody::OperatorRefused { .. } => 0,
+        | EventBody::OperatorRefused { .. }
+        | EventBody::SessionRolled { .. } => 0,
     }
 }
 

@@ -40,6 +40,7 @@
 //! 28 BustTrade            72  1 reason  2 instrument  4 quantity  8 match_number (8)  16 price  20 buyer's owner
 //!                             24 user_ref_num  28 cl_ord_id  42 buyer's flag  43 seller's flag  44 seller's owner
 //!                             48 user_ref_num  52 cl_ord_id  66 -
+//! 29 RollDay             16  1 -  2 session (10)  12 -
 //! 64 Operator             40  as `record/operator.rs` draws it
 //! ```
 //!

@@ -9,7 +9,7 @@ use crate::limits::ACCOUNTS_MAX;
 use crate::ouch::tags::AIQ_STRATEGIES;
 use crate::types::{
     AccountId, BustReason, ClOrdId, LiquidityFlag, MatchNumber, MatchingAlgorithm, Nanos, Owner, Price, Qty,
-    TradingState,
+    SessionName, TradingState,
 };
 use crate::venue_command::{
     BustTrade, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
@@ -88,6 +88,10 @@ pub(super) fn encode(command: &VenueCommand, out: &mut [u8; BODY_BYTES_MAX]) -> 
             8
         }
         VenueCommand::BustTrade(bust) => encode_bust(bust, out),
+        VenueCommand::RollDay(session) => {
+            put_at(start::<16>(out, 29), 2, session.0);
+            16
+        }
     }
 }
 
@@ -160,6 +164,14 @@ pub(super) fn decode(from: Fields<'_>) -> Result<CommandBody, DecodeError> {
             VenueCommand::BreachMarketWide(from.byte(1))
         }
         28 => VenueCommand::BustTrade(decode_bust(from)?),
+        29 => {
+            from.exactly(16)?;
+            from.zeros::<1>(1)?;
+            from.zeros::<4>(12)?;
+            let session = SessionName(array_at(from.0, 2));
+            from.check(2, session.0.iter().all(u8::is_ascii_alphanumeric))?;
+            VenueCommand::RollDay(session)
+        }
         other => return Err(DecodeError::UnknownType(other)),
     };
     Ok(CommandBody::Venue(command))

@@ -131,6 +131,7 @@ impl Risk {
             | EventBody::MarketWideBreached { .. }
             | EventBody::TradeBroken { .. }
             | EventBody::OperatorRefused { .. }
+            | EventBody::SessionRolled { .. }
             | EventBody::Answered { .. }
             | EventBody::BalanceMoved { .. }
             | EventBody::FeesCharged { .. }

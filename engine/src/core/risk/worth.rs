@@ -53,7 +53,6 @@ impl Risk {
     }
 
     /// The venue begins a new day: every account moves to its tier, has traded nothing, and has lost nothing.
-    #[expect(dead_code, reason = "called by the daily roll")]
     pub(crate) fn begin_day(&mut self, now: Nanos) {
         self.day = day_of(now).max(self.today(now).saturating_add(1));
         let fees = self.fees;
