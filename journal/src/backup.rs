@@ -8,6 +8,7 @@ use protocol::Sequence;
 use crate::error::{FileError, JournalError, OpenJournalError};
 use crate::format::{HEADER_PAGE_BYTES, SEAL_AT, SEAL_BYTES, index};
 use crate::reader::JournalReader;
+use crate::retention;
 use crate::segment::{self, Page};
 use crate::storage::{Disk, Storage, StorageFile};
 
@@ -44,7 +45,7 @@ pub enum CopyError {
 /// # Errors
 /// Damage in the journal; a full or failing disk.
 pub fn copy_journal(from: &Path, to: &Path) -> Result<JournalCopy, CopyError> {
-    let mut reader = JournalReader::open(from)?;
+    let mut reader = JournalReader::open_oldest(from)?;
     let mut ends = BTreeMap::new();
     while reader.next()?.is_some() {
         ends.extend(reader.left());
@@ -55,6 +56,11 @@ pub fn copy_journal(from: &Path, to: &Path) -> Result<JournalCopy, CopyError> {
     ends.extend(reader.position());
     for (first, end) in &ends {
         copy_segment(&segment::path(from, *first), &segment::path(to, *first), *end)?;
+    }
+    if let Some(first) = ends.keys().next().filter(|first| **first > 1) {
+        let beginning = retention::beginning(&Disk, from)?.filter(|beginning| beginning.first == *first);
+        let gone = || FileError::at(from, "tell where the journal begins")(std::io::ErrorKind::NotFound.into());
+        retention::begin_at(&Disk, to, &beginning.ok_or_else(gone)?)?;
     }
     Disk.sync_dir(to).map_err(FileError::at(to, "flush the folder"))?;
     Ok(JournalCopy { segments: ends.len() as u64, last_sequence: reader.last_sequence() })

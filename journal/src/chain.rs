@@ -9,6 +9,7 @@ use protocol::Sequence;
 
 use crate::error::{Damage, DamageKind, FileError, OpenJournalError};
 use crate::format::{HEADER_BYTES, HEADER_PAGE_BYTES, index};
+use crate::retention;
 use crate::segment::{self, Page};
 use crate::storage::{Disk, Storage, StorageFile};
 
@@ -67,13 +68,21 @@ pub fn check_chain(dir: &Path) -> Result<ChainReport, ChainError> {
 /// As [`check_chain`].
 pub fn check_chain_on(storage: &impl Storage, dir: &Path) -> Result<ChainReport, ChainError> {
     let mut report = ChainReport { segments: 0, last_sequence: Sequence::ZERO, head: [0; 32], damage: None };
+    let beginning = retention::beginning(storage, dir)?;
     for first in segment::list(storage, dir)? {
+        if report.segments == 0
+            && let Some(beginning) = beginning.filter(|beginning| beginning.first == first)
+        {
+            report.head = beginning.chain;
+        }
         let path = segment::path(dir, first);
-        match check_segment(storage, &path, first, &report) {
+        match check_segment(storage, &path, &report) {
             Ok(Some((last, head))) => {
                 report = ChainReport { segments: report.segments + 1, last_sequence: last, head, damage: None };
             }
             Ok(None) => break,
+            // Released after it was listed.
+            Err(Fault::Io(error)) if error.kind() == io::ErrorKind::NotFound => return check_chain_on(storage, dir),
             Err(Fault::Damage(kind)) => {
                 let offset = HEADER_PAGE_BYTES as u64;
                 report.damage = Some(Damage { file: path, offset, sequence: Sequence(first), kind });
@@ -94,7 +103,6 @@ enum Fault {
 fn check_segment(
     storage: &impl Storage,
     path: &Path,
-    first: u64,
     so_far: &ChainReport,
 ) -> Result<Option<(Sequence, ChainHash)>, Fault> {
     let file = storage.open(path).map_err(Fault::Io)?;
@@ -103,9 +111,7 @@ fn check_segment(
         Page::Good(_, None) | Page::Blank => return Ok(None),
         Page::Bad(kind) => return Err(Fault::Damage(kind)),
     };
-    // Without the segments before it, the first one is taken at its word.
-    let follows = so_far.segments == 0 && first > 1 || seal.chain_before == so_far.head;
-    if !follows {
+    if seal.chain_before != so_far.head {
         return Err(Fault::Damage(DamageKind::ChainBefore));
     }
     match of_segment(&file, &seal.chain_before, seal.end) {

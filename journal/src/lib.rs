@@ -13,8 +13,10 @@ mod mmap;
 mod preparer;
 mod reader;
 mod recovery;
+mod retention;
 mod segment;
 mod snapshot_store;
+mod snapshot_tables;
 mod storage;
 mod stream;
 mod stream_index;
@@ -35,11 +37,12 @@ pub use format::{
 };
 pub use mmap::{SegmentMap, free_bytes};
 pub use preparer::{PreparerThread, PreparerWatch, SegmentPreparer};
-pub use reader::{JournalReader, Record};
+pub use reader::{JournalReader, Record, first_sequence};
+pub use retention::{OldSegments, ReleaseError, release_before};
 pub use snapshot_store::{
-    AccountRow, InstrumentRow, OrderRow, SessionRow, Snapshot, SnapshotCheck, SnapshotError, SnapshotMeta,
-    SnapshotReport, SnapshotRows, SnapshotStore,
+    Snapshot, SnapshotCheck, SnapshotError, SnapshotMeta, SnapshotReport, SnapshotRows, SnapshotStore,
 };
+pub use snapshot_tables::{AccountRow, BalanceRow, InstrumentRow, LimitRow, OrderRow, PositionRow, SessionRow};
 pub use storage::{Disk, Storage, StorageFile, StorageMap};
 pub use stream::{
     RebuildReport, STREAM_FIRST_STEP_BYTES, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader,

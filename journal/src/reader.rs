@@ -11,6 +11,7 @@ use crate::format::{
     KIND_BATCH_END, KIND_COMMAND, MARK_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, Seal, SegmentHeader,
     index, next_batch, parse_record,
 };
+use crate::retention;
 use crate::segment::{self, Page, Reached, Survey};
 use crate::storage::{Disk, Storage, StorageFile};
 
@@ -79,6 +80,14 @@ enum Next {
     Nothing,
 }
 
+/// Sequence of the oldest record of the journal in this folder: 1, unless older ones were released. `None` for an empty journal.
+///
+/// # Errors
+/// When the folder is missing or cannot be listed.
+pub fn first_sequence(dir: &Path) -> Result<Option<Sequence>, OpenJournalError> {
+    Ok(retention::first_of(&Disk, dir)?.map(Sequence))
+}
+
 impl JournalReader<Disk> {
     /// Opens the journal in this folder (`journal/` of a data directory) at its first record, sequence 1.
     ///
@@ -86,6 +95,15 @@ impl JournalReader<Disk> {
     /// When the folder is missing or cannot be listed. An empty folder is an empty journal.
     pub fn open(dir: &Path) -> Result<Self, OpenJournalError> {
         Self::open_after(dir, Sequence::ZERO)
+    }
+
+    /// Opens the journal at the oldest record that is left: sequence 1, unless what was before is archived.
+    ///
+    /// # Errors
+    /// As [`JournalReader::open`].
+    pub fn open_oldest(dir: &Path) -> Result<Self, OpenJournalError> {
+        let first = first_sequence(dir)?.map_or(0, |first| first.0 - 1);
+        Self::open_after(dir, Sequence(first))
     }
 
     /// Opens the journal so that the first record given out is the one behind `after`. Earlier segments are not read; the

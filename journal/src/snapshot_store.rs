@@ -4,39 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use protocol::{
-    AccountId, AccountName, Channel, Firm, InstrumentId, Nanos, OrderRef, Price, Qty, Sequence, SessionName, Side,
-    Symbol, TimeInForce, TradingState, UserRefNum,
+use protocol::{Nanos, Sequence};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
+
+use crate::snapshot_tables::{
+    self, AccountRow, BalanceRow, InstrumentRow, LimitRow, OrderRow, PositionRow, SessionRow, TABLES, TABLES_OF_2,
 };
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Statement, TransactionBehavior, params};
 
 /// Marks the database as ours: `TSYS`.
 const APPLICATION_ID: i32 = 0x5453_5953;
-/// Version of the tables.
-const USER_VERSION: i32 = 1;
+/// Version of the tables. Version 1 had fewer of them; it can be read, and is brought up to date when opened for writing.
+const USER_VERSION: i32 = 2;
 /// How long a reader's lock is waited for.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-
-const TABLES: &str = "
-CREATE TABLE snapshots (
-  sequence INTEGER PRIMARY KEY, ingress_ns INTEGER NOT NULL, created_ns INTEGER NOT NULL, state_version INTEGER NOT NULL,
-  build TEXT NOT NULL, state_hash BLOB NOT NULL, event_hash BLOB NOT NULL, content_hash BLOB NOT NULL, state BLOB NOT NULL
-) STRICT;
-CREATE TABLE instruments (
-  instrument INTEGER PRIMARY KEY, symbol TEXT NOT NULL, price_decimals INTEGER NOT NULL, qty_decimals INTEGER NOT NULL,
-  tick INTEGER NOT NULL, lot INTEGER NOT NULL, max_qty INTEGER NOT NULL, trading_state TEXT NOT NULL
-) STRICT;
-CREATE TABLE accounts (
-  account INTEGER PRIMARY KEY, name TEXT NOT NULL, firm TEXT NOT NULL, entry_enabled INTEGER NOT NULL
-) STRICT;
-CREATE TABLE orders (
-  order_ref INTEGER PRIMARY KEY, instrument INTEGER NOT NULL, account INTEGER NOT NULL, channel INTEGER NOT NULL,
-  user_ref_num INTEGER NOT NULL, side TEXT NOT NULL, price INTEGER NOT NULL, leaves_qty INTEGER NOT NULL, tif TEXT NOT NULL
-) STRICT;
-CREATE TABLE sessions (
-  name TEXT PRIMARY KEY, session TEXT NOT NULL, messages INTEGER NOT NULL, bytes INTEGER NOT NULL
-) STRICT;
-";
 
 /// What a snapshot is a snapshot of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,76 +46,6 @@ pub struct Snapshot {
     pub state: Vec<u8>,
 }
 
-/// One instrument, for people. Prices and quantities are in wire units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InstrumentRow {
-    /// Its index.
-    pub instrument: InstrumentId,
-    /// Its name.
-    pub symbol: Symbol,
-    /// Decimals of a price in wire units.
-    pub price_decimals: u8,
-    /// Decimals of a quantity in wire units.
-    pub qty_decimals: i8,
-    /// Least price step.
-    pub tick: Price,
-    /// Least quantity step.
-    pub lot: Qty,
-    /// Largest quantity of an order.
-    pub max_qty: Qty,
-    /// Trading, halted ...
-    pub state: TradingState,
-}
-
-/// One account, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AccountRow {
-    /// Its index.
-    pub account: AccountId,
-    /// Its login name.
-    pub name: AccountName,
-    /// Its firm.
-    pub firm: Firm,
-    /// False while its order entry is disabled.
-    pub entry_enabled: bool,
-}
-
-/// One live order, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OrderRow {
-    /// The venue's reference.
-    pub order_ref: OrderRef,
-    /// What it is for.
-    pub instrument: InstrumentId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// On which channel of that account.
-    pub channel: Channel,
-    /// The client's number for it.
-    pub user_ref_num: UserRefNum,
-    /// Buy or sell, as marked.
-    pub side: Side,
-    /// Limit price, wire units.
-    pub price: Price,
-    /// Open quantity, wire units.
-    pub leaves_qty: Qty,
-    /// Time in force.
-    pub tif: TimeInForce,
-}
-
-/// One stream, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionRow {
-    /// The account's name, or `feed`.
-    pub name: String,
-    /// Name of the session.
-    pub session: SessionName,
-    /// Messages so far.
-    pub messages: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
 /// All that is written for one snapshot. The rows are taken once, in any order.
 pub struct SnapshotRows<'a> {
     /// What it is a snapshot of.
@@ -150,6 +60,12 @@ pub struct SnapshotRows<'a> {
     pub orders: &'a mut dyn Iterator<Item = OrderRow>,
     /// All streams.
     pub sessions: &'a mut dyn Iterator<Item = SessionRow>,
+    /// What all accounts hold.
+    pub balances: &'a mut dyn Iterator<Item = BalanceRow>,
+    /// All positions.
+    pub positions: &'a mut dyn Iterator<Item = PositionRow>,
+    /// All limits that are set.
+    pub limits: &'a mut dyn Iterator<Item = LimitRow>,
 }
 
 impl std::fmt::Debug for SnapshotRows<'_> {
@@ -219,7 +135,7 @@ pub struct SnapshotStore {
     keep: u32,
 }
 
-type Outcome<T> = Result<T, SnapshotError>;
+pub(crate) type Outcome<T> = Result<T, SnapshotError>;
 
 impl SnapshotStore {
     /// Opens the database for writing, creates it if there is none. `keep` snapshots are kept, at least one.
@@ -231,15 +147,12 @@ impl SnapshotStore {
         let mut store = Self { connection, path: path.to_owned(), keep: keep.max(1) };
         store.connection.busy_timeout(BUSY_WAIT).map_err(at(path))?;
         let is_new = store.is_blank()?;
-        if !is_new {
-            store.check_versions()?; // before anything is changed in a file that may be another program's
-        }
+        // Before anything is changed in a file that may be another program's.
+        let version = if is_new { 0 } else { store.checked_version()? };
         let pragmas =
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
         store.connection.execute_batch(pragmas).map_err(at(path))?;
-        if is_new {
-            store.create()?;
-        }
+        store.bring_up_from(version)?;
         Ok(store)
     }
 
@@ -252,7 +165,7 @@ impl SnapshotStore {
         let connection = Connection::open_with_flags(path, flags).map_err(at(path))?;
         connection.busy_timeout(BUSY_WAIT).map_err(at(path))?;
         let store = Self { connection, path: path.to_owned(), keep: 1 };
-        store.check_versions()?;
+        store.checked_version()?;
         Ok(store)
     }
 
@@ -261,18 +174,12 @@ impl SnapshotStore {
     ///
     /// # Errors
     /// The database cannot be written; it is then as it was.
-    pub fn write(&mut self, rows: SnapshotRows<'_>) -> Outcome<()> {
+    pub fn write(&mut self, mut rows: SnapshotRows<'_>) -> Outcome<()> {
         let path = self.path.clone();
         let failed = at(&path);
-        let SnapshotRows { meta, state, instruments, accounts, orders, sessions } = rows;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
-        write_state(&transaction, &meta, state, &failed)?;
-        let tables = "DELETE FROM instruments; DELETE FROM accounts; DELETE FROM orders; DELETE FROM sessions;";
-        transaction.execute_batch(tables).map_err(&failed)?;
-        write_instruments(&transaction, instruments).map_err(&failed)?;
-        write_accounts(&transaction, accounts).map_err(&failed)?;
-        write_orders(&transaction, orders, &failed)?;
-        write_sessions(&transaction, sessions, &failed)?;
+        write_state(&transaction, &rows.meta, rows.state, &failed)?;
+        snapshot_tables::write(&transaction, &mut rows, &failed)?;
         let prune = "DELETE FROM snapshots WHERE sequence NOT IN (SELECT sequence FROM snapshots ORDER BY sequence DESC LIMIT ?1)";
         transaction.execute(prune, [self.keep]).map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
@@ -299,6 +206,25 @@ impl SnapshotStore {
     /// There is none, or it is damaged: why, in words.
     pub fn snapshot(&self, sequence: Sequence) -> Result<Snapshot, String> {
         self.load(sequence.0).map_err(|fault| format!("snapshot {sequence}: {fault}"))
+    }
+
+    /// Sequence of the oldest snapshot, if it is whole: what is before it is wanted by nobody any more. `None` when there is
+    /// none, or it is damaged.
+    ///
+    /// # Errors
+    /// The list of snapshots itself cannot be read.
+    pub fn oldest_valid(&self) -> Outcome<Option<Sequence>> {
+        let oldest = self.sequences()?.last().copied();
+        Ok(oldest.filter(|sequence| self.load(*sequence).is_ok()).map(Sequence))
+    }
+
+    /// Drops the snapshots behind `sequence`: they are of a state that turned out wrong. How many there were.
+    ///
+    /// # Errors
+    /// The database cannot be written.
+    pub fn remove_after(&mut self, sequence: Sequence) -> Outcome<usize> {
+        let after = signed("sequence", sequence.0)?;
+        self.connection.execute("DELETE FROM snapshots WHERE sequence > ?1", [after]).map_err(at(&self.path))
     }
 
     /// Copies the database into a new file, also while a venue writes it.
@@ -365,10 +291,11 @@ impl SnapshotStore {
         Ok((application_id.map_err(at(&self.path))?, version.map_err(at(&self.path))?))
     }
 
-    fn check_versions(&self) -> Outcome<()> {
+    /// The version of the tables, if it is one that this program knows.
+    fn checked_version(&self) -> Outcome<i32> {
         let (application_id, version) = self.versions()?;
-        if (application_id, version) == (APPLICATION_ID, USER_VERSION) {
-            return Ok(());
+        if application_id == APPLICATION_ID && (1..=USER_VERSION).contains(&version) {
+            return Ok(version);
         }
         Err(SnapshotError::OtherDatabase { path: self.path.clone(), application_id, version })
     }
@@ -379,11 +306,18 @@ impl SnapshotStore {
         Ok(self.versions()? == (0, 0) && count.map_err(at(&self.path))? == 0)
     }
 
-    fn create(&mut self) -> Outcome<()> {
+    /// Makes the tables that a database of this version has not.
+    fn bring_up_from(&mut self, version: i32) -> Outcome<()> {
+        if version == USER_VERSION {
+            return Ok(());
+        }
         let path = self.path.clone();
         let failed = at(&path);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
-        transaction.execute_batch(TABLES).map_err(&failed)?;
+        if version == 0 {
+            transaction.execute_batch(TABLES).map_err(&failed)?;
+        }
+        transaction.execute_batch(TABLES_OF_2).map_err(&failed)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&failed)?;
         transaction.pragma_update(None, "user_version", USER_VERSION).map_err(&failed)?;
         transaction.commit().map_err(&failed)
@@ -435,11 +369,11 @@ fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
 }
 
-fn signed(what: &'static str, value: u64) -> Outcome<i64> {
+pub(crate) fn signed(what: &'static str, value: u64) -> Outcome<i64> {
     i64::try_from(value).map_err(|_| SnapshotError::TooLarge { what, value })
 }
 
-fn letter(letter: u8) -> String {
+pub(crate) fn letter(letter: u8) -> String {
     char::from(letter).to_string()
 }
 
@@ -462,67 +396,5 @@ fn write_state(
         state,
     ];
     connection.execute(insert, values).map_err(failed)?;
-    Ok(())
-}
-
-fn write_instruments(connection: &Connection, rows: &mut dyn Iterator<Item = InstrumentRow>) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare("INSERT INTO instruments VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    for row in rows {
-        insert.execute(params![
-            row.instrument.0,
-            row.symbol.as_text(),
-            row.price_decimals,
-            row.qty_decimals,
-            row.tick.0,
-            row.lot.0,
-            row.max_qty.0,
-            letter(row.state.letter()),
-        ])?;
-    }
-    Ok(())
-}
-
-fn write_accounts(connection: &Connection, rows: &mut dyn Iterator<Item = AccountRow>) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare("INSERT INTO accounts VALUES (?1, ?2, ?3, ?4)")?;
-    for row in rows {
-        insert.execute(params![row.account.0, row.name.as_text(), row.firm.as_text(), row.entry_enabled])?;
-    }
-    Ok(())
-}
-
-fn write_orders(
-    connection: &Connection,
-    rows: &mut dyn Iterator<Item = OrderRow>,
-    failed: &impl Fn(rusqlite::Error) -> SnapshotError,
-) -> Outcome<()> {
-    let prepared = connection.prepare("INSERT INTO orders VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
-    let mut insert: Statement<'_> = prepared.map_err(failed)?;
-    for row in rows {
-        let values = params![
-            signed("order reference", row.order_ref.0)?,
-            row.instrument.0,
-            row.account.0,
-            row.channel.0,
-            row.user_ref_num.0,
-            letter(row.side.letter()),
-            row.price.0,
-            row.leaves_qty.0,
-            letter(row.tif.letter()),
-        ];
-        insert.execute(values).map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn write_sessions(
-    connection: &Connection,
-    rows: &mut dyn Iterator<Item = SessionRow>,
-    failed: &impl Fn(rusqlite::Error) -> SnapshotError,
-) -> Outcome<()> {
-    let mut insert = connection.prepare("INSERT INTO sessions VALUES (?1, ?2, ?3, ?4)").map_err(failed)?;
-    for row in rows {
-        let (messages, bytes) = (signed("message count", row.messages)?, signed("stream length", row.bytes)?);
-        insert.execute(params![row.name, row.session.as_text(), messages, bytes]).map_err(failed)?;
-    }
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use journal::{
-    AccountRow, InstrumentRow, OrderRow, SessionRow, Snapshot, SnapshotError, SnapshotMeta, SnapshotRows, SnapshotStore,
+    AccountRow, BalanceRow, InstrumentRow, LimitRow, OrderRow, PositionRow, SessionRow, Snapshot, SnapshotError,
+    SnapshotMeta, SnapshotRows, SnapshotStore,
 };
 use protocol::{
     AccountId, AccountName, Channel, Firm, InstrumentId, Nanos, OrderRef, Price, Qty, Sequence, SessionName, Side,
@@ -61,6 +62,17 @@ fn write(store: &mut SnapshotStore, sequence: u64) -> Result<(), SnapshotError> 
         firm: Firm::from_text("DEMA").unwrap(),
         entry_enabled: true,
     };
+    let balance =
+        BalanceRow { account: AccountId(0), currency: "USD".into(), balance: "12.5".into(), reserved: "0".into() };
+    let position = PositionRow {
+        account: AccountId(0),
+        instrument: InstrumentId(1),
+        quantity: Some("100".into()),
+        cost: Some("15034".into()),
+        realised: None,
+        unrealised: None,
+    };
+    let limit = LimitRow { scope: "firm", name: "DEMA".into(), kind: "max-open-orders", value: "5".into() };
     let session = SessionRow { name: "feed".into(), session: SessionName::BLANK, messages: 5, bytes: 99 };
     store.write(SnapshotRows {
         meta: meta(sequence),
@@ -69,6 +81,9 @@ fn write(store: &mut SnapshotStore, sequence: u64) -> Result<(), SnapshotError> 
         accounts: &mut [account].into_iter(),
         orders: &mut (1..=sequence).map(order),
         sessions: &mut [session].into_iter(),
+        balances: &mut [balance].into_iter(),
+        positions: &mut [position].into_iter(),
+        limits: &mut [limit].into_iter(),
     })
 }
 
@@ -94,7 +109,43 @@ fn the_newest_is_loaded_after_reopening_and_only_the_newest_few_stay() {
     assert!(report.integrity.is_empty() && report.snapshots.iter().all(|check| check.fault.is_none()), "{report:?}");
     let connection = Connection::open(&path).unwrap();
     let count = |table| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u32>(0));
-    assert_eq!(["instruments", "accounts", "orders", "sessions"].map(|table| count(table).unwrap()), [1, 1, 50, 1]);
+    let tables = ["instruments", "accounts", "orders", "sessions", "balances", "positions", "limits", "meta"];
+    assert_eq!(tables.map(|table| count(table).unwrap()), [1, 1, 50, 1, 1, 1, 1, 1]);
+    let newest =
+        connection.query_row("SELECT sequence, event_hash FROM meta", [], |row| Ok((row.get(0)?, row.get(1)?)));
+    assert_eq!(newest.unwrap(), (50, "02".repeat(32)));
+    assert_eq!(store.oldest_valid().unwrap(), Some(Sequence(30)));
+}
+
+#[test]
+fn snapshots_of_a_state_that_turned_out_wrong_are_dropped() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut store = SnapshotStore::open(&temp.path().join("snapshots.sqlite"), 8).unwrap();
+    for sequence in [10, 20, 30] {
+        write(&mut store, sequence).unwrap();
+    }
+    assert_eq!(store.remove_after(Sequence(10)).unwrap(), 2);
+    assert_eq!(sequences(&store), [10]);
+    assert_eq!(store.remove_after(Sequence(10)).unwrap(), 0);
+}
+
+/// A database as version 1 wrote it: read as it is, and brought up to date by the first writer.
+#[test]
+fn a_database_of_version_1_is_read_and_brought_up_to_date() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("snapshots.sqlite");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/other/snapshots-v1.sqlite");
+    fs::copy(kept, &path).unwrap();
+    let version =
+        |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
+    assert_eq!(version(&Connection::open(&path).unwrap()).unwrap(), 1);
+    let kept = SnapshotStore::open_read_only(&path).unwrap().newest_valid().unwrap().unwrap();
+    assert_eq!((kept.meta, kept.state), (meta(2), b"the state of version 1".to_vec()));
+    let mut store = SnapshotStore::open(&path, 3).unwrap();
+    assert_eq!(version(&Connection::open(&path).unwrap()).unwrap(), 2);
+    write(&mut store, 3).unwrap();
+    assert_eq!(sequences(&store), [3, 2]);
+    assert!(store.verify().unwrap().integrity.is_empty());
 }
 
 #[test]
@@ -127,6 +178,9 @@ fn a_failed_write_leaves_what_was_there() {
         accounts: &mut std::iter::empty(),
         orders: &mut [1, u64::MAX].map(order).into_iter(),
         sessions: &mut std::iter::empty(),
+        balances: &mut std::iter::empty(),
+        positions: &mut std::iter::empty(),
+        limits: &mut std::iter::empty(),
     });
     assert!(matches!(refused, Err(SnapshotError::TooLarge { .. })));
     assert_eq!(sequences(&store), [1]);
@@ -177,4 +231,24 @@ fn another_programs_database_is_refused_and_left_alone() {
     assert_eq!(fs::read(&path).unwrap(), before);
     fs::write(&path, [7; 5000]).unwrap();
     assert!(matches!(SnapshotStore::open(&path, 2), Err(SnapshotError::Sqlite { .. })));
+}
+
+/// Writes the fixture again: `SNAPSHOT_WRITE_FIXTURE=1`, with the program of that version.
+#[test]
+fn writes_the_fixture_when_asked_to() {
+    let Some(path) = std::env::var_os("SNAPSHOT_WRITE_FIXTURE") else { return };
+    let mut store = SnapshotStore::open(Path::new(&path), 3).unwrap();
+    store
+        .write(SnapshotRows {
+            meta: meta(2),
+            state: b"the state of version 1",
+            instruments: &mut std::iter::empty(),
+            accounts: &mut std::iter::empty(),
+            orders: &mut [1].map(order).into_iter(),
+            sessions: &mut std::iter::empty(),
+            balances: &mut std::iter::empty(),
+            positions: &mut std::iter::empty(),
+            limits: &mut std::iter::empty(),
+        })
+        .unwrap();
 }

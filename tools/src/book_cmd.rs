@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::output::print_line;
 use crate::units;
-use crate::venue::recovery::Replica;
+use crate::venue::reading::{self, Begin};
 
 /// Show the book of one instrument as it was after any command.
 #[derive(Debug, clap::Args)]
@@ -37,8 +37,9 @@ pub struct Args {
 
 /// Prints the ladder: offers above, bids below, best prices in the middle.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut replica = Replica::new();
-    replica.replay(&args.data_dir.join("journal"), args.at.map(Sequence), |_| Ok(()), |_, _| Ok(()))?;
+    let to = args.at.map(Sequence);
+    let mut replica = reading::replica(&args.data_dir, Begin::Newest, to)?;
+    replica.replay(&args.data_dir.join("journal"), to, |_| Ok(()), |_, _| Ok(()))?;
     let last = replica.core.last_sequence();
     if let Some(at) = args.at {
         ensure!(last.0 == at, "the journal ends at sequence {last}; --at {at} is beyond it");

@@ -56,6 +56,28 @@ impl DurabilityMode {
     }
 }
 
+/// What becomes of journal segments that no kept snapshot needs any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OldSegmentsKey {
+    /// They stay.
+    Keep,
+    /// They are moved to the folder `archive` of the data directory.
+    Archive,
+    /// They are deleted.
+    Delete,
+}
+
+/// What the venue does when the follower's hash is another than the live core's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDifference {
+    /// It tells and counts, and trades on.
+    GoOn,
+    /// It tells and stops.
+    Stop,
+}
+
 /// The file, as it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +100,8 @@ struct File {
     streams: Streams,
     #[serde(default)]
     snapshots: Snapshots,
+    #[serde(default)]
+    follower: Follower,
     #[serde(default)]
     rings: Rings,
     #[serde(default)]
@@ -147,7 +171,11 @@ section!(
 section!(Durability { mode: DurabilityMode = DurabilityMode::Journal });
 section!(
     /// Segments.
-    JournalSection { segment_mib: u64 = 64, free_mib_min: u64 = 16 }
+    JournalSection { segment_mib: u64 = 64, free_mib_min: u64 = 16, old_segments: OldSegmentsKey = OldSegmentsKey::Keep }
+);
+section!(
+    /// How the follower compares itself with the live core.
+    Follower { compare_every: u64 = 65_536, on_difference: OnDifference = OnDifference::GoOn, drill_at: u64 = 0 }
 );
 section!(
     /// Bounds of the stream files.
@@ -366,6 +394,10 @@ impl Config {
     pub fn snapshots(&self) -> &Snapshots {
         &self.file.snapshots
     }
+    /// How the follower compares.
+    pub fn follower(&self) -> &Follower {
+        &self.file.follower
+    }
     /// Rings.
     pub fn rings(&self) -> &Rings {
         &self.file.rings
@@ -463,6 +495,7 @@ impl Check<'_> {
         within("streams.firm_mib_max", file.streams.firm_mib_max, 1, 1 << 20)?;
         within("streams.account_mib_max", file.streams.account_mib_max, 1, 1 << 20)?;
         within("streams.feed_mib_max", file.streams.feed_mib_max, 1, 1 << 22)?;
+        within("follower.compare_every", file.follower.compare_every, 1, 1 << 40)?;
         within("snapshots.keep", u64::from(file.snapshots.keep), 1, 1_000)?;
         within("limits.orders_max", u64::from(file.limits.orders_max), 1, 1 << 27)?;
         within("limits.accounts_max", u64::from(file.limits.accounts_max), 1, 1 << 20)?;

@@ -13,7 +13,7 @@ use protocol::{Command, CommandBody, Event, InstrumentId, Owner, Symbol, VenueCo
 use serde_json::json;
 
 use crate::output::print_line;
-use crate::venue::recovery::Replica;
+use crate::venue::reading::{self, Begin};
 
 /// What is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut out = BufWriter::new(File::create(&args.out).with_context(cannot)?);
     let rows = match args.format {
         Format::Csv => csv(&journal_dir, &mut out)?,
-        Format::Itch => itch(&journal_dir, &mut out)?,
+        Format::Itch => itch(&args.data_dir, &mut out)?,
     };
     let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot)?;
     file.sync_all().with_context(cannot)?;
@@ -54,10 +54,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The same messages as the feed's stream, made again by replay.
-fn itch(journal_dir: &Path, out: &mut impl Write) -> anyhow::Result<u64> {
-    let mut replica = Replica::new();
-    let mut symbols: Vec<(InstrumentId, Symbol)> = Vec::new();
+/// The same messages as the feed's stream, made again by replay; from the oldest snapshot on where the first commands are
+/// archived.
+fn itch(data_dir: &Path, out: &mut impl Write) -> anyhow::Result<u64> {
+    let mut replica = reading::replica(data_dir, Begin::First, None)?;
+    let mut symbols: Vec<(InstrumentId, Symbol)> =
+        replica.core.instruments().map(|view| (view.listed.instrument, view.listed.symbol)).collect();
     let mut block = [0; BLOCK_BYTES_MAX];
     let mut messages = 0;
     let told = |command: &Command, event: &Event| {
@@ -72,7 +74,7 @@ fn itch(journal_dir: &Path, out: &mut impl Write) -> anyhow::Result<u64> {
         }
         Ok(())
     };
-    replica.replay(journal_dir, None, |_| Ok(()), told)?;
+    replica.replay(&data_dir.join("journal"), None, |_| Ok(()), told)?;
     Ok(messages)
 }
 
@@ -94,7 +96,7 @@ const COLUMNS: [&str; 11] = [
 fn csv(journal_dir: &Path, out: &mut impl Write) -> anyhow::Result<u64> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record(COLUMNS)?;
-    let mut reader = JournalReader::open(journal_dir)?;
+    let mut reader = JournalReader::open_oldest(journal_dir)?;
     let mut rows = 0;
     while let Some(found) = reader.next()? {
         let body = record::decode(found.body)

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Subcommand;
-use journal::{ChainReport, JournalReader};
-use protocol::record;
+use journal::{ChainReport, JournalReader, first_sequence};
+use protocol::{Sequence, record};
 use serde_json::json;
 
 use crate::export;
@@ -102,6 +102,7 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
                 "ok": report.ok,
                 "segments": report.segments,
                 "records": report.records,
+                "first_sequence": report.first_sequence.0,
                 "last_sequence": report.last_sequence.0,
                 "torn_bytes": report.torn_bytes,
                 "sealed": report.sealed,
@@ -112,10 +113,11 @@ fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         );
     } else {
         print_line(&format!(
-            "{}: {} records in {} segments, last sequence {}, torn bytes {}, {}",
+            "{}: {} records in {} segments, sequence {} to {}, torn bytes {}, {}",
             if report.ok { "ok" } else { "DAMAGED" },
             report.records,
             report.segments,
+            report.first_sequence,
             report.last_sequence,
             report.torn_bytes,
             if report.sealed { "sealed" } else { "not sealed" },
@@ -178,7 +180,7 @@ impl Stats {
 }
 
 fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
-    let mut reader = JournalReader::open(&journal_of(&args.data_dir)?)?;
+    let mut reader = JournalReader::open_oldest(&journal_of(&args.data_dir)?)?;
     let mut stats = Stats::default();
     while let Some(found) = reader.next()? {
         let kind = record::decode(found.body).map_or("not a command", |body| export::kind(&body));
@@ -210,12 +212,11 @@ fn stats(args: &StatsArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn dump(args: &DumpArgs) -> anyhow::Result<ExitCode> {
-    let mut reader = JournalReader::open(&journal_of(&args.data_dir)?)?;
+    let dir = journal_of(&args.data_dir)?;
+    let oldest = first_sequence(&dir)?.map_or(1, |first| first.0);
+    let mut reader = JournalReader::open_after(&dir, Sequence(args.from.max(oldest) - 1))?;
     while let Some(found) = reader.next()? {
         let sequence = found.sequence.0;
-        if sequence < args.from {
-            continue;
-        }
         if sequence > args.to {
             break;
         }

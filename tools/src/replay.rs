@@ -9,11 +9,15 @@ use protocol::{Nanos, Sequence};
 use serde_json::json;
 
 use crate::output::{hex, print_line};
+use crate::venue::pace::Speed;
+use crate::venue::reading::{self, Begin};
 use crate::venue::recovery::{Replayed, Replica};
 
 /// Replay the journal and print its hashes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hft replay --data-dir ./data --to 1000 --json")]
+#[command(
+    after_help = "Examples:\n  hft replay --data-dir ./data --to 1000 --json\n  hft replay --from-snapshot --to-time 2026-11-21T09:30:00Z --speed 10x"
+)]
 pub struct Args {
     /// Data directory of the venue
     #[arg(long, value_name = "DIR", default_value = "./data")]
@@ -24,6 +28,12 @@ pub struct Args {
     /// Stop after the last command at or before this time: ns since 1970 UTC, or 2026-11-21T09:30:00.5Z
     #[arg(long, value_name = "TIME", conflicts_with = "to", value_parser = time)]
     to_time: Option<Nanos>,
+    /// Begin at a snapshot: the newest one that is not beyond the end, or the one of this sequence
+    #[arg(long, value_name = "SEQ", num_args = 0..=1, default_missing_value = "0")]
+    from_snapshot: Option<u64>,
+    /// How fast recorded time passes: 1x as it was, 10x, or any other whole number of times; max does not wait
+    #[arg(long, value_name = "SPEED", default_value = "max")]
+    speed: Speed,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -37,22 +47,34 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.data_dir.display()
     );
     let journal_dir = args.data_dir.join("journal");
-    let mut replica = Replica::new();
     let to = match args.to_time {
         Some(time) => Some(last_at(&journal_dir, time)?),
         None => args.to.map(Sequence),
     };
+    let begin = match args.from_snapshot {
+        None => Begin::First,
+        Some(0) => Begin::Newest,
+        Some(sequence) => Begin::At(Sequence(sequence)),
+    };
+    let mut replica = reading::replica(&args.data_dir, begin, to)?;
+    let from = replica.core.last_sequence();
+    replica.at_speed(args.speed);
     let replayed = replica.replay(&journal_dir, to, |_| Ok(()), |_, _| Ok(()))?;
     let last = replica.core.last_sequence();
     if let Some(to) = args.to {
         ensure!(last.0 == to, "the journal ends at sequence {last}; --to {to} is beyond it");
     }
-    let summary = summary(&replica, replayed);
+    let mut summary = summary(&replica, replayed);
+    if from > Sequence::ZERO
+        && let Some(fields) = summary.as_object_mut()
+    {
+        fields.insert("from_snapshot".to_owned(), from.0.into());
+    }
     if args.json {
         print_line(&summary.to_string());
     } else {
-        for key in ["records", "last_sequence", "event_hash", "state_hash", "commands_per_second"] {
-            let value = summary.get(key).map(ToString::to_string).unwrap_or_default();
+        for key in ["from_snapshot", "records", "last_sequence", "event_hash", "state_hash", "commands_per_second"] {
+            let Some(value) = summary.get(key).map(ToString::to_string) else { continue };
             print_line(&format!("{key:<20} {}", value.trim_matches('"')));
         }
     }
@@ -61,7 +83,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Sequence of the last command at or before `time`; times never fall.
 fn last_at(journal_dir: &Path, time: Nanos) -> anyhow::Result<Sequence> {
-    let mut reader = JournalReader::open(journal_dir)?;
+    let mut reader = JournalReader::open_oldest(journal_dir)?;
     let mut last = Sequence::ZERO;
     while let Some(found) = reader.next()? {
         if found.ingress > time {

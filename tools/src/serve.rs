@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
 use crate::replay::summary_of;
+use crate::venue::hash_marks::HashMark;
 use crate::venue::recovery::Replayed;
 use crate::venue::threads::{Fault, Running, describe_wait};
 use crate::venue::{assembly, follower};
@@ -63,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let hasher = Arc::clone(&venue.hasher);
     let started = clock::monotonic();
     let running = crate::venue::threads::start(agents, &plan, &topology, &fault, hasher)?;
-    let follower = follower::start(&config, &venue.paths, &topology.housekeeping(&plan))?;
+    let follower = follower::start(&config, &venue, &fault, &topology.housekeeping(&plan))?;
     print_line("ready");
     wait(&asked_to_stop, &running, &venue);
     print_line("stopping");
@@ -200,14 +201,16 @@ fn stop(
     if let Some(writer) = stopped.journal {
         writer.seal().context("the journal could not be sealed; the next start recovers it")?;
     }
-    if let Some(follower) = follower {
-        follower.finish(core.last_sequence());
-    }
     let last = core.last_sequence();
+    let counters = follower.map(|follower| follower.finish(HashMark { sequence: last, hash: stopped.event_hash }));
     let live = Replayed { records: last.0.saturating_sub(venue.ready_at.0), elapsed: started.elapsed(), torn_bytes: 0 };
     let mut summary = summary_of(live, last, &stopped.event_hash, &core.state_hash());
     if let Some(records) = summary.get_mut("records") {
         *records = last.0.into();
+    }
+    if let (Some(counters), Some(fields)) = (counters, summary.as_object_mut()) {
+        fields.insert("hashes_compared".to_owned(), counters.compared.load(Ordering::Relaxed).into());
+        fields.insert("hashes_different".to_owned(), counters.differences.load(Ordering::Relaxed).into());
     }
     print_line(&summary.to_string());
     Ok(ExitCode::SUCCESS)

@@ -246,6 +246,162 @@ fn a_record_changed_in_an_old_segment_stops_a_start() {
     );
 }
 
+/// The shipped configuration with some values replaced, in a file.
+fn configured(dir: &Path, changes: &[(&str, &str)]) -> String {
+    let mut text = fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let path = dir.join("hft.toml");
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// So many orders that find nothing; each is a command and two events.
+fn immediate_orders(venue: &Venue, first: u32, count: u32) {
+    let mut client = Client::login_from(venue.order_port(), "DEMO01", SessionName::BLANK, 0);
+    for number in first..first + count {
+        client.enter_tif(number, b'B', 1, "AAPL", 1_000_000, b'3');
+    }
+    client.messages(count as usize);
+}
+
+#[test]
+fn the_follower_agrees_with_the_live_core() {
+    let temp = tempfile::tempdir().unwrap();
+    let config = configured(temp.path(), &[("compare_every = 65536", "compare_every = 16")]);
+    let dir = temp.path().join("data");
+    for start in 0..2 {
+        let venue = Venue::start_with(&dir, &["--config", &config]);
+        trade(&venue, 1 + start * 1_000);
+        immediate_orders(&venue, 10 + start * 1_000, 300);
+        let stopped = venue.stop("-INT");
+        assert!(stopped["hashes_compared"].as_u64().unwrap() > 15, "{stopped}");
+        assert_eq!(stopped["hashes_different"], 0, "{stopped}");
+    }
+}
+
+/// A difference is made up: the alarm is in the log, snapshots that cannot be trusted are gone, and the venue stops or goes on
+/// as it was told.
+#[test]
+fn a_follower_that_differs_is_told_and_stops_the_venue_where_that_is_asked_for() {
+    let temp = tempfile::tempdir().unwrap();
+    let (changed, dir) = (("compare_every = 65536", "compare_every = 16"), temp.path().join("data"));
+    let drill = ("drill_at = 0", "drill_at = 100");
+    let config = configured(temp.path(), &[changed, drill]);
+    let venue = Venue::start_with(&dir, &["--config", &config]);
+    immediate_orders(&venue, 1, 300);
+    let path = venue.dir().to_owned();
+    let stopped = venue.stop("-INT");
+    assert_eq!(stopped["hashes_different"], 1, "{stopped}");
+    assert_eq!(stdout(&run(&["snapshot", "list", "--data-dir", &path])), "", "nothing is written once they differ");
+
+    let config = configured(temp.path(), &[changed, ("drill_at = 0", "drill_at = 400"), ("\"go-on\"", "\"stop\"")]);
+    let offset = support::free_offset();
+    let mut command = support::hft(&["serve", "--data-dir", &path, "--config", &config]);
+    let command = command.args(["--port-offset", &offset.to_string()]).stderr(std::process::Stdio::piped());
+    let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut client = support::eventually("the venue listens", || {
+        std::net::TcpStream::connect(("127.0.0.1", 9_001 + offset)).ok()?;
+        Some(Client::login_from(9_001 + offset, "DEMO01", SessionName::BLANK, 0))
+    });
+    for number in 1_000..1_200 {
+        client.try_ask(&support::enter(number, b'B', 1, "AAPL", 1_000_000, b'3'));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = stderr(&output);
+    assert!(said.contains("the same up to sequence 384, another at 400"), "{said}");
+    assert!(said.contains("the venue has stopped"), "{said}");
+}
+
+/// Segments before the oldest kept snapshot go to the archive; everything works with what is left, and all of it again once
+/// they are back.
+#[test]
+fn old_segments_are_archived_and_everything_works_without_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let one_mib = ("segment_mib = 64", "segment_mib = 1");
+    let config = configured(
+        temp.path(),
+        &[one_mib, ("old_segments = \"keep\"", "old_segments = \"archive\""), ("keep = 3", "keep = 1")],
+    );
+    let (dir, copy) = (temp.path().join("data"), temp.path().join("copy"));
+    let venue = Venue::start_with(&dir, &["--config", &config]);
+    trade(&venue, 1);
+    immediate_orders(&venue, 10, 20_000);
+    let path = venue.dir().to_owned();
+    let first = venue.stop("-INT");
+    let archived = fs::read_dir(dir.join("archive")).unwrap().count();
+    assert!(archived >= 1, "{archived}");
+    let verified = json(&run(&["journal", "verify", "--data-dir", &path, "--json"]));
+    assert_eq!(verified["ok"], true, "{verified}");
+    assert!(verified["first_sequence"].as_u64().unwrap() > 5_000, "{verified}");
+    assert_eq!(replayed(&path, &[])["event_hash"], first["event_hash"]);
+
+    let venue = Venue::start_with(&dir, &["--config", &config]);
+    assert!(venue.printed.iter().any(|line| line.contains("from the snapshot of sequence ")), "{:#?}", venue.printed);
+    trade(&venue, 30_000);
+    let backup = run(&["backup", copy.to_str().unwrap(), "--data-dir", &path]);
+    assert!(backup.status.success(), "{}", stderr(&backup));
+    let book = json(&run(&["book", "AAPL", "--data-dir", &path, "--json"]));
+    assert_eq!(book["bids"][0]["price"], "150.3300");
+    let second = venue.stop("-INT");
+    assert_eq!(replayed(&path, &[])["event_hash"], second["event_hash"]);
+    assert!(json(&run(&["journal", "stats", "--data-dir", &path, "--json"]))["records"].as_u64() > Some(5));
+    let dump = run(&["journal", "dump", "--data-dir", &path, "--to", "1"]);
+    assert!(dump.status.success() && dump.stdout.is_empty(), "sequence 1 is in the archive");
+    let out = temp.path().join("out.itch");
+    let exported = run(&["journal", "export", "--format", "itch", "--data-dir", &path, "--out", out.to_str().unwrap()]);
+    assert!(exported.status.success(), "{}", stderr(&exported));
+    let venue = Venue::start_with(&copy, &["--config", &config]);
+    trade(&venue, 40_000);
+    venue.stop("-INT");
+
+    // Streams that are gone cannot be made again from half a journal: that is said, and the archive helps.
+    fs::rename(dir.join("streams"), temp.path().join("streams")).unwrap();
+    let offset = support::free_offset().to_string();
+    let refused = run(&["serve", "--config", &config, "--data-dir", &path, "--port-offset", &offset]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("the journal begins at sequence"), "{}", stderr(&refused));
+    for entry in fs::read_dir(dir.join("archive")).unwrap().map(Result::unwrap) {
+        fs::rename(entry.path(), dir.join("journal").join(entry.file_name())).unwrap();
+    }
+    let whole = replayed(&path, &[]);
+    assert_eq!((&whole["event_hash"], &whole["records"]), (&second["event_hash"], &second["last_sequence"]));
+    let venue = Venue::start_with(&dir, &["--config", &config]);
+    assert_eq!(venue.stop("-INT")["event_hash"], second["event_hash"]);
+}
+
+#[test]
+fn a_replay_begins_at_a_snapshot_and_keeps_its_pace() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("data");
+    let mut at = Vec::new();
+    let mut path = String::new();
+    for start in 0..2 {
+        let venue = Venue::start(&dir);
+        trade(&venue, 1 + start * 100);
+        venue.dir().clone_into(&mut path);
+        at.push(venue.stop("-INT"));
+    }
+    let sequences: Vec<_> = at.iter().map(|stopped| stopped["last_sequence"].as_u64().unwrap()).collect();
+    for (arguments, from, stopped) in [
+        (vec!["--from-snapshot".to_owned()], sequences[1], &at[1]),
+        (vec!["--from-snapshot".to_owned(), sequences[0].to_string()], sequences[0], &at[1]),
+        (vec!["--from-snapshot".to_owned(), "--to".to_owned(), sequences[0].to_string()], sequences[0], &at[0]),
+    ] {
+        let found = replayed(&path, &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(found["from_snapshot"], from, "{found}");
+        assert_eq!((&found["event_hash"], &found["state_hash"]), (&stopped["event_hash"], &stopped["state_hash"]));
+        assert_eq!(found["records"], stopped["last_sequence"].as_u64().unwrap() - from);
+    }
+    assert_eq!(run(&["replay", "--data-dir", &path, "--from-snapshot", "7"]).status.code(), Some(1));
+    assert_eq!(run(&["replay", "--data-dir", &path, "--speed", "fast"]).status.code(), Some(2));
+    let paced = replayed(&path, &["--speed", "1000000x"]);
+    assert_eq!(paced["event_hash"], at[1]["event_hash"]);
+}
+
 fn hex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }

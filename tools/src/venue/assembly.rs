@@ -20,7 +20,7 @@ use gateway_edge::{
 };
 use journal::{
     ChainError, ChainReport, DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread,
-    PreparerWatch, SnapshotStore, StreamConfig, check_chain,
+    PreparerWatch, SnapshotStore, StreamConfig, check_chain, first_sequence,
 };
 use protocol::{Command, CommandBody, Event, Sequence, SessionName, record};
 
@@ -30,6 +30,7 @@ use crate::output::print_line;
 use crate::venue::bootstrap;
 use crate::venue::control::{Control, ControlPorts, TOLD_MAX, ToldQueue};
 use crate::venue::credentials::{Cost, PasswordPort, VenueCredentials};
+use crate::venue::hash_marks::{MARKS_MAX, MarkQueue, Marker};
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::ports::{
     FEED_FILE, JournalCursor, Kept, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles,
@@ -58,6 +59,8 @@ pub struct Venue {
     pub ready_at: Sequence,
     /// Where everything is.
     pub paths: DataPaths,
+    /// What the live side's event hash was, for the follower.
+    pub marks: MarkQueue,
     preparer: Option<PreparerThread>,
     _data_dir: DataDir,
 }
@@ -174,7 +177,8 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let paths = data_dir.paths().clone();
     let memory = config.durability == DurabilityMode::Memory;
     let streams_dir = if memory { empty_memory_dir(&paths)? } else { paths.streams_dir() };
-    let identity = identity(&paths.journal_dir())?;
+    let point = if memory { None } else { restore_point(&paths)? };
+    let identity = identity(&paths.journal_dir(), point.as_ref())?;
     let chain = ChainCheck::begin(&paths.journal_dir())?;
     let opening = Opening {
         config,
@@ -183,9 +187,10 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         is_live: Arc::new(AtomicBool::new(false)),
         fault,
     };
-    let point = if memory { None } else { restore_point(&paths)? };
+    let begins_at = first_sequence(&paths.journal_dir())?.unwrap_or(Sequence(1));
     let (mut recovering, stream_preparers) = match point.map(|point| opening.begin(Some(point), asked_to_stop)) {
         Some(Ok(begun)) => begun,
+        Some(Err(error)) if begins_at > Sequence(1) => return Err(error.context(beginning_is_gone(begins_at))),
         Some(Err(error)) => {
             print_line(&format!("the newest snapshot is not used: {error:#}"));
             opening.begin(None, asked_to_stop)?
@@ -218,9 +223,19 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let hasher = Arc::new(Mutex::new(recovering.replica.hasher.clone()));
     let ready_at = recovering.replica.core.last_sequence();
     let watch = preparer.as_ref().map(PreparerThread::watch);
-    let shared = Shared { hasher: &hasher, fault, stream_preparers, credentials, paths: &paths, preparer: watch };
+    let marks: MarkQueue = Arc::new(ArrayQueue::new(MARKS_MAX));
+    let for_agents = Arc::clone(&marks);
+    let shared = Shared {
+        hasher: &hasher,
+        fault,
+        stream_preparers,
+        credentials,
+        paths: &paths,
+        preparer: watch,
+        marks: for_agents,
+    };
     let agents = agents(config, recovering, writer, shared)?;
-    Ok((agents, Venue { hasher, ready_at, paths, preparer, _data_dir: data_dir }))
+    Ok((agents, Venue { hasher, ready_at, paths, marks, preparer, _data_dir: data_dir }))
 }
 
 /// The hash chain is checked on a thread of its own while the journal is replayed: it also covers what the replay does not
@@ -328,11 +343,27 @@ fn empty_memory_dir(paths: &DataPaths) -> anyhow::Result<PathBuf> {
     Ok(dir)
 }
 
-/// From the first record and the newest segment; made up for an empty journal.
-fn identity(journal_dir: &Path) -> anyhow::Result<Identity> {
-    let mut reader = JournalReader::open(journal_dir)?;
-    let first = reader.next()?.map(|first| record::decode(first.body)).transpose();
+/// Why a start fails for which the snapshot is no good and the journal too short.
+fn beginning_is_gone(begins_at: Sequence) -> String {
+    format!(
+        "the journal begins at sequence {begins_at} and no snapshot can be used that covers what is before; move the archived \
+         segments back into the folder journal/, or start from a backup"
+    )
+}
+
+/// From the first record and the newest segment; from the snapshot where the first records are not kept; made up for an empty
+/// journal.
+fn identity(journal_dir: &Path, point: Option<&RestorePoint>) -> anyhow::Result<Identity> {
+    let mut reader = JournalReader::open_oldest(journal_dir)?;
+    let first = reader.next()?;
+    let sequence = first.map_or(Sequence(1), |first| first.sequence);
+    let first = first.map(|first| record::decode(first.body)).transpose();
     let first = first.context("the first record of the journal is whole but no command")?;
+    if sequence > Sequence(1) {
+        let venue = point.and_then(|point| point.core.venue()).with_context(|| beginning_is_gone(sequence))?;
+        let header = reader.newest_header().context("a record came from a segment without a header")?;
+        return Ok(Identity { venue_id: header.venue_id, session: venue.session });
+    }
     match (first, reader.newest_header()) {
         (Some(CommandBody::OpenVenue(open)), Some(header)) => {
             Ok(Identity { venue_id: header.venue_id, session: open.session })
@@ -415,6 +446,7 @@ struct Shared<'a> {
     credentials: VenueCredentials,
     paths: &'a DataPaths,
     preparer: Option<PreparerWatch>,
+    marks: MarkQueue,
 }
 
 fn agents(
@@ -472,7 +504,8 @@ fn agents(
     let scheduler = SchedulerAgent::new(config.schedule.clone(), &replica.core, Arc::clone(&operator), edge.waker());
     let core = CoreAgent::new(replica.core, core_poller, events, Arc::clone(&applied), utc_now);
     let timer = TimerAgent::new(core.due(), applied, operator, edge.waker());
-    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told);
+    let marker = Marker::new(config.follower().compare_every, last, shared.marks);
+    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told, marker);
     let stream_preparers = shared.stream_preparers;
     let space = shared.preparer.map(|preparer| SpaceAgent::new(space_needs(config, shared.paths), preparer, refusing));
     Ok(Agents {

@@ -1,7 +1,8 @@
-//! The follower: a second core on a housekeeping thread that reads the journal behind the live one and writes snapshots. It
-//! never touches the hot threads, and nothing waits for it.
+//! The follower: a second core on a housekeeping thread that reads the journal behind the live one, compares its event hash with
+//! the live one's, writes snapshots, and lets go of the journal's segments that no snapshot needs. It never touches the hot
+//! threads, and nothing waits for it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -10,14 +11,17 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use engine::runtime::topology;
 use gateway_edge::{Publisher, Reporter};
-use journal::{DataPaths, JournalReader, SnapshotStore};
+use journal::{Disk, JournalReader, OldSegments, SnapshotStore, release_before};
 use protocol::{Command, Sequence, SessionName, record};
 
 use crate::clock;
-use crate::config::{Config, DurabilityMode};
+use crate::config::{Config, DurabilityMode, OldSegmentsKey, OnDifference};
+use crate::venue::assembly::Venue;
 use crate::venue::counted_streams::{CountedStream, CountedStreams};
+use crate::venue::hash_marks::{Comparison, Difference, FollowerCounters, HashMark};
 use crate::venue::ports::FEED_FILE;
 use crate::venue::recovery::{Replica, introduce};
+use crate::venue::threads::Fault;
 use crate::venue::{restore_point, snapshot_rows};
 
 /// Commands read at once before the follower gives way.
@@ -30,64 +34,113 @@ const FINISH_MAX: Duration = Duration::from_secs(30);
 /// The thread, and what it is told.
 #[derive(Debug)]
 pub struct Follower {
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Option<Following>>,
     stopping: Arc<AtomicBool>,
     until: Arc<AtomicU64>,
+    counters: Arc<FollowerCounters>,
 }
 
 /// Starts it; `None` where there is no journal to follow.
 ///
 /// # Errors
-/// When the snapshot database cannot be opened or the thread not be started.
-pub fn start(config: &Config, paths: &DataPaths, cpus: &[usize]) -> anyhow::Result<Option<Follower>> {
+/// When the snapshot database or the archive cannot be opened, or the thread not be started.
+pub fn start(config: &Config, venue: &Venue, fault: &Arc<Fault>, cpus: &[usize]) -> anyhow::Result<Option<Follower>> {
     if config.durability == DurabilityMode::Memory {
         return Ok(None);
     }
+    let paths = &venue.paths;
     let store = SnapshotStore::open(&paths.snapshots(), config.snapshots().keep)?;
     let every = config.snapshots().every_s;
-    let every = if every == 0 { None } else { Some(Duration::from_secs(every)) };
-    let journal_dir = paths.journal_dir();
+    let old_segments = old_segments(config.journal().old_segments, paths.root())?;
     let (stopping, until) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(u64::MAX)));
     let told = (Arc::clone(&stopping), Arc::clone(&until));
+    let counters = Arc::new(FollowerCounters::default());
+    let section = config.follower();
+    let terms = Terms {
+        journal_dir: paths.journal_dir(),
+        every: if every == 0 { None } else { Some(Duration::from_secs(every)) },
+        old_segments,
+        stops: section.on_difference == OnDifference::Stop,
+        fault: Arc::clone(fault),
+        counters: Arc::clone(&counters),
+    };
+    let comparison =
+        Comparison::new(section.compare_every, Arc::clone(&venue.marks), section.drill_at, Arc::clone(&counters));
     let cpus = cpus.to_vec();
     let thread = std::thread::Builder::new().name("hft-follower".into()).spawn(move || {
         if let Err(error) = topology::run_on(&cpus) {
             tracing::warn!(%error, "the follower runs anywhere");
         }
-        let following = Following::begin(store, every);
-        let ran = following.and_then(|mut following| following.run(&journal_dir, &told.0, &told.1));
-        if let Err(error) = ran {
+        let ran = Following::begin(store, terms, comparison).and_then(|mut following| {
+            following.run(&told.0, &told.1)?;
+            Ok(following)
+        });
+        ran.inspect_err(|error| {
             tracing::error!(error = format!("{error:#}"), "the follower has ended: no more snapshots");
-        }
+        })
+        .ok()
     });
-    Ok(Some(Follower { thread: thread.context("cannot start the follower")?, stopping, until }))
+    let thread = thread.context("cannot start the follower")?;
+    Ok(Some(Follower { thread, stopping, until, counters }))
+}
+
+fn old_segments(key: OldSegmentsKey, data_dir: &Path) -> anyhow::Result<OldSegments> {
+    Ok(match key {
+        OldSegmentsKey::Keep => OldSegments::Keep,
+        OldSegmentsKey::Delete => OldSegments::Delete,
+        OldSegmentsKey::Archive => {
+            let archive = data_dir.join("archive");
+            std::fs::create_dir_all(&archive).with_context(|| format!("cannot create {}", archive.display()))?;
+            OldSegments::Archive(archive)
+        }
+    })
 }
 
 impl Follower {
-    /// Lets it read up to `last` and write a last snapshot, then ends it.
-    pub fn finish(self, last: Sequence) {
-        self.until.store(last.0, Ordering::Relaxed);
+    /// Lets it read up to the last command of the live side, compares the hashes there, and writes a last snapshot; then it
+    /// has ended. What it has come to.
+    pub fn finish(self, last: HashMark) -> Arc<FollowerCounters> {
+        self.until.store(last.sequence.0, Ordering::Relaxed);
         self.stopping.store(true, Ordering::Release);
         self.thread.thread().unpark();
-        if self.thread.join().is_err() {
-            tracing::error!("the follower panicked: no last snapshot");
+        match self.thread.join() {
+            Ok(Some(mut following)) => following.finish(last),
+            Ok(None) => {}
+            Err(_) => tracing::error!("the follower panicked: no last snapshot"),
         }
+        self.counters
     }
 }
 
+/// What does not change while it runs.
+#[derive(Debug)]
+struct Terms {
+    journal_dir: PathBuf,
+    every: Option<Duration>,
+    old_segments: OldSegments,
+    /// A difference stops the venue.
+    stops: bool,
+    fault: Arc<Fault>,
+    counters: Arc<FollowerCounters>,
+}
+
+#[derive(Debug)]
 struct Following {
     replica: Replica,
     reporter: Reporter<CountedStreams>,
     publisher: Publisher<CountedStream>,
     streams: CountedStreams,
     store: SnapshotStore,
-    every: Option<Duration>,
     last_snapshot: Sequence,
+    comparison: Comparison,
+    /// The state here is not the live one: it is written no more.
+    differs: bool,
+    terms: Terms,
 }
 
 impl Following {
     /// Begins at the newest snapshot that a start could begin at, else at the first command.
-    fn begin(store: SnapshotStore, every: Option<Duration>) -> anyhow::Result<Self> {
+    fn begin(store: SnapshotStore, terms: Terms, comparison: Comparison) -> anyhow::Result<Self> {
         let point = store.newest_valid()?.and_then(|snapshot| restore_point::decode(&snapshot).ok());
         let streams = CountedStreams::from(point.as_ref().map(|point| point.streams.clone()).unwrap_or_default());
         let mut reporter = Reporter::new(streams.clone());
@@ -98,23 +151,25 @@ impl Following {
             replica.go_on_at(point.core, point.hasher);
         }
         let last_snapshot = replica.core.last_sequence();
-        Ok(Self { replica, reporter, publisher, streams, store, every, last_snapshot })
+        Ok(Self { replica, reporter, publisher, streams, store, last_snapshot, comparison, differs: false, terms })
     }
 
-    fn run(&mut self, journal_dir: &Path, stopping: &AtomicBool, until: &AtomicU64) -> anyhow::Result<()> {
-        let mut reader = JournalReader::open_after(journal_dir, self.replica.core.last_sequence())?;
-        let mut next_snapshot = self.every.map(|every| clock::monotonic() + every);
+    fn run(&mut self, stopping: &AtomicBool, until: &AtomicU64) -> anyhow::Result<()> {
+        let mut reader = JournalReader::open_after(&self.terms.journal_dir, self.replica.core.last_sequence())?;
+        let mut next_snapshot = self.terms.every.map(|every| clock::monotonic() + every);
         let mut stopping_since: Option<Instant> = None;
         loop {
             let read = self.follow(&mut reader)?;
+            if let Some(difference) = self.comparison.compare() {
+                self.alarm(difference);
+            }
             if stopping.load(Ordering::Acquire) {
                 let since = *stopping_since.get_or_insert_with(clock::monotonic);
                 let caught_up = self.replica.core.last_sequence().0 >= until.load(Ordering::Relaxed);
                 if caught_up || since.elapsed() > FINISH_MAX {
-                    self.snapshot();
                     return Ok(());
                 }
-            } else if let (Some(every), Some(due)) = (self.every, next_snapshot)
+            } else if let (Some(every), Some(due)) = (self.terms.every, next_snapshot)
                 && clock::monotonic() >= due
             {
                 self.snapshot();
@@ -134,24 +189,75 @@ impl Following {
             let Some(found) = reader.next()? else { break };
             let body = record::decode(found.body)?;
             let command = Command { sequence: found.sequence, ingress: found.ingress, body };
-            let Self { replica, reporter, publisher, .. } = self;
+            let Self { replica, reporter, publisher, comparison, .. } = self;
             replica.apply(&command, |command, event| {
                 reporter.replay(command, event)?;
                 Ok(publisher.publish(event)?)
             })?;
+            comparison.applied(&replica.hasher, command.sequence);
             read += 1;
         }
+        self.terms.counters.sequence.store(self.replica.core.last_sequence().0, Ordering::Relaxed);
         Ok(read)
+    }
+
+    /// The last comparison, and the last snapshot.
+    fn finish(&mut self, last: HashMark) {
+        let own = HashMark { sequence: self.replica.core.last_sequence(), hash: self.replica.hasher.finish() };
+        if own.sequence == last.sequence
+            && let Some(difference) = self.comparison.judge(own, last)
+        {
+            self.alarm(difference);
+        }
+        self.snapshot();
+    }
+
+    /// Told once; counted each time. What was written since the hashes were last the same cannot be trusted.
+    fn alarm(&mut self, Difference { after, at }: Difference) {
+        if std::mem::replace(&mut self.differs, true) {
+            return;
+        }
+        let message = format!(
+            "the follower's event hash differs from the live core's: the same up to sequence {after}, another at {at}; \
+             no more snapshots are written: compare with `hft replay --to {at}`, and start again to follow anew"
+        );
+        tracing::error!("{message}");
+        match self.store.remove_after(after) {
+            Ok(count) => tracing::error!("{count} snapshots behind sequence {after} are dropped"),
+            Err(error) => tracing::error!(%error, "the snapshots behind sequence {after} stay, and are not to be used"),
+        }
+        if self.terms.stops {
+            self.terms.fault.raise(message);
+        }
     }
 
     /// One that cannot be written, for want of space most often, is tried again at its next time.
     fn snapshot(&mut self) {
         let at = self.replica.core.last_sequence();
-        if at > self.last_snapshot {
-            match snapshot_rows::write(&mut self.store, &self.replica, &self.streams) {
-                Ok(()) => self.last_snapshot = at,
-                Err(error) => tracing::error!(%error, "no snapshot of sequence {at} could be written"),
+        if at <= self.last_snapshot || self.differs {
+            return;
+        }
+        match snapshot_rows::write(&mut self.store, &self.replica, &self.streams) {
+            Ok(()) => {
+                self.last_snapshot = at;
+                self.terms.counters.snapshots.fetch_add(1, Ordering::Relaxed);
+                self.release_segments();
             }
+            Err(error) => tracing::error!(%error, "no snapshot of sequence {at} could be written"),
+        }
+    }
+
+    /// What the oldest kept snapshot stands for is wanted by no start any more.
+    fn release_segments(&self) {
+        if self.terms.old_segments == OldSegments::Keep {
+            return;
+        }
+        let oldest = self.store.oldest_valid().inspect_err(|error| tracing::error!(%error, "old segments stay"));
+        let Ok(Some(oldest)) = oldest else { return };
+        match release_before(&Disk, &self.terms.journal_dir, oldest, &self.terms.old_segments) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!("{count} journal segments before sequence {oldest} were released"),
+            Err(error) => tracing::error!(%error, "old segments stay"),
         }
     }
 }

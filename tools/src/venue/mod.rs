@@ -1,8 +1,8 @@
 //! The composition root: wires journal, core, edge and feed into one running venue.
 //!
 //! [`assembly`] builds it, [`recovery`] brings the state back, [`bootstrap`] says what the configuration adds to it, [`threads`] runs the agents,
-//! [`ports`] gives the edge its rings and files, [`follower`] reads behind and writes snapshots, [`control`] is the operator's socket,
-//! [`reading`] looks at the state from another process, [`scheduler`] follows the trading schedule, [`timer`] brings time to the core.
+//! [`ports`] gives the edge its rings and files, [`follower`] reads behind, compares hashes ([`hash_marks`]) and writes snapshots, [`control`] is the operator's socket,
+//! [`reading`] looks at the state from another process, at the [`pace`] that is asked for, [`scheduler`] follows the trading schedule, [`timer`] brings time to the core, [`space`] watches the disk.
 
 pub mod assembly;
 pub mod bootstrap;
@@ -10,7 +10,9 @@ pub mod control;
 pub mod counted_streams;
 pub mod credentials;
 pub mod follower;
+pub mod hash_marks;
 pub mod journal_agent;
+pub mod pace;
 pub mod ports;
 pub mod projection;
 pub mod reading;

@@ -10,6 +10,7 @@ use protocol::types::CancelReason;
 use protocol::{Event, EventBody, Sequence};
 
 use crate::venue::control::{Told, ToldQueue};
+use crate::venue::hash_marks::Marker;
 
 /// Events of one turn.
 const BATCH_MAX: u64 = 4_096;
@@ -20,6 +21,7 @@ pub struct ProjectionAgent {
     events: EventRingPoller,
     hasher: Arc<Mutex<EventHasher>>,
     operator: OperatorView,
+    marker: Marker,
 }
 
 /// Picks what the operator's socket waits for.
@@ -52,9 +54,9 @@ impl OperatorView {
 }
 
 impl ProjectionAgent {
-    /// `hasher` has taken what recovery replayed; others may read it between turns.
-    pub fn new(events: EventRingPoller, hasher: Arc<Mutex<EventHasher>>, told: ToldQueue) -> Self {
-        Self { events, hasher, operator: OperatorView { told, canceled: (Sequence::ZERO, 0) } }
+    /// `hasher` has taken what recovery replayed; others may read it between turns. `marker` tells the follower.
+    pub fn new(events: EventRingPoller, hasher: Arc<Mutex<EventHasher>>, told: ToldQueue, marker: Marker) -> Self {
+        Self { events, hasher, operator: OperatorView { told, canceled: (Sequence::ZERO, 0) }, marker }
     }
 }
 
@@ -64,9 +66,10 @@ impl Agent for ProjectionAgent {
     }
 
     fn turn(&mut self) -> usize {
-        let Self { events, hasher, operator } = self;
+        let Self { events, hasher, operator, marker } = self;
         let Ok(mut hasher) = hasher.lock() else { return 0 };
         events.poll(BATCH_MAX, |event| {
+            marker.look(&hasher, event.sequence);
             hasher.push(event);
             operator.look(event);
         })

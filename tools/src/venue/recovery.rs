@@ -15,6 +15,7 @@ use protocol::command::ListInstrument;
 use protocol::{Command, CommandBody, Event, EventBody, Sequence, record};
 
 use crate::clock;
+use crate::venue::pace::{Pace, Speed};
 
 /// What a replay found.
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +44,18 @@ pub struct Replica {
     /// The hash.
     pub hasher: EventHasher,
     events: EventBuffer,
+    pace: Pace,
 }
 
 impl Replica {
     /// Of an empty venue.
     pub fn new() -> Self {
-        Self { core: Core::new(), hasher: EventHasher::new(), events: EventBuffer::new(0) }
+        Self { core: Core::new(), hasher: EventHasher::new(), events: EventBuffer::new(0), pace: Pace::new(Speed::Max) }
+    }
+
+    /// From now on each command waits for its time.
+    pub fn at_speed(&mut self, speed: Speed) {
+        self.pace = Pace::new(speed);
     }
 
     /// Goes on where a snapshot was made.
@@ -108,6 +115,7 @@ impl Replica {
                 anyhow::anyhow!("the record of sequence {} is whole but no command: {error}", found.sequence)
             })?;
             let command = Command { sequence: found.sequence, ingress: found.ingress, body };
+            self.pace.hold(command.ingress);
             self.apply(&command, &mut told)?;
             records += 1;
             if records.is_multiple_of(65_536) {

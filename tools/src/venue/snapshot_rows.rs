@@ -1,9 +1,12 @@
 //! A snapshot from a core: the encoded state for recovery, and the same in rows for people.
 
+use engine::core::Core;
 use journal::{
-    AccountRow, InstrumentRow, OrderRow, SessionRow, SnapshotError, SnapshotMeta, SnapshotRows, SnapshotStore,
+    AccountRow, BalanceRow, InstrumentRow, LimitRow, OrderRow, PositionRow, SessionRow, SnapshotError, SnapshotMeta,
+    SnapshotRows, SnapshotStore,
 };
-use protocol::SessionName;
+use protocol::operator::Scope;
+use protocol::{AccountId, Amount, SessionName};
 
 use crate::clock::utc_now;
 use crate::venue::counted_streams::CountedStreams;
@@ -69,5 +72,59 @@ pub fn write(store: &mut SnapshotStore, replica: &Replica, streams: &CountedStre
             messages: length.messages,
             bytes: length.bytes,
         }),
+        balances: &mut accounts(core).flat_map(|account| balances(core, account)),
+        positions: &mut accounts(core).flat_map(|account| positions(core, account)),
+        limits: &mut limits(core).into_iter(),
     })
+}
+
+fn accounts(core: &Core) -> impl Iterator<Item = AccountId> {
+    core.accounts().map(|view| view.account)
+}
+
+fn balances(core: &Core, account: AccountId) -> Vec<BalanceRow> {
+    let risk = core.risk();
+    let rows = risk.funds(account).map(|funds| BalanceRow {
+        account,
+        currency: funds.currency.code().to_owned(),
+        balance: funds.balance.to_string(),
+        reserved: funds.reserved.to_string(),
+    });
+    rows.collect()
+}
+
+fn positions(core: &Core, account: AccountId) -> Vec<PositionRow> {
+    let text = |amount: Option<Amount>| amount.map(|amount| amount.to_string());
+    let rows = core.risk().positions(account).into_iter().map(|view| PositionRow {
+        account,
+        instrument: view.instrument,
+        quantity: text(view.quantity),
+        cost: text(view.cost),
+        realised: text(view.realised),
+        unrealised: text(view.unrealised),
+    });
+    rows.collect()
+}
+
+/// The limits of the venue, of its firms, of its instruments and of its accounts.
+fn limits(core: &Core) -> Vec<LimitRow> {
+    let mut firms: Vec<_> = core.accounts().map(|view| view.firm).collect();
+    firms.sort_unstable();
+    firms.dedup();
+    let venue = std::iter::once((Scope::Venue, "venue", String::new()));
+    let firms = firms.into_iter().map(|firm| (Scope::Firm(firm), "firm", firm.to_string()));
+    let instruments = core
+        .instruments()
+        .map(|view| (Scope::Instrument(view.listed.instrument), "instrument", view.listed.symbol.to_string()));
+    let accounts = core.accounts().map(|view| (Scope::Account(view.account), "account", view.name.to_string()));
+    let scopes = venue.chain(firms).chain(instruments).chain(accounts);
+    let rows = scopes.flat_map(|(scope, kind_of_scope, name)| {
+        core.risk().limits(scope).into_iter().map(move |view| LimitRow {
+            scope: kind_of_scope,
+            name: name.clone(),
+            kind: view.limit.as_text(),
+            value: view.value.to_string(),
+        })
+    });
+    rows.collect()
 }
