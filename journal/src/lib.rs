@@ -15,8 +15,7 @@ mod reader;
 mod recovery;
 mod retention;
 mod segment;
-mod snapshot_store;
-mod snapshot_tables;
+mod snapshots;
 mod storage;
 mod stream;
 mod stream_index;
@@ -39,10 +38,10 @@ pub use mmap::{SegmentMap, free_bytes};
 pub use preparer::{PreparerThread, PreparerWatch, SegmentPreparer};
 pub use reader::{JournalReader, Record, first_sequence};
 pub use retention::{OldSegments, ReleaseError, release_before};
-pub use snapshot_store::{
+pub use snapshots::store::{
     Snapshot, SnapshotCheck, SnapshotError, SnapshotMeta, SnapshotReport, SnapshotRows, SnapshotStore,
 };
-pub use snapshot_tables::{AccountRow, BalanceRow, InstrumentRow, LimitRow, OrderRow, PositionRow, SessionRow};
+pub use snapshots::tables::{AccountRow, BalanceRow, InstrumentRow, LimitRow, OrderRow, PositionRow, SessionRow};
 pub use storage::{Disk, Storage, StorageFile, StorageMap};
 pub use stream::{
     RebuildReport, STREAM_FIRST_STEP_BYTES, SameMessage, StreamConfig, StreamError, StreamPreparer, StreamReader,

@@ -84,7 +84,7 @@ fn each_third_party_crate_lives_where_it_was_put() {
         ("disruptor::", "engine/src/runtime/pipeline.rs"),
         ("core_affinity::", "engine/src/runtime/topology.rs"),
         ("memmap2::", "journal/src/mmap.rs"),
-        ("rusqlite::", "journal/src/snapshot_store.rs"),
+        ("rusqlite::", "journal/src/snapshots"),
     ] {
         for file in sources() {
             let path = file.strip_prefix(workspace()).unwrap().to_owned();
@@ -92,7 +92,7 @@ fn each_third_party_crate_lives_where_it_was_put() {
                 continue;
             }
             let text = fs::read_to_string(&file).unwrap();
-            assert!(!text.contains(name) || path == Path::new(home), "{name} outside {home}: {}", path.display());
+            assert!(!text.contains(name) || path.starts_with(home), "{name} outside {home}: {}", path.display());
         }
     }
 }

@@ -7,7 +7,7 @@ use protocol::{
 };
 use rusqlite::{Connection, Statement, params};
 
-use crate::snapshot_store::{Outcome, SnapshotError, SnapshotRows, letter, signed};
+use crate::snapshots::store::{Outcome, SnapshotError, SnapshotRows, letter, signed};
 
 /// What the first version of the database had.
 pub(crate) const TABLES: &str = "

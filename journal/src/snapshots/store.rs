@@ -7,7 +7,7 @@ use std::time::Duration;
 use protocol::{Nanos, Sequence};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
-use crate::snapshot_tables::{
+use crate::snapshots::tables::{
     self, AccountRow, BalanceRow, InstrumentRow, LimitRow, OrderRow, PositionRow, SessionRow, TABLES, TABLES_OF_2,
 };
 
@@ -179,7 +179,7 @@ impl SnapshotStore {
         let failed = at(&path);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
         write_state(&transaction, &rows.meta, rows.state, &failed)?;
-        snapshot_tables::write(&transaction, &mut rows, &failed)?;
+        tables::write(&transaction, &mut rows, &failed)?;
         let prune = "DELETE FROM snapshots WHERE sequence NOT IN (SELECT sequence FROM snapshots ORDER BY sequence DESC LIMIT ?1)";
         transaction.execute(prune, [self.keep]).map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
