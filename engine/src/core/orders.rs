@@ -3,14 +3,14 @@
 use super::Core;
 use super::accounts::Freshness;
 use super::book::ladder::{key_of, side_id};
-use super::book::slab::{Cold, OrderFlags};
+use super::book::slab::{Cold, Node, OrderFlags};
 use super::matcher::{Incoming, Plan, shown};
 use super::risk::Wish;
 use super::sink::{EventSink, Out};
 use super::validate::{ReplaceRefusal, Terms, has_locate};
 use protocol::command::{EnterOrder, OrderTags, RefuseReplace, ReplaceOrder, TagSet};
 use protocol::event::Shown;
-use protocol::types::{CancelReason, Display, Firm, Nanos, OrderRef, Owner, Qty, TimeInForce, UserRefNum};
+use protocol::types::{CancelReason, Display, Firm, Nanos, OrderRef, OrderState, Owner, Qty, TimeInForce, UserRefNum};
 use protocol::{EventBody, RejectReason};
 
 impl Core {
@@ -201,22 +201,8 @@ impl Core {
         // ITCH U keeps the attribution: when that changes, the old order leaves the feed and the new one joins it.
         let joins = now_shown != Shown::No && (!old_shown || now_shown != shown(original.flags().display()));
         out.details(order.flags.details(), || self.quantity_ahead(order, plan));
-        let replaced = EventBody::Replaced {
-            owner: replace.owner,
-            orig_user_ref_num: replace.orig_user_ref_num,
-            user_ref_num: replace.user_ref_num,
-            quantity: Qty(order.quantity),
-            price: replace.price,
-            order_ref: order.order_ref,
-            old_order_ref: original.order_ref(),
-            instrument: order.instrument,
-            side: order.flags.side(),
-            capacity: cold.capacity,
-            cross_type: cold.cross_type,
-            state: plan.state(),
-            shown: if joins && old_shown { Shown::No } else { now_shown },
-            old_shown,
-        };
+        let told = if joins && old_shown { Shown::No } else { now_shown };
+        let replaced = replaced(replace, order, (&original, &cold), (plan.state(), told, old_shown));
         self.tell(replaced, out);
         self.carry_out(plan, order, || cold_of_replacement(replace, &cold), out);
         if joins {
@@ -283,6 +269,32 @@ impl Core {
     pub(super) fn take_order_ref(&mut self) -> OrderRef {
         self.order_refs += 1;
         OrderRef(self.order_refs)
+    }
+}
+
+/// Event: an order took the place of another, which is gone with its records; how the new one looks on the feed at once, and
+/// whether the old one was there.
+pub(super) fn replaced(
+    replace: &ReplaceOrder,
+    order: &Incoming,
+    (original, cold): (&Node, &Cold),
+    (state, shown, old_shown): (OrderState, Shown, bool),
+) -> EventBody {
+    EventBody::Replaced {
+        owner: replace.owner,
+        orig_user_ref_num: replace.orig_user_ref_num,
+        user_ref_num: replace.user_ref_num,
+        quantity: Qty(order.quantity),
+        price: replace.price,
+        order_ref: order.order_ref,
+        old_order_ref: original.order_ref(),
+        instrument: order.instrument,
+        side: order.flags.side(),
+        capacity: cold.capacity,
+        cross_type: cold.cross_type,
+        state,
+        shown,
+        old_shown,
     }
 }
 

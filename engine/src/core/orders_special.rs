@@ -6,7 +6,7 @@ use super::book::slab::{Cold, Node};
 use super::forest::NONE;
 use super::instruments::unusual;
 use super::matcher::{Incoming, shown};
-use super::orders::{cold_of, cold_of_replacement};
+use super::orders::{cold_of, cold_of_replacement, replaced};
 use super::sink::{EventSink, Out};
 use super::special::{Extra, Place};
 use super::sweep::{Ended, Taker, reserve_extra, reserve_node};
@@ -114,22 +114,7 @@ impl Core {
         let is_one = old_shown && now_shown == shown(original.flags().display());
         let told = if is_one || !old_shown { now_shown } else { Shown::No };
         out.details(order.flags.details(), || self.ahead_of(now_shown, &order));
-        let replaced = EventBody::Replaced {
-            owner: replace.owner,
-            orig_user_ref_num: replace.orig_user_ref_num,
-            user_ref_num: replace.user_ref_num,
-            quantity: Qty(order.quantity),
-            price: replace.price,
-            order_ref: order.order_ref,
-            old_order_ref: original.order_ref(),
-            instrument: order.instrument,
-            side: order.flags.side(),
-            capacity: cold.capacity,
-            cross_type: cold.cross_type,
-            state: fate.state(),
-            shown: told,
-            old_shown,
-        };
+        let replaced = replaced(replace, &order, (&original, &cold), (fate.state(), told, old_shown));
         self.tell(replaced, out);
         self.fulfil(fate, taker, !is_one, out);
     }

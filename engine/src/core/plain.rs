@@ -14,7 +14,7 @@ use super::validate::RULED;
 use protocol::EventBody;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use protocol::event::Shown;
-use protocol::types::{CrossType, Display, Firm, OrderState, Qty, TimeInForce};
+use protocol::types::{CrossType, Display, Firm, OrderRef, OrderState, Qty, TimeInForce};
 
 /// Tags that a plain order does not have.
 const UNUSUAL: u32 = RULED | TagSet::FIRM.0 | TagSet::REPORT_DETAILS.0 | TagSet::SIDE.0;
@@ -25,6 +25,24 @@ fn is_plain(tags: &OrderTags, display: Display, time_in_force: TimeInForce) -> b
     tags.present.0 & UNUSUAL == 0
         && display == Display::Visible
         && !matches!(time_in_force, TimeInForce::Gtt | TimeInForce::Gtd | TimeInForce::AfterHours)
+}
+
+/// Event: a plain order is live.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+fn accepted(enter: &EnterOrder, order_ref: OrderRef, shown: Shown) -> EventBody {
+    EventBody::Accepted {
+        owner: enter.owner,
+        user_ref_num: enter.user_ref_num,
+        quantity: enter.quantity,
+        price: enter.price,
+        order_ref,
+        instrument: enter.instrument,
+        side: enter.side,
+        state: OrderState::Live,
+        shown,
+        firm: Firm::BLANK,
+    }
 }
 
 impl Core {
@@ -55,18 +73,7 @@ impl Core {
             return false;
         }
         let order_ref = self.take_order_ref();
-        out.push(EventBody::Accepted {
-            owner: enter.owner,
-            user_ref_num: enter.user_ref_num,
-            quantity: enter.quantity,
-            price: enter.price,
-            order_ref,
-            instrument: enter.instrument,
-            side: enter.side,
-            state: OrderState::Live,
-            shown: Shown::Anonymous,
-            firm: Firm::BLANK,
-        });
+        out.push(accepted(enter, order_ref, Shown::Anonymous));
         let flags = OrderFlags::new(enter.side, Display::Visible, false, false);
         let node = Node::order(enter.owner, enter.user_ref_num, enter.quantity.0, order_ref, flags);
         self.put(side, key, &node, || cold_of(enter));
@@ -84,18 +91,7 @@ impl Core {
             return false;
         }
         let order_ref = self.take_order_ref();
-        out.push(EventBody::Accepted {
-            owner: enter.owner,
-            user_ref_num: enter.user_ref_num,
-            quantity: enter.quantity,
-            price: enter.price,
-            order_ref,
-            instrument: enter.instrument,
-            side: enter.side,
-            state: OrderState::Live,
-            shown: Shown::No,
-            firm: Firm::BLANK,
-        });
+        out.push(accepted(enter, order_ref, Shown::No));
         let order = Incoming {
             owner: enter.owner,
             user_ref_num: enter.user_ref_num,
