@@ -127,6 +127,7 @@ impl EdgeTypes for Types {
     type Clock = SystemClock;
     type Credentials = PasswordTable;
     type Store = Memory;
+    type Probe = ();
 }
 
 fn edge() -> Edge<Types> {
@@ -158,6 +159,7 @@ fn edge() -> Edge<Types> {
         clock: SystemClock::new(),
         credentials,
         operator: Arc::new(ArrayQueue::new(1)),
+        probe: (),
     };
     let listen = "127.0.0.1:0".parse().expect("an address");
     Edge::new(EdgeConfig { listen, ..EdgeConfig::default() }, ports, reporter).expect("a free port")

@@ -10,7 +10,7 @@ use crate::connection::Connection;
 use crate::counters::EdgeCounters;
 use crate::limits::Rate;
 use crate::pending::InFlight;
-use crate::ports::{CommandPort, EdgeTypes, Full};
+use crate::ports::{CommandPort, EdgeTypes, Full, Probe};
 use crate::reporter::Reporter;
 use crate::session::{self, Ending, Step};
 
@@ -45,6 +45,7 @@ pub(crate) struct Intake<'a, T: EdgeTypes> {
     pub(crate) frame_bytes_max: usize,
     /// The last reading of the edge's clock.
     pub(crate) now: Nanos,
+    pub(crate) probe: &'a mut T::Probe,
 }
 
 impl<T: EdgeTypes> Intake<'_, T> {
@@ -69,7 +70,8 @@ impl<T: EdgeTypes> Intake<'_, T> {
                 Cut::Frame { frame, consumed } => match session::step(connection.account(), frame) {
                     Step::Nothing => (None, consumed),
                     Step::Message(account, message) => {
-                        if self.message(account, message, connection.heard_at).is_err() {
+                        let read_at = (connection.heard_at, connection.read_at);
+                        if self.message(account, message, read_at).is_err() {
                             self.counters.ring_full_stalls += 1;
                             return Taken::Stalled;
                         }
@@ -92,7 +94,8 @@ impl<T: EdgeTypes> Intake<'_, T> {
         Taken::Share
     }
 
-    fn message(&mut self, account: AccountId, message: &[u8], read_at: Nanos) -> Result<(), Full> {
+    /// `read_at`: by the clock, and in ticks of the probe.
+    fn message(&mut self, account: AccountId, message: &[u8], read_at: (Nanos, u64)) -> Result<(), Full> {
         match inbound::admit(message, account, |symbol| self.reporter.instrument(symbol)) {
             Admission::Command(body) => {
                 let body = if self.commands.refuses_new_orders() { refused_if_new(body) } else { body };
@@ -100,7 +103,8 @@ impl<T: EdgeTypes> Intake<'_, T> {
                     self.counters.entry_waits += 1;
                     return Err(Full);
                 }
-                self.submit(&body, read_at)?;
+                self.submit(&body, read_at.0)?;
+                self.probe.sequenced(self.in_flight.last(), read_at.1);
                 self.counters.commands += 1;
             }
             Admission::Ignore => self.counters.messages_ignored += 1,

@@ -101,6 +101,8 @@ pub(crate) struct Connection {
     pub(crate) heard_at: Nanos,
     /// When bytes last went out.
     pub(crate) sent_at: Nanos,
+    /// When bytes last came, in ticks of the probe.
+    pub(crate) read_at: u64,
 }
 
 impl Connection {
@@ -130,6 +132,7 @@ impl Connection {
             guest: 0,
             in_ready: false,
             in_outbox: false,
+            read_at: 0,
             connected_at: now,
             heard_at: now,
             sent_at: now,
@@ -304,6 +307,11 @@ impl Connection {
     /// True when nothing waits to be written.
     pub(crate) fn is_flushed(&self, end: u64) -> bool {
         self.cursor == end && self.control.is_empty() && !self.has_frames()
+    }
+
+    /// True when the stream has been written up to `end`.
+    pub(crate) fn has_written(&self, end: u64) -> bool {
+        self.cursor >= end && !self.has_frames()
     }
 
     /// Bytes that were produced since the login and not written.

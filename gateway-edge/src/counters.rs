@@ -2,68 +2,92 @@
 
 use crate::table::NoPlace;
 
-/// Counters of the order port since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EdgeCounters {
-    /// Connections accepted.
-    pub connections_accepted: u64,
-    /// Connections closed at once because every slot was taken.
-    pub connections_refused: u64,
-    /// Connections closed at once because too many are open from their address.
-    pub connections_over_address_limit: u64,
-    /// Failed accepts (out of file descriptors, aborted by the peer).
-    pub accept_errors: u64,
-    /// Connections open now.
-    pub connections_open: u64,
-    /// WebSocket connections taken over from the feed's port.
-    pub websockets_accepted: u64,
-    /// Logins accepted.
-    pub logins_accepted: u64,
-    /// Logins rejected.
-    pub logins_rejected: u64,
-    /// Connections closed because the same account logged in again.
-    pub logins_displaced: u64,
-    /// Connections closed because they broke the session protocol.
-    pub protocol_violations: u64,
-    /// Connections without a login in time.
-    pub login_timeouts: u64,
-    /// Logged-in connections cut because nothing came from them.
-    pub silent_cut: u64,
-    /// Connections cut because they did not read.
-    pub slow_readers_cut: u64,
-    /// Connections cut because a packet was begun and not ended in time.
-    pub half_frames_cut: u64,
-    /// Connections cut because of a packet above the bound.
-    pub oversize_frames_cut: u64,
-    /// Times a session had to wait because it sent faster than it may.
-    pub rate_waits: u64,
-    /// Times a login had to wait: too many from its address, wrong passwords from there, or too many being looked at.
-    pub login_waits: u64,
-    /// Times a message waited because the last eighth of the input ring is kept for cancels.
-    pub entry_waits: u64,
-    /// Messages in which no user reference number can be read: dropped.
-    pub messages_unreadable: u64,
-    /// Messages that the protocol says to ignore.
-    pub messages_ignored: u64,
-    /// Commands sequenced for clients.
-    pub commands: u64,
-    /// Commands sequenced for the operator.
-    pub operator_commands: u64,
-    /// Times the input ring, or the table of commands in flight, had no room.
-    pub ring_full_stalls: u64,
-    /// Events reported.
-    pub events: u64,
-    /// Messages added to account streams.
-    pub answers: u64,
-    /// Answers that could not be kept because a stream was full; its account cannot log in any more.
-    pub answers_lost: u64,
-    /// Bytes read from clients.
-    pub bytes_in: u64,
-    /// Bytes written to clients.
-    pub bytes_out: u64,
-    /// Write calls.
-    pub writes: u64,
+/// A struct of numbers that can also be listed by name, so that whoever publishes them forgets none.
+macro_rules! counters {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $name { $($(#[$field_doc])* pub $field: u64),+ }
+
+        impl $name {
+            /// How many there are.
+            pub const COUNT: usize = [$(stringify!($field)),+].len();
+            /// Their names, in the order of [`Self::values`].
+            pub const NAMES: [&'static str; Self::COUNT] = [$(stringify!($field)),+];
+
+            /// Their values now.
+            pub const fn values(&self) -> [u64; Self::COUNT] {
+                [$(self.$field),+]
+            }
+        }
+    };
 }
+
+counters!(
+/// Counters of the order port since it was opened.
+EdgeCounters {
+    /// Connections accepted.
+    connections_accepted,
+    /// Connections closed at once because every slot was taken.
+    connections_refused,
+    /// Connections closed at once because too many are open from their address.
+    connections_over_address_limit,
+    /// Failed accepts (out of file descriptors, aborted by the peer).
+    accept_errors,
+    /// Connections open now.
+    connections_open,
+    /// Sessions logged in now.
+    sessions_open,
+    /// WebSocket connections taken over from the feed's port.
+    websockets_accepted,
+    /// Logins accepted.
+    logins_accepted,
+    /// Logins rejected.
+    logins_rejected,
+    /// Connections closed because the same account logged in again.
+    logins_displaced,
+    /// Connections closed because they broke the session protocol.
+    protocol_violations,
+    /// Connections without a login in time.
+    login_timeouts,
+    /// Logged-in connections cut because nothing came from them.
+    silent_cut,
+    /// Connections cut because they did not read.
+    slow_readers_cut,
+    /// Connections cut because a packet was begun and not ended in time.
+    half_frames_cut,
+    /// Connections cut because of a packet above the bound.
+    oversize_frames_cut,
+    /// Times a session had to wait because it sent faster than it may.
+    rate_waits,
+    /// Times a login had to wait: too many from its address, wrong passwords from there, or too many being looked at.
+    login_waits,
+    /// Times a message waited because the last eighth of the input ring is kept for cancels.
+    entry_waits,
+    /// Messages in which no user reference number can be read: dropped.
+    messages_unreadable,
+    /// Messages that the protocol says to ignore.
+    messages_ignored,
+    /// Commands sequenced for clients.
+    commands,
+    /// Commands sequenced for the operator.
+    operator_commands,
+    /// Times the input ring, or the table of commands in flight, had no room.
+    ring_full_stalls,
+    /// Events reported.
+    events,
+    /// Messages added to account streams.
+    answers,
+    /// Answers that could not be kept because a stream was full; its account cannot log in any more.
+    answers_lost,
+    /// Bytes read from clients.
+    bytes_in,
+    /// Bytes written to clients.
+    bytes_out,
+    /// Write calls.
+    writes,
+}
+);
 
 impl EdgeCounters {
     pub(crate) fn refuse(&mut self, why: NoPlace) {
@@ -74,47 +98,48 @@ impl EdgeCounters {
     }
 }
 
+counters!(
 /// Counters of the feed since it was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FeedCounters {
+FeedCounters {
     /// Connections accepted.
-    pub connections_accepted: u64,
+    connections_accepted,
     /// Connections closed at once because every slot was taken.
-    pub connections_refused: u64,
+    connections_refused,
     /// Connections closed at once because too many are open from their address.
-    pub connections_over_address_limit: u64,
+    connections_over_address_limit,
     /// Failed accepts.
-    pub accept_errors: u64,
+    accept_errors,
     /// Connections open now.
-    pub connections_open: u64,
+    connections_open,
     /// Connections on `/ouch` handed over to the order port.
-    pub handed_over: u64,
+    handed_over,
     /// Upgrades to WebSocket.
-    pub upgrades: u64,
+    upgrades,
     /// Requests answered with an HTTP error.
-    pub requests_refused: u64,
+    requests_refused,
     /// Connections without a whole request in time.
-    pub handshake_timeouts: u64,
+    handshake_timeouts,
     /// Subscribers closed because they did not read.
-    pub slow_subscribers_cut: u64,
+    slow_subscribers_cut,
     /// Subscribers closed because of what they sent.
-    pub protocol_violations: u64,
+    protocol_violations,
     /// Re-requests answered.
-    pub rerequests: u64,
+    rerequests,
     /// Re-requests ignored, as the protocol says.
-    pub rerequests_ignored: u64,
+    rerequests_ignored,
     /// Directory documents asked for.
-    pub directories: u64,
+    directories,
     /// Snapshots sent whole.
-    pub snapshots: u64,
+    snapshots,
     /// Events published.
-    pub events: u64,
+    events,
     /// Messages added to the feed.
-    pub messages: u64,
+    messages,
     /// Packets made for live subscribers; each is made once for all.
-    pub packets: u64,
+    packets,
     /// Bytes written to subscribers.
-    pub bytes_out: u64,
+    bytes_out,
     /// Write calls.
-    pub writes: u64,
+    writes,
 }
+);

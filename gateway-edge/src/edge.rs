@@ -19,7 +19,8 @@ use crate::doorway::Doorway;
 use crate::limits::Rate;
 use crate::parking::Parking;
 use crate::pending::{InFlight, PendingEvents};
-use crate::ports::{EdgePorts, EdgeTypes, EventPort, StreamRead};
+use crate::ports::{EdgePorts, EdgeTypes, EventPort, Probe, StreamRead};
+use crate::probed::Probed;
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
 use crate::reporter::Reporter;
 use crate::table::Table;
@@ -50,6 +51,8 @@ pub struct Edge<T: EdgeTypes> {
     /// Scratch of one half turn.
     pub(crate) scratch: Bump,
     last_ingress: Nanos,
+    /// Answers that the probe wants to see written.
+    pub(crate) probed: Probed,
     /// A command of the operator for which the input ring had no room.
     held_operator: Option<CommandBody>,
     next_scan: Nanos,
@@ -79,6 +82,7 @@ impl<T: EdgeTypes> Edge<T> {
             outbox: Vec::with_capacity(2 * config.connections_max),
             scratch: Bump::with_capacity(SCRATCH_BYTES),
             last_ingress: Nanos(0),
+            probed: Probed::default(),
             held_operator: None,
             next_scan: clock.last(),
             rate: Rate::new(config.messages_per_s_max),
@@ -254,6 +258,7 @@ impl<T: EdgeTypes> Edge<T> {
     /// Lets the core know who has come and gone: orders may be cancelled when their session ends.
     pub(crate) fn tell_presence(&mut self, now: Nanos) -> usize {
         let mut told = 0;
+        self.counters.sessions_open = self.table.logged_in();
         while let Some((account, was_connected)) = self.table.presence.first() {
             let is_connected = self.table.slot_of_account(account).is_some();
             if is_connected != was_connected {
@@ -350,8 +355,8 @@ impl<T: EdgeTypes> Edge<T> {
         let Self { ports, in_flight, reporter, counters, last_ingress, table, .. } = self;
         let (rate, frame_bytes_max, now) = (self.rate, self.config.frame_bytes_max, self.clock.last());
         let Some(connection) = table.get_mut(slot) else { return Taken::All };
-        let commands = &mut ports.commands;
-        Intake::<T> { commands, in_flight, reporter, counters, last_ingress, rate, frame_bytes_max, now }
+        let EdgePorts { commands, probe, .. } = ports;
+        Intake::<T> { commands, in_flight, reporter, counters, last_ingress, probe, rate, frame_bytes_max, now }
             .take(connection, share)
     }
 
@@ -392,8 +397,8 @@ impl<T: EdgeTypes> Edge<T> {
     fn intake(&mut self) -> Intake<'_, T> {
         let (rate, frame_bytes_max, now) = (self.rate, self.config.frame_bytes_max, self.clock.last());
         let Self { ports, in_flight, reporter, counters, last_ingress, .. } = self;
-        let commands = &mut ports.commands;
-        Intake { commands, in_flight, reporter, counters, last_ingress, rate, frame_bytes_max, now }
+        let EdgePorts { commands, probe, .. } = ports;
+        Intake { commands, in_flight, reporter, counters, last_ingress, probe, rate, frame_bytes_max, now }
     }
 
     fn fill(&mut self, slot: usize, limit: usize) -> Fill {
@@ -404,6 +409,7 @@ impl<T: EdgeTypes> Edge<T> {
         let filled = connection.fill(limit);
         if let Fill::Bytes(read) = filled {
             connection.heard_at = self.clock.read(&self.ports.clock);
+            connection.read_at = self.ports.probe.ticks();
             self.counters.bytes_in += read as u64;
         }
         if connection.has_frames() && !connection.in_outbox {
@@ -427,6 +433,7 @@ impl<T: EdgeTypes> Edge<T> {
     /// Closes a connection at once.
     pub(crate) fn remove(&mut self, slot: usize) {
         self.table.remove(slot);
+        self.probed.forget(slot);
         self.counters.connections_open = self.table.slots.taken() as u64;
     }
 

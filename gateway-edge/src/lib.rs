@@ -25,6 +25,7 @@ mod parking;
 mod pending;
 pub mod ports;
 mod presence;
+mod probed;
 mod reactor;
 pub mod reporter;
 pub mod roster;
@@ -41,7 +42,7 @@ pub use drop_copy::DropCopy;
 pub use edge::Edge;
 pub use feed::{Feed, Publisher, SnapshotAgent};
 pub use ports::{
-    Clock, CommandPort, Credentials, DurableCursor, EdgePorts, EdgeTypes, EventPort, FeedPorts, FeedTypes, Full,
+    Clock, CommandPort, Credentials, DurableCursor, EdgePorts, EdgeTypes, EventPort, FeedPorts, FeedTypes, Full, Probe,
     StreamFull, StreamRead, StreamStore, StreamWrite, Ticket, Verdict,
 };
 pub use reactor::{OpenError, WakeHandle};

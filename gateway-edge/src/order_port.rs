@@ -9,7 +9,7 @@ use crate::edge::Edge;
 use crate::limits::Rate;
 use crate::login::{self, Desk, Judged};
 use crate::pending::Filled;
-use crate::ports::{Credentials, DurableCursor, EdgeTypes, EventPort, StreamRead};
+use crate::ports::{Credentials, DurableCursor, EdgeTypes, EventPort, Probe, StreamRead};
 use crate::reporter::{ReportError, ReportTimes};
 use crate::session::{self, Ending};
 use crate::table::Table;
@@ -52,15 +52,21 @@ impl<T: EdgeTypes> Edge<T> {
             let Some((command, sequenced)) = found else { break };
             let times = ReportTimes { sequenced, durable: now };
             let Self { reporter, table, outbox, counters, .. } = self;
+            let mut first = None;
             let outcome = reporter.report(command, &event, times, |account| {
                 counters.answers += 1;
                 let slot = table.slot_of_account(account);
+                first = first.or(slot.map(|slot| (account, slot)));
                 let connection = slot.and_then(|slot| table.get_mut(slot));
                 if let Some((slot, connection)) = slot.zip(connection).filter(|(_, found)| !found.in_outbox) {
                     connection.in_outbox = true;
                     outbox.push(slot);
                 }
             });
+            if let Some((account, slot)) = first.filter(|_| self.ports.probe.wants(event.sequence)) {
+                let end = self.reporter.stream(account).map_or(0, StreamRead::end);
+                self.probed.note(event.sequence, slot, end);
+            }
             if let Err(error) = outcome {
                 self.lose_answer(&error);
             }
@@ -123,6 +129,8 @@ impl<T: EdgeTypes> Edge<T> {
         }
         self.counters.bytes_out += bytes as u64;
         self.counters.writes += calls;
+        let Self { probed, ports, .. } = self;
+        probed.wrote(slot, |end| connection.has_written(end), |sequence| ports.probe.written(sequence));
         let end = stream.end();
         if connection.backlog(end) > self.config.backlog_bytes_max {
             self.counters.slow_readers_cut += 1;

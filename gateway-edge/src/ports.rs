@@ -149,7 +149,37 @@ pub trait StreamStore {
     }
 }
 
-/// The types of the ports of one [`Edge`](crate::edge::Edge), so that it has one parameter instead of six.
+/// Follows a few commands through the edge, to time its stages. `()` follows none and costs nothing.
+pub trait Probe {
+    /// The time now, in ticks of the probe's own clock. Read once per read of a socket.
+    fn ticks(&self) -> u64;
+
+    /// Command `sequence` has been sequenced; the bytes it came in were read from the socket at `read_at`.
+    fn sequenced(&mut self, sequence: Sequence, read_at: u64);
+
+    /// True for commands whose answer it wants to see written.
+    fn wants(&self, sequence: Sequence) -> bool;
+
+    /// The first answer to command `sequence` has been written to its owner's socket.
+    fn written(&mut self, sequence: Sequence);
+}
+
+impl Probe for () {
+    #[inline]
+    fn ticks(&self) -> u64 {
+        0
+    }
+    #[inline]
+    fn sequenced(&mut self, _: Sequence, _: u64) {}
+    #[inline]
+    fn wants(&self, _: Sequence) -> bool {
+        false
+    }
+    #[inline]
+    fn written(&mut self, _: Sequence) {}
+}
+
+/// The types of the ports of one [`Edge`](crate::edge::Edge), so that it has one parameter instead of seven.
 pub trait EdgeTypes {
     /// Where commands go.
     type Commands: CommandPort;
@@ -163,6 +193,8 @@ pub trait EdgeTypes {
     type Credentials: Credentials;
     /// Where account streams are kept.
     type Store: StreamStore;
+    /// What times the stages of sampled commands.
+    type Probe: Probe;
 }
 
 /// The ports of one [`Edge`](crate::edge::Edge).
@@ -179,6 +211,8 @@ pub struct EdgePorts<T: EdgeTypes> {
     pub credentials: T::Credentials,
     /// Commands of the operator and of timers, sequenced between those of clients. Wake the edge after a push.
     pub operator: Arc<ArrayQueue<CommandBody>>,
+    /// What times the stages of sampled commands.
+    pub probe: T::Probe,
 }
 
 /// The types of the ports of one [`Feed`](crate::feed::Feed).

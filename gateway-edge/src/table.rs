@@ -19,6 +19,7 @@ pub(crate) enum NoPlace {
 pub(crate) struct Table {
     pub(crate) slots: Slots<Connection>,
     by_account: Vec<Option<usize>>,
+    logged_in: u64,
     pub(crate) presence: Presence,
     pub(crate) origins: Origins,
     guests: u64,
@@ -29,6 +30,7 @@ impl Table {
         Self {
             slots: Slots::new(connections_max),
             by_account: Vec::new(),
+            logged_in: 0,
             presence: Presence::default(),
             origins: Origins::new(connections_max),
             guests: 0,
@@ -72,6 +74,7 @@ impl Table {
             self.by_account.resize(index + 1, None);
         }
         if let Some(place) = self.by_account.get_mut(index) {
+            self.logged_in += u64::from(place.is_none());
             *place = Some(slot);
         }
         self.presence.note(account);
@@ -83,8 +86,14 @@ impl Table {
         let place = usize::try_from(account.0).ok().and_then(|index| self.by_account.get_mut(index));
         if let Some(place) = place.filter(|place| **place == Some(slot)) {
             *place = None;
+            self.logged_in = self.logged_in.saturating_sub(1);
             self.presence.note(account);
         }
+    }
+
+    /// How many accounts are logged in.
+    pub(crate) fn logged_in(&self) -> u64 {
+        self.logged_in
     }
 
     /// Closes a connection and frees its slot.

@@ -46,6 +46,15 @@ pub enum DurabilityMode {
 }
 
 impl DurabilityMode {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Journal => "journal",
+            Self::Fdatasync => "fdatasync",
+        }
+    }
+
     /// What it promises, for the banner.
     pub fn promise(self) -> &'static str {
         match self {
@@ -75,6 +84,16 @@ pub enum OnDifference {
     /// It tells and counts, and trades on.
     GoOn,
     /// It tells and stops.
+    Stop,
+}
+
+/// What happens when a thread does not move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStall {
+    /// It is told in the log and counted; the venue goes on.
+    Log,
+    /// The venue stops as well.
     Stop,
 }
 
@@ -108,6 +127,8 @@ struct File {
     limits: Limits,
     #[serde(default)]
     threads: Threads,
+    #[serde(default)]
+    watchdog: WatchdogSection,
     #[serde(default)]
     accounts: Accounts,
     #[serde(default)]
@@ -202,6 +223,10 @@ section!(
 section!(
     /// Cpus chosen by hand.
     Threads { core_cpu: Option<usize> = None, edge_cpu: Option<usize> = None, journal_cpu: Option<usize> = None }
+);
+section!(
+    /// When a thread counts as stalled.
+    WatchdogSection { stall_ms: u64 = 80, on_stall: OnStall = OnStall::Log }
 );
 section!(Accounts { demo: bool = true, list: Vec<AccountEntry> = Vec::new() });
 
@@ -406,6 +431,10 @@ impl Config {
     pub fn limits(&self) -> &Limits {
         &self.file.limits
     }
+    /// When a thread counts as stalled, and what happens then.
+    pub fn watchdog(&self) -> &WatchdogSection {
+        &self.file.watchdog
+    }
     /// Cpus chosen by hand.
     pub fn threads(&self) -> &Threads {
         &self.file.threads
@@ -496,6 +525,7 @@ impl Check<'_> {
         within("streams.account_mib_max", file.streams.account_mib_max, 1, 1 << 20)?;
         within("streams.feed_mib_max", file.streams.feed_mib_max, 1, 1 << 22)?;
         within("follower.compare_every", file.follower.compare_every, 1, 1 << 40)?;
+        within("watchdog.stall_ms", file.watchdog.stall_ms, 20, 60_000)?;
         within("snapshots.keep", u64::from(file.snapshots.keep), 1, 1_000)?;
         within("limits.orders_max", u64::from(file.limits.orders_max), 1, 1 << 27)?;
         within("limits.accounts_max", u64::from(file.limits.accounts_max), 1, 1 << 20)?;

@@ -12,6 +12,7 @@ mod check_config;
 mod clock;
 mod config;
 mod control;
+mod counters;
 mod export;
 mod instrument_cmd;
 mod journal_cmd;
@@ -25,6 +26,7 @@ mod serve;
 mod snapshot_cmd;
 mod statement;
 mod terms;
+mod top;
 mod trade_cmd;
 mod venue;
 // Client-side subcommands and what they stand on.
@@ -85,6 +87,10 @@ enum Command {
     Order(order::Args),
     /// Show the book of one instrument and its trades
     Watch(watch::Args),
+    /// What the venue counts, while it runs and after
+    Counters(counters::Args),
+    /// The venue on one screen
+    Top(top::Args),
     /// Measure the venue on this machine
     Bench(bench::Args),
     /// Print the configuration as the venue would use it
@@ -148,6 +154,8 @@ fn main() -> ExitCode {
         Command::Drive(args) => drive::run(&args),
         Command::Order(args) => order::run(&args),
         Command::Watch(args) => watch::run(&args),
+        Command::Counters(args) => counters::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
     };

@@ -1,6 +1,7 @@
 //! Lines to standard output. A reader that went away (`| head`) is no error.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::Nanos;
@@ -14,10 +15,20 @@ pub fn rounds_bar(rounds: u64) -> ProgressBar {
     bar
 }
 
+/// Nobody reads standard output any more.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
 /// Writes one line to standard output at once; a closed pipe is ignored.
 pub fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
-    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        CLOSED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// True once a line found no reader: whoever prints for ever ends then.
+pub fn is_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
 }
 
 /// Lower-case hex.

@@ -16,9 +16,10 @@ use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
 use crate::replay::summary_of;
 use crate::venue::hash_marks::HashMark;
+use crate::venue::hot_loop::TestStall;
 use crate::venue::recovery::Replayed;
-use crate::venue::threads::{Fault, Running, describe_wait};
-use crate::venue::{assembly, follower};
+use crate::venue::threads::{Fault, Layout, Running, describe_wait};
+use crate::venue::{assembly, follower, watchdog};
 
 /// How long an orderly stop waits for those who are connected to read what they are owed.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -36,6 +37,9 @@ pub struct Args {
     /// How durable a command is before anything that it caused leaves, instead of the configuration's mode
     #[arg(long, value_name = "MODE")]
     durability: Option<DurabilityMode>,
+    /// For tests: an agent stands still when it first has work, as core:300
+    #[arg(long, hide = true, value_name = "AGENT:MS")]
+    test_stall: Option<TestStall>,
 }
 
 /// Serves until SIGINT or SIGTERM; exit code 0 after an orderly stop.
@@ -63,7 +67,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (agents, venue) = assembled?;
     let hasher = Arc::clone(&venue.hasher);
     let started = clock::monotonic();
-    let running = crate::venue::threads::start(agents, &plan, &topology, &fault, hasher)?;
+    let layout = Layout {
+        plan: &plan,
+        topology: &topology,
+        watchdog: watchdog::Orders {
+            limit: Duration::from_millis(config.watchdog().stall_ms),
+            on_stall: config.watchdog().on_stall,
+        },
+        stall: args.test_stall.clone(),
+        data_dir: config.data_dir.clone(),
+    };
+    let running = crate::venue::threads::start(agents, layout, &fault, hasher)?;
     let follower = follower::start(&config, &venue, &fault, &topology.housekeeping(&plan))?;
     print_line("ready");
     wait(&asked_to_stop, &running, &venue);
@@ -201,6 +215,7 @@ fn stop(
     if let Some(writer) = stopped.journal {
         writer.seal().context("the journal could not be sealed; the next start recovers it")?;
     }
+    venue.metrics.gauge("venue.ended").set(1);
     let last = core.last_sequence();
     let counters = follower.map(|follower| follower.finish(HashMark { sequence: last, hash: stopped.event_hash }));
     let live = Replayed { records: last.0.saturating_sub(venue.ready_at.0), elapsed: started.elapsed(), torn_bytes: 0 };

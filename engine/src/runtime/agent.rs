@@ -5,6 +5,8 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
+use super::counters::Counter;
+
 /// One duty with bounded turns. It is built anywhere and then lives on one thread.
 pub trait Agent: Send {
     /// Name in logs and in the banner.
@@ -55,13 +57,52 @@ enum Step {
     Sleep,
 }
 
-/// Runs the agents in turn until `stop`. Every agent gets the same number of turns; a turn with work anywhere resets the
-/// idle count.
+/// The beat of a thread: it moves at every turn of every agent, and says whose turn it is. Single writer.
+#[derive(Debug)]
+pub struct Pulse(Counter);
+
+impl Pulse {
+    /// Agents of one thread, at the most.
+    pub const AGENTS_MAX: usize = 8;
+
+    /// Written into `counter`.
+    pub const fn new(counter: Counter) -> Self {
+        Self(counter)
+    }
+
+    /// One that nobody looks at.
+    pub fn unseen() -> Self {
+        Self(Counter::unseen())
+    }
+
+    #[inline]
+    fn beat(&mut self, agent: usize) {
+        let beats = self.0.load() / Self::AGENTS_MAX as u64 + 1;
+        self.0.set(beats * Self::AGENTS_MAX as u64 + agent as u64);
+    }
+
+    /// The agent whose turn it was when the counter had this value.
+    pub fn agent_of(value: u64) -> usize {
+        usize::try_from(value % Self::AGENTS_MAX as u64).unwrap_or(0)
+    }
+}
+
+/// Runs the agents in turn until `stop`, with nobody watching.
 pub fn run(agents: &mut [&mut dyn Agent], idle: Idle, stop: &AtomicBool) {
+    run_watched(agents, idle, stop, &mut Pulse::unseen());
+}
+
+/// Runs the agents in turn until `stop`. Every agent gets the same number of turns; a turn with work anywhere resets the
+/// idle count. `pulse` beats at every turn, so that a turn that does not end is noticed.
+pub fn run_watched(agents: &mut [&mut dyn Agent], idle: Idle, stop: &AtomicBool, pulse: &mut Pulse) {
     let mut idle_turns = 0_u32;
     // Relaxed: the flag carries nothing else; it is seen at the latest after one sleep.
     while !stop.load(Ordering::Relaxed) {
-        let work: usize = agents.iter_mut().map(|agent| agent.turn()).sum();
+        let mut work = 0;
+        for (index, agent) in agents.iter_mut().enumerate() {
+            pulse.beat(index);
+            work += agent.turn();
+        }
         if work > 0 {
             idle_turns = 0;
             continue;
@@ -71,6 +112,7 @@ pub fn run(agents: &mut [&mut dyn Agent], idle: Idle, stop: &AtomicBool) {
             Step::Yield => std::thread::yield_now(),
             Step::Sleep => {
                 if let Some(first) = agents.first_mut() {
+                    pulse.beat(0);
                     first.wait(idle.sleep_max);
                 }
             }
@@ -112,5 +154,11 @@ mod tests {
         let (mut first, mut second) = (Counting(0, &stop), Counting(100, &stop));
         run(&mut [&mut first, &mut second], Idle { spin_turns: 100, yield_turns: 0, sleep_max: Duration::ZERO }, &stop);
         assert_eq!((first.0, second.0), (10, 110));
+        stop.store(false, Ordering::Relaxed);
+        first.0 = 7;
+        let counter = Counter::unseen();
+        let beats = counter.reader();
+        run_watched(&mut [&mut first, &mut second], Idle::SPIN, &stop, &mut Pulse::new(counter));
+        assert_eq!((beats.load() / Pulse::AGENTS_MAX as u64, Pulse::agent_of(beats.load())), (6, 1));
     }
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::core::{Core, EventBuffer};
 use crate::runtime::agent::Agent;
+use crate::runtime::counters::Counter;
 use crate::runtime::cursor::{Cursor, DueTime};
 use crate::runtime::pipeline::{CommandPoller, EventPublisher};
+use crate::runtime::stages::StampWriter;
 use protocol::{Command, Nanos};
 
 /// Commands taken from the ring at once: so far the next ones are prefetched.
@@ -28,6 +30,20 @@ pub struct CoreAgent {
     applied: Arc<Cursor>,
     due: Arc<DueTime>,
     now: fn() -> Nanos,
+    watch: Option<CoreWatch>,
+}
+
+/// What the core's thread tells about itself.
+#[derive(Debug)]
+pub struct CoreWatch {
+    /// When sampled commands were matched.
+    pub matched: StampWriter,
+    /// The last command applied.
+    pub sequence: Counter,
+    /// Events made.
+    pub events: Counter,
+    /// Turns in which the output ring had no room for all events.
+    pub ring_full: Counter,
 }
 
 impl CoreAgent {
@@ -54,7 +70,14 @@ impl CoreAgent {
             applied,
             due,
             now,
+            watch: None,
         }
+    }
+
+    /// Tells `watch` from now on.
+    #[must_use]
+    pub fn watched_by(self, watch: CoreWatch) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 
     /// When the core's next `Tick` is due, kept up to date from turn to turn.
@@ -77,6 +100,9 @@ impl CoreAgent {
         let waiting = self.events.as_slice().get(self.events_at..).unwrap_or_default();
         self.events_at += self.publisher.try_publish(waiting, self.now);
         if self.events_at < self.events.as_slice().len() {
+            if let Some(watch) = &mut self.watch {
+                watch.ring_full.add(1);
+            }
             return false;
         }
         self.events.clear();
@@ -108,6 +134,11 @@ impl Agent for CoreAgent {
             self.core.apply_some(waiting, &mut self.events, |events| events.as_slice().len() >= EVENTS_HAND_OVER);
         self.batch_at += applied;
         if applied > 0 {
+            if let Some(watch) = &mut self.watch {
+                watch.sequence.set(self.core.last_sequence().0);
+                watch.events.add(self.events.as_slice().len() as u64);
+                watch.matched.done(self.core.last_sequence());
+            }
             self.hand_over();
         }
         applied

@@ -2,6 +2,11 @@
 
 pub mod agent;
 pub mod core_agent;
+pub mod counters;
 pub mod cursor;
+pub mod host;
 pub mod pipeline;
+pub mod shared_memory;
+pub mod stages;
 pub mod topology;
+pub mod tsc;

@@ -62,6 +62,7 @@ impl Rig {
             clock: Ports(Rc::clone(&venue)),
             credentials,
             operator: Arc::clone(&operator),
+            probe: (),
         };
         let edge = Edge::new(config, ports, reporter).unwrap();
         Self { edge, venue, operator }

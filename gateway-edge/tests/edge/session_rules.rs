@@ -366,6 +366,7 @@ fn a_port_that_is_taken_is_named() {
         clock: crate::venue::Ports(venue),
         credentials: gateway_edge::PasswordTable::new(),
         operator: rig.operator.clone(),
+        probe: (),
     };
     let error = gateway_edge::Edge::new(taken, ports, reporter).unwrap_err().to_string();
     assert!(error.contains(&rig.edge.address().to_string()), "{error}");

@@ -263,6 +263,7 @@ impl EdgeTypes for Vectors {
     type Clock = Ports;
     type Credentials = PasswordTable;
     type Store = MemStore;
+    type Probe = ();
 }
 
 impl FeedTypes for Vectors {

@@ -32,6 +32,7 @@ use crate::venue::control::{Control, ControlPorts, TOLD_MAX, ToldQueue};
 use crate::venue::credentials::{Cost, PasswordPort, VenueCredentials};
 use crate::venue::hash_marks::{MARKS_MAX, MarkQueue, Marker};
 use crate::venue::journal_agent::JournalAgent;
+use crate::venue::metrics::Metrics;
 use crate::venue::ports::{
     FEED_FILE, JournalCursor, Kept, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles,
     StreamPreparers,
@@ -61,6 +62,8 @@ pub struct Venue {
     pub paths: DataPaths,
     /// What the live side's event hash was, for the follower.
     pub marks: MarkQueue,
+    /// What the venue counts.
+    pub metrics: Metrics,
     preparer: Option<PreparerThread>,
     _data_dir: DataDir,
 }
@@ -222,6 +225,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
 
     let hasher = Arc::new(Mutex::new(recovering.replica.hasher.clone()));
     let ready_at = recovering.replica.core.last_sequence();
+    let metrics = Metrics::open(config, &paths);
     let watch = preparer.as_ref().map(PreparerThread::watch);
     let marks: MarkQueue = Arc::new(ArrayQueue::new(MARKS_MAX));
     let for_agents = Arc::clone(&marks);
@@ -233,9 +237,10 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         paths: &paths,
         preparer: watch,
         marks: for_agents,
+        metrics: metrics.clone(),
     };
     let agents = agents(config, recovering, writer, shared)?;
-    Ok((agents, Venue { hasher, ready_at, paths, marks, preparer, _data_dir: data_dir }))
+    Ok((agents, Venue { hasher, ready_at, paths, marks, metrics, preparer, _data_dir: data_dir }))
 }
 
 /// The hash chain is checked on a thread of its own while the journal is replayed: it also covers what the replay does not
@@ -447,6 +452,7 @@ struct Shared<'a> {
     paths: &'a DataPaths,
     preparer: Option<PreparerWatch>,
     marks: MarkQueue,
+    metrics: Metrics,
 }
 
 fn agents(
@@ -462,19 +468,16 @@ fn agents(
     let (events, [edge_events, feed_events, projection_events]) = output_ring(config.rings().events as usize);
     let applied = Arc::new(Cursor::new(last));
     let durable = Arc::new(Cursor::new(last));
+    let metrics = &shared.metrics;
+    let (matched_stamps, durable_stamps, probe) = metrics.stages(config.rings().commands as usize * 2, last);
     let ring_events = |poller| RingEvents { poller, applied: Arc::clone(&applied) };
     let journal =
-        JournalAgent::new(journal_poller, writer, config.durability, Arc::clone(&durable), Arc::clone(shared.fault));
+        JournalAgent::new(journal_poller, writer, config.durability, Arc::clone(&durable), Arc::clone(shared.fault))
+            .watched_by(metrics.journal(durable_stamps, last));
     let snapshot_reader = publisher.stream_mut().reader();
-    let mut feed = Feed::new(
-        feed_config(config),
-        FeedPorts {
-            events: ring_events(feed_events),
-            durable: JournalCursor(Arc::clone(&durable)),
-            clock: SystemClock::new(),
-        },
-        publisher,
-    )?;
+    let feed_durable = JournalCursor(Arc::clone(&durable));
+    let ports = FeedPorts { events: ring_events(feed_events), durable: feed_durable, clock: SystemClock::new() };
+    let mut feed = Feed::new(feed_config(config), ports, publisher)?;
     let snapshots = feed.snapshot_agent(snapshot_reader);
     let operator = Arc::new(ArrayQueue::new(OPERATOR_QUEUE));
     let refusing = Arc::new(AtomicBool::new(false));
@@ -485,6 +488,7 @@ fn agents(
         clock: SystemClock::new(),
         credentials: shared.credentials.port(),
         operator: Arc::clone(&operator),
+        probe,
     };
     let edge = Edge::new(edge_config(config), ports, reporter)?;
     feed.hand_orders_to(edge.doorway());
@@ -502,10 +506,12 @@ fn agents(
         Registry::of(&replica.core),
     );
     let scheduler = SchedulerAgent::new(config.schedule.clone(), &replica.core, Arc::clone(&operator), edge.waker());
-    let core = CoreAgent::new(replica.core, core_poller, events, Arc::clone(&applied), utc_now);
+    let core = CoreAgent::new(replica.core, core_poller, events, Arc::clone(&applied), utc_now)
+        .watched_by(metrics.core(matched_stamps, last));
     let timer = TimerAgent::new(core.due(), applied, operator, edge.waker());
     let marker = Marker::new(config.follower().compare_every, last, shared.marks);
-    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told, marker);
+    let hashed = metrics.counter("projections.events");
+    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told, marker).counted(hashed);
     let stream_preparers = shared.stream_preparers;
     let space = shared.preparer.map(|preparer| SpaceAgent::new(space_needs(config, shared.paths), preparer, refusing));
     Ok(Agents {
@@ -521,6 +527,7 @@ fn agents(
         stream_preparers,
         scheduler,
         space,
+        metrics: shared.metrics,
     })
 }
 

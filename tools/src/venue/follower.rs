@@ -19,6 +19,7 @@ use crate::config::{Config, DurabilityMode, OldSegmentsKey, OnDifference};
 use crate::venue::assembly::Venue;
 use crate::venue::counted_streams::{CountedStream, CountedStreams};
 use crate::venue::hash_marks::{Comparison, Difference, FollowerCounters, HashMark};
+use crate::venue::metrics::FollowerSeen;
 use crate::venue::ports::FEED_FILE;
 use crate::venue::recovery::{Replica, introduce};
 use crate::venue::threads::Fault;
@@ -63,6 +64,7 @@ pub fn start(config: &Config, venue: &Venue, fault: &Arc<Fault>, cpus: &[usize])
         stops: section.on_difference == OnDifference::Stop,
         fault: Arc::clone(fault),
         counters: Arc::clone(&counters),
+        seen: FollowerSeen::new(&venue.metrics),
     };
     let comparison =
         Comparison::new(section.compare_every, Arc::clone(&venue.marks), section.drill_at, Arc::clone(&counters));
@@ -122,6 +124,7 @@ struct Terms {
     stops: bool,
     fault: Arc<Fault>,
     counters: Arc<FollowerCounters>,
+    seen: FollowerSeen,
 }
 
 #[derive(Debug)]
@@ -160,6 +163,7 @@ impl Following {
         let mut stopping_since: Option<Instant> = None;
         loop {
             let read = self.follow(&mut reader)?;
+            self.terms.seen.note(&self.replica.core, read < BATCH);
             if let Some(difference) = self.comparison.compare() {
                 self.alarm(difference);
             }
@@ -240,6 +244,7 @@ impl Following {
         match snapshot_rows::write(&mut self.store, &self.replica, &self.streams) {
             Ok(()) => {
                 self.last_snapshot = at;
+                self.terms.seen.snapshot(at);
                 self.terms.counters.snapshots.fetch_add(1, Ordering::Relaxed);
                 self.release_segments();
             }

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use engine::runtime::agent::Agent;
 use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::CommandPoller;
-use journal::JournalWriter;
+use engine::runtime::tsc::ticks;
+use journal::{FlushError, JournalWriter};
 use protocol::{Sequence, record};
 
 use crate::config::DurabilityMode;
+use crate::venue::metrics::JournalWatch;
 use crate::venue::threads::Fault;
 
 /// Commands of one turn, and so of one flush at the most.
@@ -26,6 +28,7 @@ pub struct JournalAgent {
     durable: Arc<Cursor>,
     last: Sequence,
     fault: Arc<Fault>,
+    watch: Option<JournalWatch>,
 }
 
 impl JournalAgent {
@@ -38,7 +41,12 @@ impl JournalAgent {
         fault: Arc<Fault>,
     ) -> Self {
         let last = durable.load();
-        Self { commands, writer, mode, durable, last, fault }
+        Self { commands, writer, mode, durable, last, fault, watch: None }
+    }
+
+    /// Tells `watch` from now on.
+    pub fn watched_by(self, watch: JournalWatch) -> Self {
+        Self { watch: Some(watch), ..self }
     }
 
     /// The writer, to seal the journal after the venue has stopped.
@@ -48,8 +56,8 @@ impl JournalAgent {
 
     fn flush(&mut self) -> bool {
         match (&mut self.writer, self.mode) {
-            (Some(writer), DurabilityMode::Fdatasync) => match writer.flush() {
-                Ok(_) => true,
+            (Some(writer), DurabilityMode::Fdatasync) => match timed_flush(writer, self.watch.as_mut()) {
+                Ok(()) => true,
                 Err(error) => {
                     self.fault.raise(format!("the journal cannot be flushed: {error}"));
                     false
@@ -58,6 +66,15 @@ impl JournalAgent {
             (Some(_) | None, _) => true,
         }
     }
+}
+
+fn timed_flush(writer: &mut JournalWriter, watch: Option<&mut JournalWatch>) -> Result<(), FlushError> {
+    let start = ticks();
+    writer.flush()?;
+    if let Some(watch) = watch {
+        watch.flush.record(watch.rate.between(start, ticks()));
+    }
+    Ok(())
 }
 
 impl Agent for JournalAgent {
@@ -86,6 +103,10 @@ impl Agent for JournalAgent {
             *last = command.sequence;
         });
         if taken > 0 && self.flush() && self.last > self.durable.load() {
+            if let Some(watch) = &mut self.watch {
+                watch.durable.done(self.last);
+                watch.sequence.set(self.last.0);
+            }
             self.durable.store(self.last);
         }
         taken

@@ -2,7 +2,8 @@
 //!
 //! [`assembly`] builds it, [`recovery`] brings the state back, [`bootstrap`] says what the configuration adds to it, [`threads`] runs the agents,
 //! [`ports`] gives the edge its rings and files, [`follower`] reads behind, compares hashes ([`hash_marks`]) and writes snapshots, [`control`] is the operator's socket,
-//! [`reading`] looks at the state from another process, at the [`pace`] that is asked for, [`scheduler`] follows the trading schedule, [`timer`] brings time to the core, [`space`] watches the disk.
+//! [`reading`] looks at the state from another process, at the [`pace`] that is asked for, [`scheduler`] follows the trading schedule, [`timer`] brings time to the core, [`space`] watches the disk,
+//! [`metrics`] counts, [`watchdog`] notices threads that do not move.
 
 pub mod assembly;
 pub mod bootstrap;
@@ -11,7 +12,9 @@ pub mod counted_streams;
 pub mod credentials;
 pub mod follower;
 pub mod hash_marks;
+pub mod hot_loop;
 pub mod journal_agent;
+pub mod metrics;
 pub mod pace;
 pub mod ports;
 pub mod projection;
@@ -24,3 +27,4 @@ pub mod snapshot_rows;
 pub mod space;
 pub mod threads;
 pub mod timer;
+pub mod watchdog;

@@ -15,6 +15,7 @@ use journal::{RebuildReport, SameMessage, StreamConfig, StreamError, StreamPrepa
 use protocol::{AccountId, AccountName, CommandBody, Event, Firm, Nanos, Sequence, SessionName};
 
 use crate::venue::credentials::PasswordPort;
+use crate::venue::metrics::EdgeProbe;
 use crate::venue::restore_point::StreamLengths;
 use crate::venue::threads::Fault;
 
@@ -29,6 +30,7 @@ impl EdgeTypes for VenueEdge {
     type Clock = SystemClock;
     type Credentials = PasswordPort;
     type Store = StreamFiles;
+    type Probe = EdgeProbe;
 }
 
 /// The types of this venue's feed.

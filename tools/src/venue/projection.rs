@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use engine::event_hash::EventHasher;
 use engine::runtime::agent::Agent;
+use engine::runtime::counters::Counter;
 use engine::runtime::pipeline::EventRingPoller;
 use protocol::types::CancelReason;
 use protocol::{Event, EventBody, Sequence};
@@ -22,6 +23,7 @@ pub struct ProjectionAgent {
     hasher: Arc<Mutex<EventHasher>>,
     operator: OperatorView,
     marker: Marker,
+    hashed: Counter,
 }
 
 /// Picks what the operator's socket waits for.
@@ -56,7 +58,13 @@ impl OperatorView {
 impl ProjectionAgent {
     /// `hasher` has taken what recovery replayed; others may read it between turns. `marker` tells the follower.
     pub fn new(events: EventRingPoller, hasher: Arc<Mutex<EventHasher>>, told: ToldQueue, marker: Marker) -> Self {
-        Self { events, hasher, operator: OperatorView { told, canceled: (Sequence::ZERO, 0) }, marker }
+        let operator = OperatorView { told, canceled: (Sequence::ZERO, 0) };
+        Self { events, hasher, operator, marker, hashed: Counter::unseen() }
+    }
+
+    /// Counts the events here from now on.
+    pub fn counted(self, hashed: Counter) -> Self {
+        Self { hashed, ..self }
     }
 }
 
@@ -66,12 +74,14 @@ impl Agent for ProjectionAgent {
     }
 
     fn turn(&mut self) -> usize {
-        let Self { events, hasher, operator, marker } = self;
+        let Self { events, hasher, operator, marker, hashed } = self;
         let Ok(mut hasher) = hasher.lock() else { return 0 };
-        events.poll(BATCH_MAX, |event| {
+        let taken = events.poll(BATCH_MAX, |event| {
             marker.look(&hasher, event.sequence);
             hasher.push(event);
             operator.look(event);
-        })
+        });
+        hashed.add(taken as u64);
+        taken
     }
 }

@@ -3,6 +3,7 @@
 //! Start order: rings, then threads, then `ready`. Stop order: no more input, drain, then the threads end and give back
 //! core and journal. A fault (journal, stream or feed cannot go on) stops it the same way without promising the rest.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -12,17 +13,21 @@ use engine::core::Core;
 use engine::event_hash::EventHasher;
 use engine::runtime::agent::{Agent, Idle, run};
 use engine::runtime::core_agent::CoreAgent;
+use engine::runtime::counters::Counter;
 use engine::runtime::topology::{self, Placement, Plan, Shape, Topology};
 use gateway_edge::{DropCopy, Edge, Feed, SnapshotAgent, WakeHandle};
 use journal::JournalWriter;
 
 use crate::venue::control::Control;
+use crate::venue::hot_loop::{HotLoop, TestStall};
 use crate::venue::journal_agent::JournalAgent;
+use crate::venue::metrics::{EdgePublished, FeedPublished, Metrics};
 use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::scheduler::SchedulerAgent;
 use crate::venue::space::SpaceAgent;
 use crate::venue::timer::TimerAgent;
+use crate::venue::watchdog::{self, Watchdog, Watched};
 
 /// The first thing that went wrong for good. Raised once; whoever runs the venue looks at it and stops.
 #[derive(Debug, Default)]
@@ -69,6 +74,8 @@ pub struct Signals {
 /// The order port as an agent: its two halves with the rest of the thread's agents between two turns.
 struct EdgeAgent {
     edge: Edge<VenueEdge>,
+    published: EdgePublished,
+    sequence: Counter,
     signals: Arc<Signals>,
     stopped: bool,
 }
@@ -86,7 +93,10 @@ impl Agent for EdgeAgent {
             }
             self.signals.edge_drained.store(self.edge.is_drained(), Ordering::Release);
         }
-        self.edge.send() + self.edge.receive(Duration::ZERO)
+        let done = self.edge.send() + self.edge.receive(Duration::ZERO);
+        self.sequence.set(self.edge.last_sequence().0);
+        self.published.look(done, || self.edge.counters().values());
+        done
     }
 
     fn wait(&mut self, limit: Duration) {
@@ -99,6 +109,7 @@ impl Agent for EdgeAgent {
 /// The feed as an agent.
 struct FeedAgent {
     feed: Feed<VenueFeed>,
+    published: FeedPublished,
     signals: Arc<Signals>,
     fault: Arc<Fault>,
     stopped: bool,
@@ -121,7 +132,9 @@ impl Agent for FeedAgent {
             self.fault
                 .raise("the feed's stream takes no more messages; see streams.feed_mib_max and the free space".into());
         }
-        self.feed.turn(Duration::ZERO)
+        let done = self.feed.turn(Duration::ZERO);
+        self.published.look(done, || self.feed.counters().values());
+        done
     }
 
     fn wait(&mut self, limit: Duration) {
@@ -134,6 +147,7 @@ impl Agent for FeedAgent {
 /// The drop-copy port as an agent.
 struct DropCopyAgent {
     port: DropCopy<VenueEdge>,
+    published: EdgePublished,
     signals: Arc<Signals>,
 }
 
@@ -146,7 +160,9 @@ impl Agent for DropCopyAgent {
         if self.signals.stopping.load(Ordering::Relaxed) {
             self.port.stop();
         }
-        self.port.turn(Duration::ZERO)
+        let done = self.port.turn(Duration::ZERO);
+        self.published.look(done, || self.port.counters().values());
+        done
     }
 
     fn wait(&mut self, limit: Duration) {
@@ -225,6 +241,8 @@ pub struct Agents {
     pub scheduler: SchedulerAgent,
     /// The watch over the disk, where there is a journal.
     pub space: Option<SpaceAgent>,
+    /// What the venue counts.
+    pub metrics: Metrics,
 }
 
 /// A venue whose threads run.
@@ -276,78 +294,155 @@ pub fn describe_wait(placement: Placement) -> &'static str {
     if placement.spins_always { "spins" } else { "spins, then yields, then sleeps up to 1 ms" }
 }
 
-/// Starts the threads of `plan`.
+/// Where the threads run, and what watches over them.
+#[derive(Debug)]
+pub struct Layout<'a> {
+    /// Which agent runs where.
+    pub plan: &'a Plan,
+    /// The host.
+    pub topology: &'a Topology,
+    /// What the watchdog is told.
+    pub watchdog: watchdog::Orders,
+    /// For tests: an agent that stands still.
+    pub stall: Option<TestStall>,
+    /// The data directory.
+    pub data_dir: PathBuf,
+}
+
+/// Starts the threads.
 ///
 /// # Errors
 /// When a thread cannot be started or not be put on its cpu.
 pub fn start(
     agents: Agents,
-    plan: &Plan,
-    topology: &Topology,
+    layout: Layout<'_>,
     fault: &Arc<Fault>,
     hasher: Arc<Mutex<EventHasher>>,
 ) -> anyhow::Result<Running> {
     let signals = Arc::new(Signals::default());
     let wakers = [agents.edge.waker(), agents.feed.waker()];
-    let housekeeping = topology.housekeeping(plan);
-    let mut starter = Starter { signals: &signals, fault, housekeeping, hot: Vec::new(), others: Vec::new() };
-    let mut edge = EdgeAgent { edge: agents.edge, signals: Arc::clone(&signals), stopped: false };
+    let metrics = agents.metrics.clone();
+    let mut starter = Starter {
+        signals: &signals,
+        fault,
+        metrics: &metrics,
+        stall: layout.stall,
+        housekeeping: layout.topology.housekeeping(layout.plan),
+        hot: Vec::new(),
+        others: Vec::new(),
+        watched: Vec::new(),
+    };
+    let control_stopping = agents.control.stopping();
+    let others = start_hot(&mut starter, layout.plan, agents)?;
+    start_others(&mut starter, others)?;
+    let watched = std::mem::take(&mut starter.watched);
+    let mut watchdog = Watchdog::new(&metrics, watched, layout.watchdog, Arc::clone(fault), layout.data_dir);
+    let stop = Arc::clone(&signals);
+    starter.other("watchdog", move |_| watchdog.run(&stop.stop))?;
+    let Starter { hot, others, .. } = starter;
+    Ok(Running { fault: Arc::clone(fault), control_stopping, hot, others, wakers, hasher, signals })
+}
+
+/// What runs off the hot threads.
+struct Others {
+    drop_copy: DropCopyAgent,
+    feed: FeedAgent,
+    projections: ProjectionAgent,
+    control: Control,
+    snapshots: SnapshotAgent<StreamFileReader>,
+    timer: TimerAgent,
+    stream_preparers: StreamPreparers,
+    scheduler: SchedulerAgent,
+    space: Option<SpaceAgent>,
+}
+
+fn start_hot(starter: &mut Starter<'_>, plan: &Plan, agents: Agents) -> anyhow::Result<Others> {
+    let metrics = agents.metrics;
+    let mut edge = EdgeAgent {
+        published: EdgePublished::edge(&metrics, "edge"),
+        sequence: metrics.gauge("edge.sequence"),
+        edge: agents.edge,
+        signals: Arc::clone(starter.signals),
+        stopped: false,
+    };
     let (mut core, mut journal) = (agents.core, agents.journal);
     match plan.shape {
-        Shape::Shared if plan.journal == plan.core => starter.hot("hot", plan.core, move |idle, stop| {
-            run(&mut [&mut edge, &mut journal, &mut core], idle, stop);
-            HotEnd { core: Some(core.into_core()), journal: journal.into_writer() }
-        })?,
+        Shape::Shared if plan.journal == plan.core => {
+            starter.hot("hot", plan.core, &["edge", "journal", "core"], move |hot| {
+                hot.run(&mut [&mut edge, &mut journal, &mut core]);
+                HotEnd { core: Some(core.into_core()), journal: journal.into_writer() }
+            })?;
+        }
         Shape::Shared => {
-            starter.hot("journal", plan.journal, move |idle, stop| journal_thread(journal, idle, stop))?;
-            starter.hot("hot", plan.core, move |idle, stop| {
-                run(&mut [&mut edge, &mut core], idle, stop);
+            starter.hot("journal", plan.journal, &["journal"], move |hot| journal_thread(journal, hot))?;
+            starter.hot("hot", plan.core, &["edge", "core"], move |hot| {
+                hot.run(&mut [&mut edge, &mut core]);
                 HotEnd { core: Some(core.into_core()), journal: None }
             })?;
         }
         Shape::Spread => {
-            starter.hot("journal", plan.journal, move |idle, stop| journal_thread(journal, idle, stop))?;
-            starter.hot("core", plan.core, move |idle, stop| {
-                run(&mut [&mut core], idle, stop);
+            starter.hot("journal", plan.journal, &["journal"], move |hot| journal_thread(journal, hot))?;
+            starter.hot("core", plan.core, &["core"], move |hot| {
+                hot.run(&mut [&mut core]);
                 HotEnd { core: Some(core.into_core()), journal: None }
             })?;
-            starter.hot("edge", plan.edge, move |idle, stop| {
-                run(&mut [&mut edge], idle, stop);
+            starter.hot("edge", plan.edge, &["edge"], move |hot| {
+                hot.run(&mut [&mut edge]);
                 HotEnd::default()
             })?;
         }
     }
-    let mut feed =
-        FeedAgent { feed: agents.feed, signals: Arc::clone(&signals), fault: Arc::clone(fault), stopped: false };
+    Ok(Others {
+        drop_copy: DropCopyAgent {
+            published: EdgePublished::edge(&metrics, "drop_copy"),
+            port: agents.drop_copy,
+            signals: Arc::clone(starter.signals),
+        },
+        feed: FeedAgent {
+            published: FeedPublished::feed(&metrics),
+            feed: agents.feed,
+            signals: Arc::clone(starter.signals),
+            fault: Arc::clone(starter.fault),
+            stopped: false,
+        },
+        projections: agents.projections,
+        control: agents.control,
+        snapshots: agents.snapshots,
+        timer: agents.timer,
+        stream_preparers: agents.stream_preparers,
+        scheduler: agents.scheduler,
+        space: agents.space,
+    })
+}
+
+fn start_others(starter: &mut Starter<'_>, others: Others) -> anyhow::Result<()> {
+    let mut feed = others.feed;
     starter.other("feed", move |stop| run(&mut [&mut feed], HOUSEKEEPING_IDLE, stop))?;
-    let mut drop_copy = DropCopyAgent { port: agents.drop_copy, signals: Arc::clone(&signals) };
+    let mut drop_copy = others.drop_copy;
     starter.other("drop-copy", move |stop| {
         run(&mut [&mut drop_copy], BACKGROUND_IDLE, stop);
         // Nobody writes streams any more: one turn finds what is left.
         drop_copy.turn();
     })?;
-    let mut projections = agents.projections;
+    let mut projections = others.projections;
     starter.other("projections", move |stop| {
         run(&mut [&mut projections], BACKGROUND_IDLE, stop);
         // Whoever writes events has ended before this thread is waited for: what is there now is all.
         while projections.turn() > 0 {}
     })?;
-    let mut control = agents.control;
-    let control_stopping = control.stopping();
+    let mut control = others.control;
     starter.other("control", move |stop| run(&mut [&mut control], BACKGROUND_IDLE, stop))?;
-    let mut snapshots = SnapshotBookAgent(agents.snapshots);
+    let mut snapshots = SnapshotBookAgent(others.snapshots);
     starter.other("snapshot-book", move |stop| run(&mut [&mut snapshots], BACKGROUND_IDLE, stop))?;
-    let mut timer = agents.timer;
+    let mut timer = others.timer;
     starter.other("timer", move |stop| run(&mut [&mut timer], BACKGROUND_IDLE, stop))?;
-    let mut room = StreamRoomAgent { streams: agents.stream_preparers, has_told: false };
-    let mut scheduler = agents.scheduler;
-    let mut space = agents.space;
+    let mut room = StreamRoomAgent { streams: others.stream_preparers, has_told: false };
+    let mut scheduler = others.scheduler;
+    let mut space = others.space;
     starter.other("stream-room", move |stop| match &mut space {
         Some(space) => run(&mut [&mut room, &mut scheduler, space], ROOM_IDLE, stop),
         None => run(&mut [&mut room, &mut scheduler], ROOM_IDLE, stop),
-    })?;
-    let Starter { hot, others, .. } = starter;
-    Ok(Running { fault: Arc::clone(fault), control_stopping, hot, others, wakers, hasher, signals })
+    })
 }
 
 /// How a thread waits that nobody waits for.
@@ -356,8 +451,8 @@ const BACKGROUND_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 0, sleep_max: D
 /// Room is made half a step ahead of its use, and the schedule is one of people: a look now and then is enough.
 const ROOM_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 0, sleep_max: Duration::from_millis(10) };
 
-fn journal_thread(mut journal: JournalAgent, idle: Idle, stop: &AtomicBool) -> HotEnd {
-    run(&mut [&mut journal], idle, stop);
+fn journal_thread(mut journal: JournalAgent, hot: &mut HotLoop<'_>) -> HotEnd {
+    hot.run(&mut [&mut journal]);
     // The stop may have been seen before the last commands: nobody submits any more, so one look is enough.
     while journal.turn() > 0 {}
     HotEnd { core: None, journal: journal.into_writer() }
@@ -366,9 +461,12 @@ fn journal_thread(mut journal: JournalAgent, idle: Idle, stop: &AtomicBool) -> H
 struct Starter<'a> {
     signals: &'a Arc<Signals>,
     fault: &'a Arc<Fault>,
+    metrics: &'a Metrics,
+    stall: Option<TestStall>,
     housekeeping: Vec<usize>,
     hot: Vec<JoinHandle<HotEnd>>,
     others: Vec<JoinHandle<()>>,
+    watched: Vec<Watched>,
 }
 
 impl Starter<'_> {
@@ -376,16 +474,20 @@ impl Starter<'_> {
         &mut self,
         name: &str,
         placement: Placement,
-        body: impl FnOnce(Idle, &AtomicBool) -> HotEnd + Send + 'static,
+        agents: &[&'static str],
+        body: impl FnOnce(&mut HotLoop<'_>) -> HotEnd + Send + 'static,
     ) -> anyhow::Result<()> {
         let signals = Arc::clone(self.signals);
         let fault = Arc::clone(self.fault);
         let cpus = placement.cpu.map_or_else(|| self.housekeeping.clone(), |cpu| vec![cpu]);
+        let (pulse, beat) = self.metrics.pulse(name);
+        self.watched.push(Watched { agents: agents.to_vec(), beat });
+        let stall = self.stall.clone();
         let thread = std::thread::Builder::new().name(format!("hft-{name}")).spawn(move || {
             if let Err(error) = topology::run_on(&cpus) {
                 fault.raise(error.to_string());
             }
-            body(hot_idle(placement), &signals.stop)
+            body(&mut HotLoop { idle: hot_idle(placement), stop: &signals.stop, pulse, stall })
         })?;
         self.hot.push(thread);
         Ok(())
@@ -427,6 +529,15 @@ impl Running {
         for thread in self.hot {
             thread.thread().unpark();
             self.wakers.iter().for_each(WakeHandle::wake);
+            let end = crate::clock::monotonic() + limit;
+            while !thread.is_finished() && crate::clock::monotonic() < end {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            if !thread.is_finished() {
+                // It stands still for good: nothing of it can be waited for, and what it acknowledged is in the journal.
+                self.fault.raise("a hot thread did not end; the journal is recovered at the next start".into());
+                break;
+            }
             if let Ok(end) = thread.join() {
                 stopped.core = stopped.core.or(end.core);
                 stopped.journal = stopped.journal.or(end.journal);

@@ -1,0 +1,114 @@
+//! The venue as its operator sees it: counters while it runs and after its death, the screen, the watchdog.
+
+#![expect(clippy::panic, reason = "helpers of tests fail like tests")]
+
+mod support;
+
+use serde_json::Value;
+use support::{Client, Venue, eventually, json, run, stdout};
+
+/// Enters and cancels so many orders, one after the other.
+fn trade(venue: &Venue, orders: u32) {
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    client.message();
+    for number in 1..=orders {
+        client.enter(number, b'B', 100, "AAPL", 1_000_000);
+        client.message();
+    }
+}
+
+fn counters(dir: &str) -> Value {
+    json(&run(&["counters", "--json", "--data-dir", dir]))
+}
+
+fn number(counters: &Value, name: &str) -> u64 {
+    counters["values"][name].as_u64().unwrap_or_else(|| panic!("no number {name}: {counters}"))
+}
+
+const STAGES: [&str; 4] = ["stage.sequenced", "stage.matched", "stage.durable", "stage.written"];
+
+#[test]
+fn counters_are_read_while_the_venue_runs_and_after_it_was_killed() {
+    let temp = tempfile::tempdir().unwrap();
+    let venue = Venue::start(&temp.path().join("data"));
+    trade(&venue, 640);
+    let dir = venue.dir().to_owned();
+    let live = eventually("640 commands are counted", || {
+        let found = counters(&dir);
+        (number(&found, "edge.commands") == 640 && number(&found, "follower.sequence") >= 640).then_some(found)
+    });
+    assert_eq!(live["live"], true);
+    assert_eq!(live["alarms"], serde_json::json!([]));
+    assert_eq!(number(&live, "edge.sequence"), number(&live, "journal.sequence"));
+    assert_eq!(number(&live, "edge.sequence"), number(&live, "core.sequence"));
+    assert_eq!(live["values"]["venue.durability"], "journal");
+    // One in 64 was followed; a ready-made answer is written at once, so none is missing.
+    let times = |name: &str, what: &str| live["values"][name][what].as_u64().unwrap();
+    assert_eq!(times("stage.whole", "count"), 10);
+    let parts: u64 = STAGES.iter().map(|name| times(name, "sum")).sum();
+    assert_eq!(parts, times("stage.whole", "sum"), "the stages add up to the whole");
+    assert!(STAGES.iter().all(|name| times(name, "count") == 10));
+    let frame = stdout(&run(&["top", "--once", "--data-dir", &dir]));
+    assert_eq!(frame.lines().count(), 24);
+    assert!(frame.lines().all(|line| line.chars().count() <= 80), "{frame}");
+    for wanted in ["100 x 64000", "durability journal", "whole", "alarms", "none"] {
+        assert!(frame.contains(wanted), "{wanted}: {frame}");
+    }
+    venue.kill();
+    let dead = counters(&dir);
+    assert_eq!((dead["live"].as_bool(), number(&dead, "edge.commands")), (Some(false), 640));
+    assert_eq!(dead["alarms"], serde_json::json!(["venue-down"]));
+}
+
+#[test]
+fn an_orderly_stop_is_told_apart_from_a_death() {
+    let temp = tempfile::tempdir().unwrap();
+    let venue = Venue::start(&temp.path().join("data"));
+    let dir = venue.dir().to_owned();
+    venue.stop("-TERM");
+    assert_eq!(number(&counters(&dir), "venue.ended"), 1);
+    let table = stdout(&run(&["counters", "venue", "--data-dir", &dir]));
+    assert!(table.contains("has ended") && table.contains("stopped orderly"), "{table}");
+    assert!(!table.contains("edge.commands"), "only the prefix asked for: {table}");
+}
+
+#[test]
+fn a_stalled_agent_is_named_and_the_venue_goes_on() {
+    let temp = tempfile::tempdir().unwrap();
+    for agent in ["core", "journal", "edge"] {
+        let venue = Venue::start_with(&temp.path().join(agent), &["--test-stall", &format!("{agent}:400")]);
+        trade(&venue, 3);
+        let name = format!("watchdog.{agent}.stalls");
+        let found = counters(venue.dir());
+        assert_eq!(number(&found, &name), 1, "{agent}: {found}");
+        assert_eq!(found["alarms"], serde_json::json!(["thread-stalled"]));
+        for other in ["core", "journal", "edge"].iter().filter(|other| **other != agent) {
+            let stalls = found["values"][format!("watchdog.{other}.stalls")].as_u64();
+            assert_eq!(stalls.unwrap_or(0), 0, "{other} while {agent} stood still");
+        }
+        venue.stop("-TERM");
+    }
+}
+
+#[test]
+fn a_stalled_agent_stops_the_venue_where_that_is_asked_for() {
+    let temp = tempfile::tempdir().unwrap();
+    let config = std::fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
+    let path = temp.path().join("hft.toml");
+    std::fs::write(&path, config.replace("on_stall = \"log\"", "on_stall = \"stop\"")).unwrap();
+    let (dir, offset) = (temp.path().join("data"), support::free_offset().to_string());
+    let mut command = support::hft(&["serve", "--config", path.to_str().unwrap(), "--port-offset", &offset]);
+    command.args(["--data-dir", dir.to_str().unwrap(), "--test-stall", "core:400"]);
+    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let port = 9_001 + offset.parse::<u16>().unwrap();
+    eventually("the venue listens", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+    let mut client = Client::connect(port);
+    let blank = protocol::SessionName::BLANK;
+    let login = protocol::soupbin::LoginRequest::new("DEMO01", "demo-pass", blank, 1).unwrap();
+    client.send(&login.to_packet());
+    let output = child.wait_with_output().unwrap();
+    let told = support::stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("the core thread did not move for"), "{told}");
+    assert!(told.contains("does not move") && told.contains("agent=\"core\""), "{told}");
+}
