@@ -356,7 +356,7 @@ impl<T: EdgeTypes> Edge<T> {
         let (rate, frame_bytes_max, now) = (self.rate, self.config.frame_bytes_max, self.clock.last());
         let Some(connection) = table.get_mut(slot) else { return Taken::All };
         let EdgePorts { commands, probe, .. } = ports;
-        Intake::<T> { commands, in_flight, reporter, counters, last_ingress, probe, rate, frame_bytes_max, now }
+        Intake::<T> { commands, in_flight, reporter, counters, last_ingress, rate, frame_bytes_max, now, probe }
             .take(connection, share)
     }
 
@@ -398,7 +398,7 @@ impl<T: EdgeTypes> Edge<T> {
         let (rate, frame_bytes_max, now) = (self.rate, self.config.frame_bytes_max, self.clock.last());
         let Self { ports, in_flight, reporter, counters, last_ingress, .. } = self;
         let EdgePorts { commands, probe, .. } = ports;
-        Intake { commands, in_flight, reporter, counters, last_ingress, probe, rate, frame_bytes_max, now }
+        Intake { commands, in_flight, reporter, counters, last_ingress, rate, frame_bytes_max, now, probe }
     }
 
     fn fill(&mut self, slot: usize, limit: usize) -> Fill {
