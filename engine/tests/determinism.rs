@@ -122,5 +122,5 @@ fn the_state_after_a_fixed_flow_is_known() {
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
     assert_eq!(all.0.len(), 7_718);
     assert_eq!(hex(hasher.finish()), "bc44a7f23470daa6ea3d1dc22d50a9f807651537696040978c7431149cc77412");
-    assert_eq!(hex(core.state_hash()), "3005044bcaf95e2d0126a637b2de86afc662d852d4ed93bca843b8638dde5f01");
+    assert_eq!(hex(core.state_hash()), "5fd9c6b80cc9c0020956d956bab2445418798590b3c8dc79f375613b25d7cac1");
 }

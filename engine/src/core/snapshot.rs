@@ -27,7 +27,7 @@ use protocol::types::{
 };
 
 /// First byte of every encoded state.
-const FORMAT: u8 = 6;
+const FORMAT: u8 = 7;
 
 /// Why bytes are not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -247,6 +247,11 @@ impl Core {
             flags: flags.with_special(false),
         };
         if let Err(reason) = self.check_election(&order, extra.price, out.ingress()) {
+            if reason == RejectReason::DayLossPassed {
+                self.risk.note_loss(order.owner.account());
+            }
+            let is_killed = matches!(reason, RejectReason::AccountKilled | RejectReason::InstrumentKilled);
+            let reason = if is_killed { CancelReason::Supervisory } else { CancelReason::Collar };
             return self.tell_end(&order, order.quantity, reason, out);
         }
         let mut taker = self.taker(order, cold, extra);
@@ -261,7 +266,7 @@ impl Core {
 
     /// The risk checks once more: much may have changed since the order was accepted. What they refuse is cancelled, by a kill
     /// switch as the venue staff would, else as what cannot be executed.
-    fn check_election(&self, order: &Incoming, price: Price, now: Nanos) -> Result<(), CancelReason> {
+    fn check_election(&self, order: &Incoming, price: Price, now: Nanos) -> Result<(), RejectReason> {
         if !self.risk.is_guarded(order.owner.account(), order.instrument) {
             return Ok(());
         }
@@ -277,10 +282,7 @@ impl Core {
             replaces: Some(order.user_ref_num),
             is_election: true,
         };
-        self.risk.check(&wish, now).map_err(|reason| {
-            let is_killed = [RejectReason::AccountKilled, RejectReason::InstrumentKilled].contains(&reason);
-            if is_killed { CancelReason::Supervisory } else { CancelReason::Collar }
-        })
+        self.risk.check(&wish, now)
     }
 
     /// What the sets know of an order.

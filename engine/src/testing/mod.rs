@@ -27,6 +27,7 @@ mod operator_flow;
 pub mod order_flow;
 pub mod random;
 pub mod scenario;
+mod scenario_money;
 mod scenario_text;
 mod scenario_words;
 pub mod workload;

@@ -45,6 +45,9 @@ pub(super) struct Money {
     pub(super) stood: BTreeMap<u32, (u64, i128)>,
     /// What is looked at when the command ends.
     pub(super) notes: Vec<Note>,
+    /// A mark moved since accounts with a loss limit were looked at in turn, and the account that comes next.
+    pub(super) has_moved: bool,
+    pub(super) looks_next: u32,
     pub(super) last_orders: BTreeMap<u32, (u16, bool, u32, u32)>,
 }
 
@@ -63,6 +66,8 @@ impl Default for Money {
             causes: BTreeMap::new(),
             stood: BTreeMap::new(),
             notes: Vec::new(),
+            has_moved: false,
+            looks_next: 0,
             last_orders: BTreeMap::new(),
         }
     }
@@ -414,6 +419,7 @@ impl NaiveVenue {
 
     fn traded(&mut self, instrument: InstrumentId, quantity: u32, price: u32) -> Trade {
         self.money.ledger.markets[usize::from(instrument.0) - 1].mark = price.into();
+        self.money.has_moved = true;
         Trade { instrument, quantity: quantity.into(), price: price.into(), now: self.last_ingress.0 }
     }
 

@@ -10,7 +10,7 @@ impl NaiveVenue {
     /// The state as bytes, by the document at the head of `core/snapshot.rs`.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
-        let mut bytes = vec![6];
+        let mut bytes = vec![7];
         for number in [self.last_sequence.0, self.last_ingress.0, self.order_refs, self.matches] {
             bytes.extend(number.to_le_bytes());
         }
@@ -87,6 +87,7 @@ impl NaiveVenue {
         let (money, ledger) = (&self.money, &self.money.ledger);
         bytes.push(money.killed.contains(&Scope::Venue).into());
         bytes.extend(u32::try_from(ledger.day.unwrap_or(0)).unwrap_or(0).to_le_bytes());
+        bytes.extend(money.looks_next.to_le_bytes());
         for table in [&ledger.rates, &ledger.fee_account] {
             for currency in Currency::ALL {
                 bytes.extend(table.get(currency).copied().unwrap_or(0).to_le_bytes());

@@ -131,6 +131,9 @@ impl NaiveVenue {
             order_ref: OrderRef(order.order_ref),
         });
         if let Some(reason) = refused {
+            if reason == RejectReason::DayLossPassed {
+                self.note_loss(owner.account());
+            }
             let is_killed = matches!(reason, RejectReason::AccountKilled | RejectReason::InstrumentKilled);
             let reason = if is_killed { CancelReason::Supervisory } else { CancelReason::Collar };
             return self.tell_end(&order, reason);

@@ -135,7 +135,11 @@ impl NaiveVenue {
 
     /// Ends a command, or the part of it before elections: trips the switches that what happened has earned.
     pub(super) fn look_at_noted(&mut self) {
-        for note in std::mem::take(&mut self.money.notes) {
+        let mut notes = std::mem::take(&mut self.money.notes);
+        if std::mem::take(&mut self.money.has_moved) {
+            notes.extend(self.watched());
+        }
+        for note in notes {
             let (account, cause) = match note {
                 Note::Rate(account, cause) => (account, Some(cause)),
                 Note::Loss(account) => {
@@ -157,6 +161,19 @@ impl NaiveVenue {
                 self.begin_job(Some(account), Filter::Killed);
             }
         }
+    }
+
+    /// The next eight accounts with a loss limit, in turn.
+    fn watched(&mut self) -> Vec<Note> {
+        let all = (0..).take(self.accounts.len()).map(AccountId);
+        let limited: Vec<AccountId> = all.filter(|id| self.limit(*id, LimitKind::DayLoss).is_some()).collect();
+        let from = limited.iter().position(|id| id.0 >= self.money.looks_next).unwrap_or(0);
+        let (before, behind) = limited.split_at(from);
+        let next: Vec<AccountId> = behind.iter().chain(before).take(8).copied().collect();
+        if let Some(last) = next.last() {
+            self.money.looks_next = last.0 + 1;
+        }
+        next.into_iter().map(Note::Loss).collect()
     }
 
     fn is_beyond_after_bust(&self, account: AccountId, instrument: InstrumentId) -> bool {

@@ -9,6 +9,9 @@ use protocol::types::{CrossType, LiquidityFlag, OrderState, Price, Symbol, Tradi
 
 /// One event, and behind it what the feed says of it when that is wanted.
 pub(super) fn show(event: &Event, with_feed: bool) -> Vec<String> {
+    if let Some(lines) = super::scenario_money::told(&event.body) {
+        return lines;
+    }
     let mut lines = vec![of_order(&event.body).or_else(|| of_market(&event.body)).unwrap_or_default()];
     if lines == [String::new()] {
         lines = vec![format!("{:?}", event.body)];

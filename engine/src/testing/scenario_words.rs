@@ -36,11 +36,11 @@ impl<'a> Line<'a> {
     }
 
     /// What stands behind `name=`.
-    fn option(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn option(&self, name: &str) -> Option<&'a str> {
         self.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
-    fn wrong(&self, what: &str) -> String {
+    pub(super) fn wrong(&self, what: &str) -> String {
         format!("{:?}: {what}", self.text)
     }
 
@@ -48,8 +48,12 @@ impl<'a> Line<'a> {
         self.option(name).map(|text| text.parse().map_err(|_| self.wrong(name))).transpose()
     }
 
-    fn number(&self, at: usize) -> Result<u32, String> {
+    pub(super) fn number(&self, at: usize) -> Result<u32, String> {
         self.word(at).parse().map_err(|_| self.wrong("a number is expected"))
+    }
+
+    pub(super) fn signed(&self, at: usize) -> Result<i32, String> {
+        self.word(at).parse().map_err(|_| self.wrong("a whole number is expected"))
     }
 
     fn user_ref_num(&self, at: usize) -> Result<UserRefNum, String> {
@@ -88,11 +92,15 @@ impl<'a> Line<'a> {
 
     /// `10@100`.
     fn terms(&self, at: usize) -> Result<(Qty, Price), String> {
-        let (quantity, price) = self.word(at).split_once('@').ok_or_else(|| self.wrong("10@100 is expected"))?;
+        self.terms_in(self.word(at))
+    }
+
+    fn terms_in(&self, text: &str) -> Result<(Qty, Price), String> {
+        let (quantity, price) = text.split_once('@').ok_or_else(|| self.wrong("10@100 is expected"))?;
         Ok((Qty(quantity.parse().map_err(|_| self.wrong("a quantity is expected"))?), self.price_in(price)?))
     }
 
-    fn account(&self) -> Result<AccountId, String> {
+    pub(super) fn account(&self) -> Result<AccountId, String> {
         Ok(AccountId(self.number_of("acct")?.unwrap_or(0)))
     }
 
@@ -221,6 +229,10 @@ impl<'a> Line<'a> {
             tags.cancel_on_disconnect = letter;
             send(true, TagSet::CANCEL_ON_DISCONNECT);
         }
+        if self.has("located") {
+            tags.shares_located = b'Y';
+            send(true, TagSet::SHARES_LOCATED);
+        }
         if self.has("imbalance-only") {
             tags.handle_inst = b'I';
             send(true, TagSet::HANDLE_INST);
@@ -272,6 +284,9 @@ fn side_of(word: &str) -> Option<Side> {
 
 /// The commands that a line stands for; more than one where one would be tedious to write.
 pub(super) fn bodies(line: &Line<'_>, now: u64) -> Result<Vec<CommandBody>, String> {
+    if let Some(request) = super::scenario_money::request(line)? {
+        return Ok(vec![request]);
+    }
     let body = match line.word(0) {
         "enter" => CommandBody::Enter(enter(line, now)?),
         "replace" => CommandBody::Replace(replace(line, now)?),
@@ -411,23 +426,25 @@ fn venue_command(line: &Line<'_>, now: u64) -> Result<VenueCommand, String> {
     })
 }
 
-/// `bust MATCH buyer=NUMBER seller=NUMBER`.
+/// `bust MATCH buyer=NUMBER seller=NUMBER [of=10@100 buyer-acct=N seller-acct=N]`.
 fn bust(line: &Line<'_>) -> Result<BustTrade, String> {
-    let party = |name: &str| -> Result<Party, String> {
+    let party = |name: &str, account: &str| -> Result<Party, String> {
+        let account = line.number_of(account)?.map_or_else(|| line.account(), |account| Ok(AccountId(account)))?;
         Ok(Party {
-            owner: line.owner()?,
+            owner: Owner::new(account, Channel(0)),
             user_ref_num: UserRefNum(line.number_of(name)?.unwrap_or(0)),
             cl_ord_id: ClOrdId::BLANK,
             flag: LiquidityFlag::Added,
         })
     };
+    let (quantity, price) = line.option("of").map_or(Ok((Qty(1), Price(TICK))), |text| line.terms_in(text))?;
     Ok(BustTrade {
         match_number: MatchNumber(line.number(1)?.into()),
         instrument: AAPL,
-        quantity: Qty(1),
-        price: Price(TICK),
+        quantity,
+        price,
         reason: BustReason::Erroneous,
-        buyer: party("buyer")?,
-        seller: party("seller")?,
+        buyer: party("buyer", "buyer-acct")?,
+        seller: party("seller", "seller-acct")?,
     })
 }

@@ -131,6 +131,8 @@ pub(crate) struct Risk {
     /// The day, once the venue has begun one; before that days are those of UTC.
     day: u32,
     is_charging: bool,
+    /// Somebody has a loss limit: what moves a mark is noted.
+    is_watching: bool,
     /// An instrument has limits for which everybody's orders are counted.
     counts_everybody: bool,
     positions: Positions,
@@ -168,6 +170,7 @@ impl Risk {
             venue_flags: 0,
             day: 0,
             is_charging: false,
+            is_watching: false,
             counts_everybody: false,
             positions: Positions::new(open.orders_max as usize, accounts),
             instruments: Vec::with_capacity(instruments),
@@ -218,6 +221,9 @@ impl Risk {
         });
         self.flags.push(0);
         self.work_out(self.accounts.len() - 1);
+        if self.is_watching || self.defaults.get(LimitKind::DayLoss).is_some() {
+            self.watch();
+        }
     }
 
     /// A new instrument, the next one.

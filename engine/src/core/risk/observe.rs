@@ -66,7 +66,7 @@ impl Risk {
             } => {
                 let fill = Fill { instrument, quantity, price, now };
                 self.settle(Leg { account: owner.account(), is_buy: side.is_buy() }, fill);
-                self.instruments[usize::from(instrument.0) - 1].mark = price.0;
+                self.set_mark(instrument, price);
                 self.reduce(owner, user_ref_num, quantity);
                 // Both sides of a cross are makers.
                 if self.is_charging { self.charge(match_number, fill, Some(owner), None) } else { None }
@@ -155,10 +155,10 @@ impl Risk {
         self.positions.entry(taker, fill.instrument).trade(!maker_buys, quantity, price);
         self.instruments[usize::from(fill.instrument.0) - 1].mark = price;
         self.note_scarcity();
-        self.flags[maker.0 as usize] | self.flags[taker.0 as usize] != 0 || self.is_charging
+        self.flags[maker.0 as usize] | self.flags[taker.0 as usize] != 0 || self.is_charging || self.is_watching
     }
 
-    /// The rest of a trade where fees are charged, or an account has more than positions.
+    /// The rest of a trade where fees are charged, losses are watched, or an account has more than positions.
     #[cold]
     pub(crate) fn traded_counted(
         &mut self,
@@ -167,6 +167,9 @@ impl Risk {
         maker: Party,
         taker: Party,
     ) -> Option<EventBody> {
+        if self.is_watching {
+            self.note_moved();
+        }
         for party in [maker, taker] {
             self.settle_counted(Leg { account: party.owner.account(), is_buy: party.is_buy }, fill);
         }
@@ -174,6 +177,15 @@ impl Risk {
             self.reduce(party.owner, party.number, fill.quantity);
         }
         if self.is_charging { self.charge(match_number, fill, Some(maker.owner), Some(taker.owner)) } else { None }
+    }
+
+    /// The last trade is the mark.
+    #[inline]
+    fn set_mark(&mut self, instrument: InstrumentId, price: Price) {
+        self.instruments[usize::from(instrument.0) - 1].mark = price.0;
+        if self.is_watching {
+            self.note_moved();
+        }
     }
 
     #[inline]

@@ -70,6 +70,9 @@ impl Risk {
             Scope::Account(account) => self.accounts[account.0 as usize].own.set(limit, value),
         }
         self.work_out_all(scope);
+        if limit == LimitKind::DayLoss {
+            self.watch();
+        }
         Outcome::Done
     }
 

@@ -2,7 +2,7 @@
 //! the rest is left out: reservations, what is open, what holds.
 //!
 //! ```text
-//! venue killed u8; day u32, 0 before the first that the venue began; rate of each currency; fee account in each currency
+//! venue killed u8; day u32, 0 before the first that the venue began; account u32 that is looked at next for its loss; rate of each currency; fee account in each currency
 //! fee rows u32: tier u8, maker ppm i32, taker ppm i32, threshold
 //! limits of the venue
 //! firms u32: name 4, killed u8, limits
@@ -32,6 +32,7 @@ impl Risk {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(self.venue_flags & KILLED != 0));
         out.extend_from_slice(&self.day.to_le_bytes());
+        out.extend_from_slice(&self.notes.next.0.to_le_bytes());
         for amount in self.rates.iter().chain(&self.fee_account) {
             put(out, *amount);
         }
@@ -124,6 +125,7 @@ impl Risk {
             self.venue_flags |= KILLED;
         }
         self.day = reader.u32()?;
+        self.notes.next = AccountId(reader.u32()?);
         for amount in self.rates.iter_mut().chain(&mut self.fee_account) {
             *amount = amount_of(reader)?;
         }
@@ -146,6 +148,7 @@ impl Risk {
             self.work_out(at);
         }
         self.note_scarcity();
+        self.watch();
         Ok(())
     }
 

@@ -22,12 +22,22 @@ pub(super) struct Notes {
     list: Vec<(AccountId, Note)>,
     /// Of those, looked at.
     done: usize,
+    /// A mark moved.
+    has_moved: bool,
+    /// Accounts with a loss limit, in order.
+    watched: Vec<AccountId>,
+    /// Those below it were looked at in this round.
+    pub(super) next: AccountId,
 }
+
+/// Accounts with a loss limit that are looked at by a command that moved a mark, beside those that traded.
+const LOOKS: usize = 8;
 
 impl Notes {
     /// Each account may trade once, and the two of a broken trade or the one that sent a message come on top.
     pub(super) fn new(accounts: usize) -> Self {
-        Self { list: Vec::with_capacity(accounts + 4), done: 0 }
+        let (list, watched) = (Vec::with_capacity(2 * accounts + 4), Vec::with_capacity(accounts));
+        Self { list, done: 0, has_moved: false, watched, next: AccountId(0) }
     }
 }
 
@@ -39,11 +49,38 @@ impl Risk {
 
     /// There is something to look at.
     pub(crate) fn has_noted(&self) -> bool {
-        !self.notes.list.is_empty()
+        !self.notes.list.is_empty() || self.notes.has_moved
     }
 
-    /// An account with a loss limit has traded.
-    pub(super) fn note_loss(&mut self, id: AccountId) {
+    /// Finds the accounts with a loss limit after limits were set.
+    pub(super) fn watch(&mut self) {
+        let all = (0..).map(AccountId).zip(&self.accounts);
+        let watched = all.filter(|(_, account)| account.limits.get(LimitKind::DayLoss).is_some());
+        self.notes.watched.clear();
+        self.notes.watched.extend(watched.map(|(id, _)| id));
+        self.is_watching = !self.notes.watched.is_empty();
+    }
+
+    /// A mark moved while accounts have loss limits.
+    #[cold]
+    pub(super) fn note_moved(&mut self) {
+        self.notes.has_moved = true;
+        self.is_sync_due = true;
+    }
+
+    /// Notes the next accounts with a loss limit, in turn.
+    fn note_watched(&mut self) {
+        self.notes.has_moved = false;
+        let from = self.notes.watched.partition_point(|id| *id < self.notes.next);
+        for at in 0..LOOKS.min(self.notes.watched.len()) {
+            let id = self.notes.watched[(from + at) % self.notes.watched.len()];
+            self.notes.next = AccountId(id.0 + 1);
+            self.note_loss(id);
+        }
+    }
+
+    /// An account has traded, or was refused for its loss: it is looked at when it has a limit.
+    pub(crate) fn note_loss(&mut self, id: AccountId) {
         let account = &mut self.accounts[id.0 as usize];
         if !account.is_noted && account.limits.get(LimitKind::DayLoss).is_some() {
             account.is_noted = true;
@@ -76,7 +113,16 @@ impl Risk {
 
     /// The next switch that trips by what was noted: it is on when this returns.
     pub(crate) fn next_trip(&mut self, now: Nanos) -> Option<(AccountId, KillCause)> {
-        while let Some((id, note)) = self.notes.list.get(self.notes.done).copied() {
+        loop {
+            let Some((id, note)) = self.notes.list.get(self.notes.done).copied() else {
+                if self.notes.has_moved {
+                    self.note_watched();
+                    continue;
+                }
+                self.notes.list.clear();
+                self.notes.done = 0;
+                return None;
+            };
             self.notes.done += 1;
             let cause = match note {
                 Note::Loss => self.loss_passed(id, now),
@@ -91,9 +137,6 @@ impl Risk {
                 return Some((id, cause));
             }
         }
-        self.notes.list.clear();
-        self.notes.done = 0;
-        None
     }
 
     fn loss_passed(&mut self, id: AccountId, now: Nanos) -> Option<KillCause> {
