@@ -1,7 +1,7 @@
 //! Bounds and times of the order port and of the feed. The defaults are those of the protocols and of the venue's rules;
 //! tests shorten the times.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use protocol::limits::SOUP_PACKET_BYTES_MAX;
 
@@ -88,6 +88,21 @@ impl Default for EdgeConfig {
     }
 }
 
+/// The feed by UDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UdpConfig {
+    /// Where packets go: hosts, or multicast groups. At least one.
+    pub destinations: Vec<SocketAddr>,
+    /// The address of ours that packets leave from, which names the network card; unspecified: the system chooses.
+    pub interface: IpAddr,
+    /// Routers that a multicast packet may pass, and one; 1..=255.
+    pub ttl: u32,
+    /// Where requests for lost messages come.
+    pub request_listen: SocketAddr,
+    /// Requests that are answered per second, at the most; the others are ignored. 0 = all.
+    pub requests_per_s_max: u64,
+}
+
 /// Bounds and times of the WebSocket feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedConfig {
@@ -112,6 +127,8 @@ pub struct FeedConfig {
     pub backlog_bytes_max: u64,
     /// Bytes of live frames that are kept for subscribers which lag; a power of two.
     pub frame_log_bytes: usize,
+    /// The same packets by UDP, too. Then `packet_bytes_max` is at most 1,472.
+    pub udp: Option<UdpConfig>,
     /// Bytes of one `MoldUDP64` packet, at the most.
     pub packet_bytes_max: usize,
     /// Bytes written to one subscriber per turn, at the most.
@@ -164,6 +181,7 @@ impl Default for FeedConfig {
             accepts_per_turn: 16,
             backlog_bytes_max: 4 << 20,
             frame_log_bytes: 16 << 20,
+            udp: None,
             packet_bytes_max: 60_000,
             write_bytes_per_turn: 256 << 10,
             pending_events_max: 1 << 16,

@@ -127,6 +127,12 @@ FeedCounters {
     rerequests,
     /// Re-requests ignored, as the protocol says.
     rerequests_ignored,
+    /// Packets sent by UDP, one for each destination.
+    datagrams,
+    /// Packets that a destination could not be sent.
+    datagrams_failed,
+    /// Packets that were never sent by UDP because the system took none for too long.
+    datagrams_skipped,
     /// Directory documents asked for.
     directories,
     /// Snapshots sent whole.

@@ -34,7 +34,7 @@ mod slots;
 mod table;
 mod ws_link;
 
-pub use config::{EdgeConfig, FeedConfig};
+pub use config::{EdgeConfig, FeedConfig, UdpConfig};
 pub use counters::{EdgeCounters, FeedCounters};
 pub use credentials::{PasswordTable, canonical_password};
 pub use doorway::Doorway;

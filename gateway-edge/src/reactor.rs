@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 
@@ -154,8 +155,8 @@ impl Reactor {
         self.address
     }
 
-    /// Asks for readiness of a connection that another queue has let go of. False when the system refuses.
-    pub(crate) fn adopt(&self, socket: &mut TcpStream, slot: usize) -> bool {
+    /// Asks for readiness of a socket that was made elsewhere. False when the system refuses.
+    pub(crate) fn adopt(&self, socket: &mut impl Source, slot: usize) -> bool {
         register(socket, slot, self.poll.registry())
     }
 
@@ -170,7 +171,7 @@ impl Reactor {
 }
 
 /// Asks for readiness of the connection at `slot`. False when the system refuses.
-pub(crate) fn register(socket: &mut TcpStream, slot: usize, registry: &Registry) -> bool {
+pub(crate) fn register(socket: &mut impl Source, slot: usize, registry: &Registry) -> bool {
     registry.register(socket, Token(slot + FIRST_SLOT), Interest::READABLE | Interest::WRITABLE).is_ok()
 }
 

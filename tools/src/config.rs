@@ -2,9 +2,10 @@
 //! value is possible: addresses parse, ticks are on the wire's scale, no account comes twice.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use gateway_edge::UdpConfig;
 use protocol::{AccountName, Firm, Price, Qty, Symbol};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,8 @@ struct File {
     #[serde(default)]
     feed: FeedSection,
     #[serde(default)]
+    udp: UdpSection,
+    #[serde(default)]
     drop_copy: DropCopySection,
     #[serde(default)]
     passwords: Passwords,
@@ -188,6 +191,17 @@ section!(
 section!(
     /// What a hash of a password costs.
     Passwords { memory_kib: u32 = 19_456, iterations: u32 = 2 }
+);
+section!(
+    /// The feed by UDP.
+    UdpSection {
+        destinations: Vec<String> = Vec::new(),
+        interface: String = "127.0.0.1".to_owned(),
+        ttl: u32 = 1,
+        packet_bytes_max: u32 = 1_400,
+        request_address: String = "127.0.0.1:9004".to_owned(),
+        requests_per_s_max: u64 = 10_000,
+    }
 );
 section!(Durability { mode: DurabilityMode = DurabilityMode::Journal });
 section!(
@@ -301,6 +315,8 @@ pub struct Config {
     pub feed_address: SocketAddr,
     /// Address of the drop-copy port.
     pub drop_copy_address: SocketAddr,
+    /// Where the feed goes by UDP; none = it does not.
+    pub udp: Option<UdpConfig>,
     /// In listing order.
     pub instruments: Vec<InstrumentConfig>,
     /// Demo accounts first.
@@ -371,6 +387,7 @@ impl Config {
                 "journal or fdatasync on an address that is not loopback",
             ));
         }
+        let udp = check.udp(&file.udp, overrides.port_offset)?;
         let instruments = check.instruments(&file)?;
         let is_listed = |symbol| instruments.iter().any(|listed: &InstrumentConfig| listed.symbol == symbol);
         let schedule = Schedule::of(&file.schedule, is_listed)
@@ -384,6 +401,7 @@ impl Config {
             order_entry_address,
             feed_address,
             drop_copy_address,
+            udp,
             instruments,
             accounts: check.accounts(&file)?,
             durability,
@@ -398,6 +416,10 @@ impl Config {
     /// The WebSocket port.
     pub fn feed(&self) -> &FeedSection {
         &self.file.feed
+    }
+    /// The feed by UDP.
+    pub fn udp(&self) -> &UdpSection {
+        &self.file.udp
     }
     /// The drop-copy port.
     pub fn drop_copy(&self) -> &DropCopySection {
@@ -461,6 +483,9 @@ impl Config {
         file.order_entry.address = self.order_entry_address.to_string();
         file.feed.address = self.feed_address.to_string();
         file.drop_copy.address = self.drop_copy_address.to_string();
+        if let Some(udp) = &self.udp {
+            file.udp.request_address = udp.request_listen.to_string();
+        }
         file.durability.mode = self.durability;
         for account in &mut file.accounts.list {
             MASKED.clone_into(&mut account.password);
@@ -546,6 +571,49 @@ impl Check<'_> {
         })?;
         address.set_port(port);
         Ok(address)
+    }
+
+    fn udp(&self, section: &UdpSection, port_offset: u16) -> Result<Option<UdpConfig>, LoadConfigError> {
+        if section.destinations.is_empty() {
+            return Ok(None);
+        }
+        let few = section.destinations.len() <= 16;
+        if !few {
+            return Err(self.bad("udp.destinations", section.destinations.len(), "at most 16"));
+        }
+        let interface: IpAddr = section
+            .interface
+            .parse()
+            .map_err(|_| self.bad("udp.interface", &section.interface, "an address of this host"))?;
+        let mut destinations = Vec::new();
+        for text in &section.destinations {
+            // As written: who listens there knows nothing of our offset.
+            let address = self.address("udp.destinations", text, 0)?;
+            if address.is_ipv4() != interface.is_ipv4() || address.port() == 0 {
+                return Err(self.bad(
+                    "udp.destinations",
+                    text,
+                    "an address and a port, of the same family as udp.interface",
+                ));
+            }
+            destinations.push(address);
+        }
+        for (key, found, low, high) in [
+            ("udp.ttl", u64::from(section.ttl), 1, 255),
+            ("udp.packet_bytes_max", u64::from(section.packet_bytes_max), 256, 1_472),
+            ("udp.requests_per_s_max", section.requests_per_s_max, 1, 10_000_000),
+        ] {
+            if !(low..=high).contains(&found) {
+                return Err(self.bad(key, found, &format!("{low} to {high}")));
+            }
+        }
+        Ok(Some(UdpConfig {
+            destinations,
+            interface,
+            ttl: section.ttl,
+            request_listen: self.address("udp.request_address", &section.request_address, port_offset)?,
+            requests_per_s_max: section.requests_per_s_max,
+        }))
     }
 
     fn accounts(&self, file: &File) -> Result<Vec<AccountConfig>, LoadConfigError> {

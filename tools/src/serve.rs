@@ -143,6 +143,11 @@ fn banner(config: &Config, topology: &Topology, plan: &Plan) {
         config.feed_address
     ));
     print_line(&format!("  top of book   ws://{}/bbo (conflated)", config.feed_address));
+    if let Some(udp) = &config.udp {
+        let destinations: Vec<_> = udp.destinations.iter().map(SocketAddr::to_string).collect();
+        print_line(&format!("  by UDP        {} (MoldUDP64)", destinations.join(", ")));
+        print_line(&format!("                requests for lost messages to {} (UDP)", udp.request_listen));
+    }
     print_line(&format!("  directory     http://{}/directory.json", config.feed_address));
     print_line(&format!("  drop copy     {} (SoupBinTCP 3.0, OUCH 5.0, read-only)", config.drop_copy_address));
     print_line(&format!("  data          {}", config.data_dir.display()));

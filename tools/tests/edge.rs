@@ -5,9 +5,10 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::path::PathBuf;
 
+use protocol::moldudp64::{Header, Packet};
 use protocol::ouch::appendage::Element;
 use protocol::ouch::outbound::Outbound;
 use protocol::soupbin::{self, Cut, LoginRequest};
@@ -186,4 +187,65 @@ fn the_top_of_every_book_is_told_in_fixed_records() {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7], "it begins with every instrument");
+}
+
+#[test]
+fn the_feed_goes_by_udp_and_what_is_lost_can_be_asked_for() {
+    let temp = tempfile::tempdir().unwrap();
+    let listener = |address: &str| {
+        let socket = UdpSocket::bind(address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    };
+    let (unicast, multicast) = (listener("127.0.0.1:0"), listener("0.0.0.0:0"));
+    let group = std::net::Ipv4Addr::new(239, 192, 77, 1);
+    multicast.join_multicast_v4(&group, &std::net::Ipv4Addr::LOCALHOST).unwrap();
+    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+    let destinations = format!("[\"127.0.0.1:{}\", \"{group}:{}\"]", port(&unicast), port(&multicast));
+    let shipped = std::fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
+    let config = temp.path().join("hft.toml");
+    std::fs::write(&config, shipped.replacen("destinations = []", &format!("destinations = {destinations}"), 1))
+        .unwrap();
+    let venue = Venue::start_with(&temp.path().join("data"), &["--config", config.to_str().unwrap()]);
+    let mut trader = Client::login(venue.order_port(), "DEMO01");
+    for number in 1..=100 {
+        trader.enter(number, b'B', 1, "AAPL", 1_000_000);
+    }
+    // Both get the same packets, of which none is lost here: the last message says how many there are.
+    let follow = |socket: &UdpSocket| {
+        let (mut blocks, mut orders) = (std::collections::BTreeMap::new(), 0);
+        while orders < 100 {
+            let mut room = [0; 2048];
+            let bytes = socket.recv(&mut room).unwrap();
+            assert!(bytes <= 1_400);
+            let packet = Packet::decode(&room[..bytes]).unwrap();
+            for (number, message) in packet.messages() {
+                orders += usize::from(message[0] == b'A');
+                blocks.insert(number, message.to_vec());
+            }
+        }
+        blocks
+    };
+    let seen = follow(&unicast);
+    assert_eq!(follow(&multicast), seen);
+    // Everything again, from the first message of the session on, by request.
+    let session = trader.session;
+    let (last, _) = seen.last_key_value().unwrap();
+    let mut next = 1;
+    while next <= *last {
+        let request = Header { session, sequence: next, count: 60_000 };
+        unicast.send_to(&request.to_bytes(), ("127.0.0.1", 9_004 + venue.offset)).unwrap();
+        let mut room = [0; 2048];
+        let bytes = unicast.recv(&mut room).unwrap();
+        let packet = Packet::decode(&room[..bytes]).unwrap();
+        if packet.header.sequence != next || packet.is_heartbeat() {
+            continue;
+        }
+        for (number, message) in packet.messages() {
+            assert_eq!(number, next);
+            assert!(seen.get(&number).is_none_or(|seen| seen == message));
+            next += 1;
+        }
+    }
+    venue.stop("-TERM");
 }

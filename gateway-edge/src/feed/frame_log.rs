@@ -45,6 +45,11 @@ impl FrameLog {
         Self { bytes: vec![0; capacity].into_boxed_slice(), end: 0 }
     }
 
+    /// How many bytes it keeps.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// Where the next frame will start.
     pub(crate) fn end(&self) -> u64 {
         self.end

@@ -12,6 +12,7 @@ mod request;
 mod server;
 mod snapshot;
 mod subscriber;
+mod udp;
 pub(crate) mod websocket;
 
 pub use publisher::Publisher;

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,7 @@ use protocol::moldudp64::{HEADER_BYTES, Header, MESSAGES_MAX};
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::clock::{Ratchet, millis, passed};
-use crate::config::FeedConfig;
+use crate::config::{FeedConfig, UdpConfig};
 use crate::counters::FeedCounters;
 use crate::doorway::Doorway;
 use crate::feed::bbo::BboBoard;
@@ -24,6 +25,7 @@ use crate::feed::publisher::Publisher;
 use crate::feed::reception::After;
 use crate::feed::snapshot::{SnapshotAgent, SnapshotLink};
 use crate::feed::subscriber::{Stage, Subscriber};
+use crate::feed::udp::{self, Udp};
 use crate::limits::Origins;
 use crate::pending::{Filled, PendingEvents};
 use crate::ports::{DurableCursor, FeedPorts, FeedTypes, StreamRead};
@@ -46,6 +48,7 @@ pub struct Feed<T: FeedTypes> {
     /// The last turn left events that may be published.
     has_more_events: bool,
     pub(crate) log: FrameLog,
+    udp: Option<Udp>,
     /// Messages of the stream that are in frames of the log, or were there before this run, and where they end.
     pub(crate) framed_messages: u64,
     framed_bytes: u64,
@@ -85,8 +88,10 @@ impl<T: FeedTypes> Feed<T> {
         // What one turn can add must not pass a subscriber that was within its bound before.
         assert!(config.backlog_bytes_max <= config.backlog_bytes_room(), "the frame log is too short");
         let reactor = Reactor::open(config.listen)?;
+        let udp = config.udp.as_ref().map(|udp| Self::open_udp(udp, &config, &reactor)).transpose()?;
         let clock = Ratchet::new(&ports.clock);
         Ok(Self {
+            udp,
             log: FrameLog::new(config.frame_log_bytes),
             framed_messages: publisher.stream().messages(),
             framed_bytes: publisher.stream().end(),
@@ -116,6 +121,16 @@ impl<T: FeedTypes> Feed<T> {
         })
     }
 
+    fn open_udp(udp: &UdpConfig, config: &FeedConfig, reactor: &Reactor) -> Result<Udp, OpenError> {
+        assert!(config.packet_bytes_max <= udp::PACKET_BYTES_MAX, "a packet must fit a UDP packet");
+        let mut udp = Udp::open(udp, config.packet_bytes_max)?;
+        // Behind the last place of a connection.
+        if reactor.adopt(&mut udp.repairs, config.connections_max) {
+            return Ok(udp);
+        }
+        Err(OpenError::Poll(io::Error::other("no readiness for the re-request port")))
+    }
+
     /// The helper that makes this feed's snapshots, over a reader of the feed's stream: for a housekeeping thread.
     pub fn snapshot_agent<R: StreamRead>(&self, reader: R) -> SnapshotAgent<R> {
         let (link, bbo) = (Arc::clone(&self.link), Arc::clone(&self.bbo.link));
@@ -134,6 +149,7 @@ impl<T: FeedTypes> Feed<T> {
         let mut done = self.note_readiness(wait);
         let now = self.clock.read(&self.ports.clock);
         done += self.publish(now);
+        done += self.serve_udp(now);
         done += self.hand_out_snapshots(now) + self.quote(now);
         done += self.write_outbox(now);
         if self.reactor.is_listening() {
@@ -150,7 +166,8 @@ impl<T: FeedTypes> Feed<T> {
     /// True when there is work that no readiness event will announce: the next `turn` does not wait.
     pub fn is_busy(&self) -> bool {
         let hearing = self.reactor.is_listening() && !self.ready.is_empty();
-        !self.outbox.is_empty() || self.has_more_events || self.reactor.is_busy() || hearing
+        let by_udp = self.udp.as_ref().is_some_and(|udp| udp.is_asked);
+        by_udp || !self.outbox.is_empty() || self.has_more_events || self.reactor.is_busy() || hearing
     }
 
     /// True while events wait for the journal: the next `turn` will have more to publish soon.
@@ -174,7 +191,8 @@ impl<T: FeedTypes> Feed<T> {
     /// this from coming true.
     pub fn is_drained(&self) -> bool {
         let mut following = self.followers.iter().filter_map(|&slot| self.subscribers.get(slot));
-        self.pending.is_empty() && following.all(|subscriber| subscriber.outlet.is_flushed(&self.log))
+        let by_udp = self.udp.as_ref().is_none_or(|udp| !udp.is_behind(&self.log));
+        by_udp && self.pending.is_empty() && following.all(|subscriber| subscriber.outlet.is_flushed(&self.log))
     }
 
     /// The bound address.
@@ -205,8 +223,14 @@ impl<T: FeedTypes> Feed<T> {
 
     /// Waits, and turns readiness into flags and places on the lists.
     fn note_readiness(&mut self, wait: Duration) -> usize {
-        let Self { reactor, subscribers, ready, outbox, .. } = self;
+        let Self { reactor, subscribers, ready, outbox, udp, .. } = self;
         reactor.wait(wait, |slot, event| {
+            if slot == subscribers.len() {
+                if let Some(udp) = udp {
+                    udp.is_asked |= event.is_readable();
+                }
+                return;
+            }
             let Some(subscriber) = subscribers.get_mut(slot) else { return };
             subscriber.socket.pipe().readiness.note(event);
             if subscriber.socket.is_readable() && !subscriber.in_ready && !subscriber.is_held {
@@ -320,6 +344,18 @@ impl<T: FeedTypes> Feed<T> {
             }
         }
         handed_out
+    }
+
+    /// Sends by UDP what is new, and answers who asks again.
+    fn serve_udp(&mut self, now: Nanos) -> usize {
+        let Some(udp) = &mut self.udp else { return 0 };
+        let session = self.publisher.session();
+        udp.send(&self.log, &mut self.counters) + udp.answer(self.publisher.stream(), session, now, &mut self.counters)
+    }
+
+    /// The address of the re-request port.
+    pub fn request_address(&self) -> Option<SocketAddr> {
+        self.udp.as_ref().and_then(|udp| udp.repairs.local_addr().ok())
     }
 
     /// Takes quotes that changed, and lets those who wait for one have it.

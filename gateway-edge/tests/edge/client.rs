@@ -26,6 +26,16 @@ impl Client {
         self.socket.write_all(bytes).unwrap();
     }
 
+    /// Sends to a venue that may have closed; false when it has, or takes no more.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.socket.write_all(bytes).is_ok()
+    }
+
+    /// Says that nothing more will come, if the connection is still there.
+    pub(crate) fn try_hang_up(&mut self) {
+        drop(self.socket.shutdown(Shutdown::Write));
+    }
+
     /// Sends as much as the sockets between take.
     pub(crate) fn send_some(&mut self, bytes: &[u8]) -> usize {
         match self.socket.write(bytes) {

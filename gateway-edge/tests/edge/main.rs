@@ -14,6 +14,8 @@ mod feed_http;
 mod feed_rig;
 mod feed_rules;
 mod feed_slow;
+mod feed_udp;
+mod fuzz;
 mod limits;
 mod no_alloc;
 mod ouch;

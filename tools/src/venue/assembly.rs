@@ -600,6 +600,11 @@ pub fn feed_config(config: &Config) -> FeedConfig {
     // What one turn can add must not pass a subscriber that was within its bound before.
     let frame_log_bytes = (config.feed().unsent_mib_max * MIB + 2 * MIB).next_power_of_two().max(16 * MIB);
     FeedConfig {
+        packet_bytes_max: config
+            .udp
+            .as_ref()
+            .map_or(FeedConfig::default().packet_bytes_max, |_| config.udp().packet_bytes_max as usize),
+        udp: config.udp.clone(),
         frame_log_bytes: usize::try_from(frame_log_bytes).unwrap_or(1 << 29),
         handshake_ms: config.feed().handshake_ms,
         connections_per_address_max: config.feed().connections_per_address_max as usize,
