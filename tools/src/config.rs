@@ -2,13 +2,17 @@
 //! value is possible: addresses parse, ticks are on the wire's scale, no account comes twice.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use gateway_edge::UdpConfig;
 use protocol::{AccountName, Firm, Price, Qty, Symbol};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+mod udp;
+
+pub use udp::UdpSection;
 
 use crate::schedule::{Schedule, ScheduleSection};
 use crate::terms::{Terms, TermsSection};
@@ -191,17 +195,6 @@ section!(
 section!(
     /// What a hash of a password costs.
     Passwords { memory_kib: u32 = 19_456, iterations: u32 = 2 }
-);
-section!(
-    /// The feed by UDP.
-    UdpSection {
-        destinations: Vec<String> = Vec::new(),
-        interface: String = "127.0.0.1".to_owned(),
-        ttl: u32 = 1,
-        packet_bytes_max: u32 = 1_400,
-        request_address: String = "127.0.0.1:9004".to_owned(),
-        requests_per_s_max: u64 = 10_000,
-    }
 );
 section!(Durability { mode: DurabilityMode = DurabilityMode::Journal });
 section!(
@@ -571,49 +564,6 @@ impl Check<'_> {
         })?;
         address.set_port(port);
         Ok(address)
-    }
-
-    fn udp(&self, section: &UdpSection, port_offset: u16) -> Result<Option<UdpConfig>, LoadConfigError> {
-        if section.destinations.is_empty() {
-            return Ok(None);
-        }
-        let few = section.destinations.len() <= 16;
-        if !few {
-            return Err(self.bad("udp.destinations", section.destinations.len(), "at most 16"));
-        }
-        let interface: IpAddr = section
-            .interface
-            .parse()
-            .map_err(|_| self.bad("udp.interface", &section.interface, "an address of this host"))?;
-        let mut destinations = Vec::new();
-        for text in &section.destinations {
-            // As written: who listens there knows nothing of our offset.
-            let address = self.address("udp.destinations", text, 0)?;
-            if address.is_ipv4() != interface.is_ipv4() || address.port() == 0 {
-                return Err(self.bad(
-                    "udp.destinations",
-                    text,
-                    "an address and a port, of the same family as udp.interface",
-                ));
-            }
-            destinations.push(address);
-        }
-        for (key, found, low, high) in [
-            ("udp.ttl", u64::from(section.ttl), 1, 255),
-            ("udp.packet_bytes_max", u64::from(section.packet_bytes_max), 256, 1_472),
-            ("udp.requests_per_s_max", section.requests_per_s_max, 1, 10_000_000),
-        ] {
-            if !(low..=high).contains(&found) {
-                return Err(self.bad(key, found, &format!("{low} to {high}")));
-            }
-        }
-        Ok(Some(UdpConfig {
-            destinations,
-            interface,
-            ttl: section.ttl,
-            request_listen: self.address("udp.request_address", &section.request_address, port_offset)?,
-            requests_per_s_max: section.requests_per_s_max,
-        }))
     }
 
     fn accounts(&self, file: &File) -> Result<Vec<AccountConfig>, LoadConfigError> {
