@@ -14,6 +14,7 @@ mod udp;
 
 pub use udp::UdpSection;
 
+use crate::placement::{Step, WaitKey};
 use crate::schedule::{Schedule, ScheduleSection};
 use crate::terms::{Terms, TermsSection};
 
@@ -135,6 +136,8 @@ struct File {
     #[serde(default)]
     threads: Threads,
     #[serde(default)]
+    host: HostSection,
+    #[serde(default)]
     watchdog: WatchdogSection,
     #[serde(default)]
     accounts: Accounts,
@@ -229,7 +232,32 @@ section!(
 );
 section!(
     /// Cpus chosen by hand.
-    Threads { core_cpu: Option<usize> = None, edge_cpu: Option<usize> = None, journal_cpu: Option<usize> = None }
+    Threads {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        core_cpu: Option<usize> = None,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        core_wait: Option<WaitKey> = None,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        edge_cpu: Option<usize> = None,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        edge_wait: Option<WaitKey> = None,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        journal_cpu: Option<usize> = None,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        journal_wait: Option<WaitKey> = None,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        housekeeping_cpus: Vec<usize> = Vec::new(),
+    }
+);
+section!(
+    /// What is asked of the host for the hot threads.
+    HostSection {
+        bind_memory: bool = true,
+        huge_pages: Step = Step::Auto,
+        lock_memory: Step = Step::Auto,
+        cpu_dma_latency: Step = Step::Auto,
+        fifo_priority: u8 = 0,
+    }
 );
 section!(
     /// When a thread counts as stalled.
@@ -446,6 +474,10 @@ impl Config {
     pub fn limits(&self) -> &Limits {
         &self.file.limits
     }
+    /// What is asked of the host for the hot threads.
+    pub fn host(&self) -> &HostSection {
+        &self.file.host
+    }
     /// When a thread counts as stalled, and what happens then.
     pub fn watchdog(&self) -> &WatchdogSection {
         &self.file.watchdog
@@ -543,6 +575,7 @@ impl Check<'_> {
         within("streams.account_mib_max", file.streams.account_mib_max, 1, 1 << 20)?;
         within("streams.feed_mib_max", file.streams.feed_mib_max, 1, 1 << 22)?;
         within("follower.compare_every", file.follower.compare_every, 1, 1 << 40)?;
+        within("host.fifo_priority", u64::from(file.host.fifo_priority), 0, 98)?;
         within("watchdog.stall_ms", file.watchdog.stall_ms, 20, 60_000)?;
         within("snapshots.keep", u64::from(file.snapshots.keep), 1, 1_000)?;
         within("limits.orders_max", u64::from(file.limits.orders_max), 1, 1 << 27)?;

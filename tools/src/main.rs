@@ -19,6 +19,7 @@ mod journal_cmd;
 mod kill_cmd;
 mod limits_cmd;
 mod output;
+mod placement;
 mod rates_cmd;
 mod replay;
 mod schedule;
@@ -27,6 +28,7 @@ mod snapshot_cmd;
 mod statement;
 mod terms;
 mod top;
+mod topology_cmd;
 mod trade_cmd;
 mod venue;
 // Client-side subcommands and what they stand on.
@@ -91,6 +93,8 @@ enum Command {
     Counters(counters::Args),
     /// The venue on one screen
     Top(top::Args),
+    /// The cpus of this host and the plan of threads
+    Topology(topology_cmd::Args),
     /// Measure the venue on this machine
     Bench(bench::Args),
     /// Print the configuration as the venue would use it
@@ -156,6 +160,7 @@ fn main() -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Counters(args) => counters::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Topology(args) => topology_cmd::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
     };

@@ -7,18 +7,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use engine::runtime::topology::{Plan, Shape, Topology};
+use engine::runtime::plan::Plan;
+use engine::runtime::topology::Topology;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::VenueArgs;
 use crate::clock;
 use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
+use crate::placement::{self, Prepared};
 use crate::replay::summary_of;
+use crate::topology_cmd::plan_lines;
 use crate::venue::hash_marks::HashMark;
 use crate::venue::hot_loop::TestStall;
 use crate::venue::recovery::Replayed;
-use crate::venue::threads::{Fault, Layout, Running, describe_wait};
+use crate::venue::threads::{Fault, Layout, Running};
 use crate::venue::{assembly, follower, watchdog};
 
 /// How long an orderly stop waits for those who are connected to read what they are owed.
@@ -48,8 +51,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     overrides.durability = args.durability;
     let config = Config::load(&args.venue.config, &overrides)?;
     let topology = Topology::of_this_host();
-    let plan = planned(&topology, &config)?;
+    let plan = placement::plan(&topology, &config)?;
     banner(&config, &topology, &plan);
+    let mut prepared = Prepared::before(&config, &plan, &topology)?;
     let asked_to_stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&asked_to_stop)).context("cannot watch for signals")?;
@@ -69,7 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let started = clock::monotonic();
     let layout = Layout {
         plan: &plan,
-        topology: &topology,
+        fifo_priority: config.host().fifo_priority,
         watchdog: watchdog::Orders {
             limit: Duration::from_millis(config.watchdog().stall_ms),
             on_stall: config.watchdog().on_stall,
@@ -78,60 +82,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         data_dir: config.data_dir.clone(),
     };
     let running = crate::venue::threads::start(agents, layout, &fault, hasher)?;
-    let follower = follower::start(&config, &venue, &fault, &topology.housekeeping(&plan))?;
+    let follower = follower::start(&config, &venue, &fault, &plan.housekeeping)?;
+    prepared.after(&config, &plan, &topology)?;
+    prepared.lines.iter().for_each(|line| print_line(&format!("  host          {line}")));
     print_line("ready");
     wait(&asked_to_stop, &running, &venue);
     print_line("stopping");
     stop(running, follower, &venue, started)
-}
-
-/// The plan of the topology, overruled by cpus named in the configuration.
-fn planned(topology: &Topology, config: &Config) -> anyhow::Result<Plan> {
-    let flushes = config.durability == DurabilityMode::Fdatasync;
-    let mut plan = topology.plan(flushes);
-    let wishes = [
-        ("core_cpu", config.threads().core_cpu),
-        ("edge_cpu", config.threads().edge_cpu),
-        ("journal_cpu", config.threads().journal_cpu),
-    ];
-    if wishes.iter().all(|(_, cpu)| cpu.is_none()) {
-        return Ok(plan);
-    }
-    for (key, cpu) in wishes {
-        if let Some(cpu) = cpu
-            && !topology.allowed.contains(&cpu)
-            && !topology.isolated.contains(&cpu)
-        {
-            bail!("threads.{key} = {cpu}: this process may use cpus {:?} only; choose one of these", topology.allowed);
-        }
-    }
-    let own = |cpu: Option<usize>| cpu.is_some_and(|cpu| topology.isolated.contains(&cpu));
-    let place = |cpu: Option<usize>, planned: engine::runtime::topology::Placement| match cpu {
-        Some(_) => engine::runtime::topology::Placement { cpu, spins_always: own(cpu) },
-        None => planned,
-    };
-    plan.core = place(config.threads().core_cpu, plan.core);
-    plan.edge = place(config.threads().edge_cpu, plan.edge);
-    plan.journal = place(config.threads().journal_cpu, plan.journal);
-    match (plan.core.cpu, plan.edge.cpu) {
-        (Some(core), Some(edge)) if core != edge => plan.shape = Shape::Spread,
-        _ => {
-            plan.shape = Shape::Shared;
-            plan.edge = plan.core;
-            if !flushes {
-                plan.journal = plan.core;
-            }
-        }
-    }
-    if plan.shape == Shape::Spread
-        && plan.journal.cpu.is_some_and(|cpu| [plan.core.cpu, plan.edge.cpu].contains(&Some(cpu)))
-    {
-        bail!(
-            "threads.journal_cpu = {}: two spinning threads never share a cpu; choose another one",
-            plan.journal.cpu.unwrap_or_default()
-        );
-    }
-    Ok(plan)
 }
 
 fn banner(config: &Config, topology: &Topology, plan: &Plan) {
@@ -152,34 +109,9 @@ fn banner(config: &Config, topology: &Topology, plan: &Plan) {
     print_line(&format!("  drop copy     {} (SoupBinTCP 3.0, OUCH 5.0, read-only)", config.drop_copy_address));
     print_line(&format!("  data          {}", config.data_dir.display()));
     print_line(&format!("  durability    {}", config.durability.promise()));
-    match plan.shape {
-        Shape::Shared if plan.journal == plan.core => {
-            print_line(&format!(
-                "  threads       edge, journal, core: one thread on {}, {}",
-                plan.core,
-                describe_wait(plan.core)
-            ));
-        }
-        Shape::Shared => {
-            print_line(&format!(
-                "  threads       edge, core: one thread on {}, {}",
-                plan.core,
-                describe_wait(plan.core)
-            ));
-            print_line(&format!("                journal: {}, {}", plan.journal, describe_wait(plan.journal)));
-        }
-        Shape::Spread => {
-            for (label, name, placement) in
-                [("threads", "core", plan.core), ("", "edge", plan.edge), ("", "journal", plan.journal)]
-            {
-                print_line(&format!("  {label:<13} {name}: {placement}, {}", describe_wait(placement)));
-            }
-        }
+    for line in plan_lines(plan) {
+        print_line(&format!("  threads       {line}"));
     }
-    print_line(&format!(
-        "                feed, projections, snapshots, follower: cpus {:?}, yield, then sleep up to 2 ms",
-        topology.housekeeping(plan)
-    ));
     for line in &topology.untuned {
         print_line(&format!("  not tuned     {line}"));
     }

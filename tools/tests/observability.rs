@@ -112,3 +112,76 @@ fn a_stalled_agent_stops_the_venue_where_that_is_asked_for() {
     assert!(told.contains("the core thread did not move for"), "{told}");
     assert!(told.contains("does not move") && told.contains("agent=\"core\""), "{told}");
 }
+
+/// A line of `/proc/PID/status` of the venue, or of one of its threads.
+fn status(path: &str, key: &str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+    line.split_once(':').map_or("", |(_, value)| value.trim()).to_owned()
+}
+
+/// The status file of the thread with this name.
+fn thread_status(venue: &Venue, name: &str) -> String {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", venue.pid()));
+    let mut paths = tasks.into_iter().flatten().flatten().map(|task| task.path().join("status").display().to_string());
+    paths.find(|path| status(path, "Name") == name).unwrap_or_else(|| panic!("no thread {name}"))
+}
+
+#[test]
+fn threads_and_memory_are_where_the_plan_says() {
+    let temp = tempfile::tempdir().unwrap();
+    let plan = json(&run(&["topology", "--json"]));
+    let config = std::fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
+    let config = config.replacen("lock_memory = \"auto\"", "lock_memory = \"on\"", 1);
+    let path = temp.path().join("hft.toml");
+    std::fs::write(&path, config.replacen("huge_pages = \"auto\"", "huge_pages = \"on\"", 1)).unwrap();
+    let data = temp.path().join("data");
+    let probe = support::hft(&["serve", "--help"]).output().unwrap();
+    assert!(probe.status.success());
+    let offset = support::free_offset().to_string();
+    let dir = data.to_str().unwrap();
+    let mut first = support::hft(&["serve", "--config", path.to_str().unwrap(), "--data-dir", dir]);
+    let child = first.args(["--port-offset", &offset]).stdout(std::process::Stdio::piped());
+    let mut child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    while !told.ends_with("ready\n") && std::io::BufRead::read_line(&mut out, &mut told).unwrap() > 0 {}
+    if !told.ends_with("ready\n") {
+        let output = child.wait_with_output().unwrap();
+        let why = support::stderr(&output);
+        assert!(why.contains("cannot lock memory"), "{why}{told}");
+        eprintln!("skipped: this system does not let memory be locked: {why}");
+        return;
+    }
+    let locked = status(&format!("/proc/{}/status", child.id()), "VmLck");
+    let kib: u64 = locked.split(' ').next().unwrap_or_default().parse().unwrap();
+    drop(child.kill());
+    drop(child.wait());
+    assert!(kib > 10_000, "VmLck {locked}: {told}");
+    assert!(told.contains("present and locked") && told.contains("huge pages asked for"), "{told}");
+    // Affinity, of a venue without any of that.
+    let venue = Venue::start(&temp.path().join("other"));
+    if let Some(cpu) = plan["threads"]["core"]["cpu"].as_u64() {
+        let name = if plan["shape"] == "shared" { "hft-hot" } else { "hft-core" };
+        assert_eq!(status(&thread_status(&venue, name), "Cpus_allowed_list"), cpu.to_string());
+    } else {
+        eprintln!("skipped in part: one cpu, nobody is pinned");
+    }
+    let house = status(&thread_status(&venue, "hft-feed"), "Cpus_allowed_list");
+    let wanted: Vec<u64> = plan["housekeeping"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+    assert_eq!(house.split([',', '-']).next().unwrap_or_default(), wanted[0].to_string());
+}
+
+#[test]
+fn harmful_wishes_keep_the_venue_from_starting() {
+    let temp = tempfile::tempdir().unwrap();
+    let config = std::fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
+    let path = temp.path().join("hft.toml");
+    std::fs::write(&path, config.replacen("# core_cpu = 3", "core_cpu = 4000", 1)).unwrap();
+    for command in [&["topology"][..], &["serve"]] {
+        let output = run(&[command, &["--config", path.to_str().unwrap()]].concat());
+        let told = support::stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("threads.core_cpu = 4000: this process may use cpus"), "{told}");
+    }
+}

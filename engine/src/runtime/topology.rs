@@ -1,25 +1,205 @@
-//! Which cpus there are, which of them this process may use, and how a thread gets onto one. The only place that asks for
-//! affinity.
+//! Which cpus there are, how they lie to each other, which of them this process may use, and how a thread gets onto one. The
+//! only place that asks for affinity; what to do with it all is planned in `plan.rs`.
 //!
 //! `core_affinity` lists the mask of the caller, and off Linux does the pinning. On Linux the mask is set directly: isolated
 //! cpus are exactly those that are not in the mask, and that crate pins to none outside it.
 
 #![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "affinity is a system call without a safe wrapper here"))]
 
-use core::fmt;
 use std::path::Path;
 
 /// What the planner knows of this host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     /// Cpus this process may run on, ascending.
     pub allowed: Vec<usize>,
     /// Cpus the kernel keeps free of other work (`isolcpus=`), ascending; they need not be in `allowed`.
     pub isolated: Vec<usize>,
-    /// For each cpu of either list: the lowest cpu of its physical core.
-    pub physical_core: Vec<(usize, usize)>,
+    /// Cpus without a timer tick while one thread runs on them (`nohz_full=`), ascending.
+    pub nohz_full: Vec<usize>,
+    /// Each cpu of the first two lists, ascending.
+    pub cpus: Vec<Cpu>,
+    /// NUMA nodes, ascending; none where the kernel tells of none.
+    pub nodes: Vec<Node>,
+    /// Caches of the first cpu.
+    pub caches: Vec<Cache>,
+    /// What the control groups of this process allow.
+    pub limits: Limits,
+    /// Microseconds of every second that real-time threads may run; negative = all of it; 0 = not told.
+    pub rt_runtime_us: i64,
     /// What is not as a low-latency host would have it, one line each.
     pub untuned: Vec<String>,
+}
+
+/// Where one cpu is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cpu {
+    /// Its number.
+    pub id: usize,
+    /// The lowest cpu of its physical core: itself, or a hyper-thread beside it.
+    pub core: usize,
+    /// Its socket.
+    pub package: usize,
+    /// Its NUMA node.
+    pub node: usize,
+    /// The lowest cpu that shares its last-level cache.
+    pub cache_group: usize,
+}
+
+/// Memory with the cpus beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its number.
+    pub id: usize,
+    /// Its cpus.
+    pub cpus: Vec<usize>,
+    /// Its memory, KiB.
+    pub memory_kib: u64,
+    /// What of it is free, KiB.
+    pub free_kib: u64,
+    /// Huge pages of 2 MiB that were set aside and are free.
+    pub free_huge_pages: u64,
+}
+
+/// One cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cache {
+    /// 1, 2, 3.
+    pub level: u32,
+    /// Data, Instruction, Unified.
+    pub kind: String,
+    /// As the kernel writes it: `48K`.
+    pub size: String,
+    /// Who shares it.
+    pub cpus: Vec<usize>,
+}
+
+/// Limits of the control groups; `None` = none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Cpu time, in thousandths of a cpu.
+    pub cpu_thousandths: Option<u64>,
+    /// Memory, bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Files below a root that may be another one than `/`.
+struct Tree<'a>(&'a Path);
+
+impl Tree<'_> {
+    fn text(&self, path: &str) -> String {
+        std::fs::read_to_string(self.0.join(path)).unwrap_or_default().trim().to_owned()
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        self.text(path).parse().ok()
+    }
+
+    fn cpus(&self, path: &str) -> Vec<usize> {
+        parse_cpu_list(&self.text(path))
+    }
+
+    fn nodes(&self) -> Vec<Node> {
+        let ids = self.cpus("sys/devices/system/node/online");
+        ids.into_iter()
+            .map(|id| {
+                let folder = format!("sys/devices/system/node/node{id}");
+                let memory = self.text(&format!("{folder}/meminfo"));
+                let kib = |name: &str| {
+                    let line = memory.lines().find(|line| line.contains(name))?;
+                    line.split_whitespace().rev().nth(1)?.parse().ok()
+                };
+                let huge = format!("{folder}/hugepages/hugepages-2048kB/free_hugepages");
+                Node {
+                    id,
+                    cpus: self.cpus(&format!("{folder}/cpulist")),
+                    memory_kib: kib("MemTotal:").unwrap_or(0),
+                    free_kib: kib("MemFree:").unwrap_or(0),
+                    free_huge_pages: self.number(&huge).unwrap_or(0),
+                }
+            })
+            .collect()
+    }
+
+    fn cpu(&self, id: usize, nodes: &[Node]) -> Cpu {
+        let folder = format!("sys/devices/system/cpu/cpu{id}");
+        let lowest = |path: String| self.cpus(&path).first().copied().unwrap_or(id);
+        let last_level = (0..8_u32)
+            .rev()
+            .map(|index| format!("{folder}/cache/index{index}/shared_cpu_list"))
+            .find(|path| self.0.join(path).exists());
+        let package = self.number(&format!("{folder}/topology/physical_package_id"));
+        Cpu {
+            id,
+            core: lowest(format!("{folder}/topology/thread_siblings_list")),
+            package: package.and_then(|package| usize::try_from(package).ok()).unwrap_or(0),
+            node: nodes.iter().find(|node| node.cpus.contains(&id)).map_or(0, |node| node.id),
+            cache_group: last_level.map_or(id, lowest),
+        }
+    }
+
+    fn caches(&self) -> Vec<Cache> {
+        (0..8)
+            .map(|index| format!("sys/devices/system/cpu/cpu0/cache/index{index}"))
+            .filter_map(|folder| {
+                Some(Cache {
+                    level: self.text(&format!("{folder}/level")).parse().ok()?,
+                    kind: self.text(&format!("{folder}/type")),
+                    size: self.text(&format!("{folder}/size")),
+                    cpus: self.cpus(&format!("{folder}/shared_cpu_list")),
+                })
+            })
+            .collect()
+    }
+
+    /// Of the process's own control group and of all above it: the tightest counts.
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        let groups = self.text("proc/self/cgroup");
+        for line in groups.lines() {
+            let mut parts = line.splitn(3, ':');
+            let (Some(_), Some(kinds), Some(group)) = (parts.next(), parts.next(), parts.next()) else { continue };
+            let base = if kinds.is_empty() { "sys/fs/cgroup".to_owned() } else { format!("sys/fs/cgroup/{kinds}") };
+            let mut group = group.trim_matches('/');
+            loop {
+                let folder = if group.is_empty() { base.clone() } else { format!("{base}/{group}") };
+                limits.tighten(self.cpu_limit(&folder), self.memory_limit(&folder));
+                let Some((above, _)) = group.rsplit_once('/').or((!group.is_empty()).then_some(("", ""))) else {
+                    break;
+                };
+                group = above;
+            }
+        }
+        limits
+    }
+
+    fn cpu_limit(&self, folder: &str) -> Option<u64> {
+        let text = self.text(&format!("{folder}/cpu.max"));
+        let (quota, period) = match text.split_once(' ') {
+            Some((quota, period)) => (quota.parse().ok()?, period.parse().ok()?),
+            None => (
+                self.number(&format!("{folder}/cpu.cfs_quota_us"))?,
+                self.number(&format!("{folder}/cpu.cfs_period_us"))?,
+            ),
+        };
+        u64::checked_mul(quota, 1_000)?.checked_div(period)
+    }
+
+    fn memory_limit(&self, folder: &str) -> Option<u64> {
+        /// Groups of the old kind write no limit as a number near this one.
+        const UNLIMITED: u64 = 1 << 62;
+        self.number(&format!("{folder}/memory.max"))
+            .or_else(|| self.number(&format!("{folder}/memory.limit_in_bytes")))
+            .filter(|bytes| *bytes < UNLIMITED)
+    }
+}
+
+impl Limits {
+    fn tighten(&mut self, cpu: Option<u64>, memory: Option<u64>) {
+        let least = |now: Option<u64>, found: Option<u64>| now.into_iter().chain(found).min();
+        self.cpu_thousandths = least(self.cpu_thousandths, cpu);
+        self.memory_bytes = least(self.memory_bytes, memory);
+    }
 }
 
 impl Topology {
@@ -30,123 +210,57 @@ impl Topology {
 
     /// Reads sysfs and procfs below `root`; `allowed` is the mask of the process.
     pub fn read(root: &Path, allowed: Vec<usize>) -> Self {
-        let text = |path: &str| std::fs::read_to_string(root.join(path)).unwrap_or_default().trim().to_owned();
-        let isolated = parse_cpu_list(&text("sys/devices/system/cpu/isolated"));
-        let physical_core = allowed
-            .iter()
-            .chain(&isolated)
-            .map(|&cpu| {
-                let siblings = text(&format!("sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"));
-                (cpu, parse_cpu_list(&siblings).first().copied().unwrap_or(cpu))
-            })
-            .collect();
+        let tree = Tree(root);
+        let isolated = tree.cpus("sys/devices/system/cpu/isolated");
+        let nodes = tree.nodes();
+        let mut ids: Vec<usize> = allowed.iter().chain(&isolated).copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut this = Self {
+            cpus: ids.into_iter().map(|id| tree.cpu(id, &nodes)).collect(),
+            nohz_full: tree.cpus("sys/devices/system/cpu/nohz_full"),
+            caches: tree.caches(),
+            limits: tree.limits(),
+            rt_runtime_us: tree.text("proc/sys/kernel/sched_rt_runtime_us").parse().unwrap_or(0),
+            untuned: Vec::new(),
+            allowed,
+            isolated,
+            nodes,
+        };
+        this.untuned = this.find_untuned(&tree);
+        this
+    }
+
+    fn find_untuned(&self, tree: &Tree<'_>) -> Vec<String> {
         let mut untuned = Vec::new();
-        if isolated.is_empty() {
+        if self.isolated.is_empty() {
             untuned.push("no cpu is isolated (isolcpus=): other work can interrupt the hot thread".to_owned());
         }
-        let governor = text("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+        let governor = tree.text("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
         if !governor.is_empty() && governor != "performance" {
             untuned.push(format!("cpu frequency governor is {governor}, wanted performance"));
         }
-        if text("sys/devices/system/cpu/smt/active") == "1" {
+        if tree.text("sys/devices/system/cpu/smt/active") == "1" {
             untuned.push("hyper-threads are on: a sibling shares the core of the hot thread".to_owned());
         }
-        let huge_pages = text("sys/kernel/mm/transparent_hugepage/enabled");
+        let huge_pages = tree.text("sys/kernel/mm/transparent_hugepage/enabled");
         if huge_pages.contains("[never]") {
             untuned.push("transparent huge pages are off: more TLB misses in the book".to_owned());
         }
-        if allowed.len() < 4 {
-            untuned.push(format!("{} cpus: the hot agents share one thread", allowed.len()));
+        if self.allowed.len() < 4 {
+            untuned.push(format!("{} cpus: the hot agents share one thread", self.allowed.len()));
         }
-        Self { allowed, isolated, physical_core, untuned }
+        untuned
     }
 
-    fn core_of(&self, cpu: usize) -> usize {
-        self.physical_core.iter().find(|(of, _)| *of == cpu).map_or(cpu, |&(_, core)| core)
+    /// Where a cpu is; `None` for one that this process cannot have.
+    pub fn cpu(&self, id: usize) -> Option<&Cpu> {
+        self.cpus.iter().find(|cpu| cpu.id == id)
     }
 
-    /// Cpus for threads that must not share a physical core: isolated ones first, then the highest allowed ones (the
-    /// lowest take most interrupts). One per physical core.
-    fn candidates(&self) -> Vec<usize> {
-        let mut taken = Vec::new();
-        let mut cpus = Vec::new();
-        for &cpu in self.isolated.iter().chain(self.allowed.iter().rev()) {
-            let core = self.core_of(cpu);
-            if !taken.contains(&core) {
-                taken.push(core);
-                cpus.push(cpu);
-            }
-        }
-        cpus
-    }
-
-    /// Plans where the hot agents run: on a host of four physical cores or more each has a cpu; below that they share one
-    /// thread, so that no two spinning threads ever share a cpu. `journal_flushes` keeps the journal on a thread of its own.
-    pub fn plan(&self, journal_flushes: bool) -> Plan {
-        let cpus = self.candidates();
-        let cpu = |index: usize| cpus.get(index).copied();
-        let spins = |cpu: Option<usize>| cpu.is_some_and(|cpu| self.isolated.contains(&cpu));
-        if cpus.len() >= 4 {
-            return Plan {
-                shape: Shape::Spread,
-                edge: Placement { cpu: cpu(1), spins_always: spins(cpu(1)) },
-                core: Placement { cpu: cpu(0), spins_always: spins(cpu(0)) },
-                journal: Placement { cpu: cpu(2), spins_always: false },
-                feed: Placement { cpu: None, spins_always: false },
-            };
-        }
-        let hot = Placement { cpu: if cpus.len() > 1 { cpu(0) } else { None }, spins_always: spins(cpu(0)) };
-        let own = Placement { cpu: None, spins_always: false };
-        Plan { shape: Shape::Shared, edge: hot, core: hot, journal: if journal_flushes { own } else { hot }, feed: own }
-    }
-
-    /// The allowed cpus without those that the plan gives to one thread alone; all of them when none would remain.
-    pub fn housekeeping(&self, plan: &Plan) -> Vec<usize> {
-        let hot = [plan.edge.cpu, plan.core.cpu, plan.journal.cpu];
-        let rest: Vec<usize> = self.allowed.iter().copied().filter(|&cpu| !hot.contains(&Some(cpu))).collect();
-        if rest.is_empty() { self.allowed.clone() } else { rest }
-    }
-}
-
-/// Whether the hot agents share a thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// Edge, core and (without flushes) journal in turn on one thread.
-    Shared,
-    /// Edge, core and journal each on a thread of its own.
-    Spread,
-}
-
-/// Where one agent runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placement {
-    /// Its cpu; `None` = wherever the kernel likes among the housekeeping cpus.
-    pub cpu: Option<usize>,
-    /// Never gives the cpu away, because nobody else wants it.
-    pub spins_always: bool,
-}
-
-/// Which agent runs where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Whether they share.
-    pub shape: Shape,
-    /// The order port.
-    pub edge: Placement,
-    /// The matching core.
-    pub core: Placement,
-    /// The journal.
-    pub journal: Placement,
-    /// The feed.
-    pub feed: Placement,
-}
-
-impl fmt::Display for Placement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.cpu {
-            Some(cpu) => write!(f, "cpu {cpu}"),
-            None => f.write_str("housekeeping cpus"),
-        }
+    /// True for cpus that the kernel keeps free of other work.
+    pub fn is_isolated(&self, cpu: usize) -> bool {
+        self.isolated.contains(&cpu)
     }
 }
 
@@ -222,55 +336,13 @@ pub fn run_on(cpus: &[usize]) -> Result<(), PinError> {
 mod tests {
     use super::*;
 
-    fn host(allowed: usize, isolated: &[usize], threads_per_core: usize) -> Topology {
-        Topology {
-            allowed: (0..allowed).filter(|cpu| !isolated.contains(cpu)).collect(),
-            isolated: isolated.to_vec(),
-            physical_core: (0..allowed).map(|cpu| (cpu, cpu - cpu % threads_per_core)).collect(),
-            untuned: Vec::new(),
-        }
-    }
-
     #[test]
     fn cpu_lists_are_read_as_the_kernel_writes_them() {
         assert_eq!(parse_cpu_list("0-2,5"), [0, 1, 2, 5]);
         assert_eq!(parse_cpu_list("3"), [3]);
         assert_eq!(parse_cpu_list(""), [0_usize; 0]);
+        assert_eq!(parse_cpu_list("(null)"), [0_usize; 0]);
         assert_eq!(parse_cpu_list("x,2-,9999999-99999999999"), [0_usize; 0]);
-    }
-
-    #[test]
-    fn two_cpus_have_one_hot_thread() {
-        let plan = host(2, &[], 1).plan(false);
-        assert_eq!(plan.shape, Shape::Shared);
-        assert_eq!(plan.core.cpu, Some(1));
-        assert_eq!(plan.edge, plan.core);
-        assert_eq!(plan.journal, plan.core);
-        assert_eq!(host(2, &[], 1).housekeeping(&plan), [0]);
-        assert_eq!(host(2, &[], 1).plan(true).journal.cpu, None, "flushes stall whoever makes them");
-    }
-
-    #[test]
-    fn one_cpu_is_not_pinned_to() {
-        let plan = host(1, &[], 1).plan(false);
-        assert_eq!((plan.shape, plan.core.cpu), (Shape::Shared, None));
-        assert_eq!(host(1, &[], 1).housekeeping(&plan), [0]);
-    }
-
-    #[test]
-    fn hot_threads_never_share_a_physical_core() {
-        assert_eq!(host(4, &[], 2).plan(false).shape, Shape::Shared, "four hyper-threads are two cores");
-        let plan = host(8, &[], 2).plan(false);
-        assert_eq!(plan.shape, Shape::Spread);
-        let cores: Vec<_> = [plan.core, plan.edge, plan.journal].iter().map(|p| p.cpu.unwrap() / 2).collect();
-        assert_eq!(cores, [3, 2, 1]);
-    }
-
-    #[test]
-    fn isolated_cpus_are_taken_first_and_spun_on() {
-        let plan = host(8, &[4, 5], 1).plan(false);
-        assert_eq!((plan.core.cpu, plan.edge.cpu), (Some(4), Some(5)));
-        assert!(plan.core.spins_always && plan.edge.spins_always && !plan.journal.spins_always);
     }
 
     #[test]
@@ -284,5 +356,13 @@ mod tests {
         assert_eq!(seen.join().unwrap(), [last]);
         assert!(run_on(&[usize::MAX]).is_err());
         assert_eq!(allowed_cpus(), cpus);
+    }
+
+    #[test]
+    fn this_host_is_read() {
+        let host = Topology::of_this_host();
+        assert_eq!(host.allowed, allowed_cpus());
+        assert!(host.allowed.iter().all(|cpu| host.cpu(*cpu).is_some_and(|found| found.core <= *cpu)));
+        assert!(host.nodes.iter().all(|node| node.free_kib <= node.memory_kib));
     }
 }

@@ -14,7 +14,9 @@ use engine::event_hash::EventHasher;
 use engine::runtime::agent::{Agent, Idle, run};
 use engine::runtime::core_agent::CoreAgent;
 use engine::runtime::counters::Counter;
-use engine::runtime::topology::{self, Placement, Plan, Shape, Topology};
+use engine::runtime::memory;
+use engine::runtime::plan::{Placement, Plan, Shape, Wait};
+use engine::runtime::topology;
 use gateway_edge::{DropCopy, Edge, Feed, SnapshotAgent, WakeHandle};
 use journal::JournalWriter;
 
@@ -277,30 +279,27 @@ pub struct Stopped {
     pub fault: Option<String>,
 }
 
-/// How a hot thread waits: always spinning on a cpu of its own; else it spins through the gaps of a busy day, gives way for
-/// a moment, and sleeps when nothing comes.
-fn hot_idle(placement: Placement) -> Idle {
-    if placement.spins_always {
-        return Idle::SPIN;
+/// What a thread does that waits so.
+fn idle_of(wait: Wait) -> Idle {
+    const SLEEP_MAX: Duration = Duration::from_millis(1);
+    match wait {
+        Wait::Spin => Idle::SPIN,
+        Wait::Adaptive => Idle { spin_turns: 20_000, yield_turns: 200, sleep_max: SLEEP_MAX },
+        Wait::Yield => Idle { spin_turns: 0, yield_turns: u32::MAX, sleep_max: Duration::ZERO },
+        Wait::Sleep => Idle { spin_turns: 0, yield_turns: 0, sleep_max: SLEEP_MAX },
     }
-    Idle { spin_turns: 20_000, yield_turns: 200, sleep_max: Duration::from_millis(1) }
 }
 
 /// How every other thread waits.
 const HOUSEKEEPING_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 50, sleep_max: Duration::from_millis(1) };
-
-/// How the thread of a plan waits, for people.
-pub fn describe_wait(placement: Placement) -> &'static str {
-    if placement.spins_always { "spins" } else { "spins, then yields, then sleeps up to 1 ms" }
-}
 
 /// Where the threads run, and what watches over them.
 #[derive(Debug)]
 pub struct Layout<'a> {
     /// Which agent runs where.
     pub plan: &'a Plan,
-    /// The host.
-    pub topology: &'a Topology,
+    /// Priority of the hot threads under `SCHED_FIFO`; 0 = the ordinary scheduler.
+    pub fifo_priority: u8,
     /// What the watchdog is told.
     pub watchdog: watchdog::Orders,
     /// For tests: an agent that stands still.
@@ -327,7 +326,8 @@ pub fn start(
         fault,
         metrics: &metrics,
         stall: layout.stall,
-        housekeeping: layout.topology.housekeeping(layout.plan),
+        fifo_priority: layout.fifo_priority,
+        housekeeping: layout.plan.housekeeping.clone(),
         hot: Vec::new(),
         others: Vec::new(),
         watched: Vec::new(),
@@ -463,6 +463,7 @@ struct Starter<'a> {
     fault: &'a Arc<Fault>,
     metrics: &'a Metrics,
     stall: Option<TestStall>,
+    fifo_priority: u8,
     housekeeping: Vec<usize>,
     hot: Vec<JoinHandle<HotEnd>>,
     others: Vec<JoinHandle<()>>,
@@ -482,12 +483,19 @@ impl Starter<'_> {
         let cpus = placement.cpu.map_or_else(|| self.housekeeping.clone(), |cpu| vec![cpu]);
         let (pulse, beat) = self.metrics.pulse(name);
         self.watched.push(Watched { agents: agents.to_vec(), beat });
-        let stall = self.stall.clone();
+        let (stall, fifo_priority) = (self.stall.clone(), self.fifo_priority);
         let thread = std::thread::Builder::new().name(format!("hft-{name}")).spawn(move || {
             if let Err(error) = topology::run_on(&cpus) {
                 fault.raise(error.to_string());
             }
-            body(&mut HotLoop { idle: hot_idle(placement), stop: &signals.stop, pulse, stall })
+            if fifo_priority > 0
+                && let Err(error) = memory::schedule_fifo(fifo_priority)
+            {
+                fault.raise(format!(
+                    "host.fifo_priority = {fifo_priority}: {error}; it takes CAP_SYS_NICE or ulimit -r {fifo_priority}"
+                ));
+            }
+            body(&mut HotLoop { idle: idle_of(placement.wait), stop: &signals.stop, pulse, stall })
         })?;
         self.hot.push(thread);
         Ok(())

@@ -1,0 +1,125 @@
+//! `hft topology`: what this host has, and which thread the venue would put where, why, and how it waits.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use engine::runtime::plan::{Plan, Shape};
+use engine::runtime::topology::{Topology, parse_cpu_list};
+use serde_json::json;
+
+use crate::VenueArgs;
+use crate::output::print_line;
+use crate::placement;
+
+/// The cpus of this host and the plan of threads.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hft topology\n  hft topology --json")]
+pub struct Args {
+    #[command(flatten)]
+    venue: VenueArgs,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
+    /// For tests: a folder instead of /, with cpus instead of the mask of this process
+    #[arg(long, hide = true, value_name = "DIR", requires = "allowed")]
+    root: Option<PathBuf>,
+    /// For tests
+    #[arg(long, hide = true, value_name = "CPUS")]
+    allowed: Option<String>,
+}
+
+/// Prints it; fails where the configuration asks for what cannot be.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = args.venue.load()?;
+    let topology = match (&args.root, &args.allowed) {
+        (Some(root), Some(allowed)) => Topology::read(root, parse_cpu_list(allowed)),
+        _ => Topology::of_this_host(),
+    };
+    let plan = placement::plan(&topology, &config)?;
+    if args.json {
+        print_line(&as_json(&topology, &plan).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    host_lines(&topology).iter().chain(&plan_lines(&plan)).for_each(|line| print_line(line));
+    for line in &topology.untuned {
+        print_line(&format!("not tuned  {line}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn host_lines(topology: &Topology) -> Vec<String> {
+    let mut lines = vec![format!(
+        "cpus       {:?} allowed, {:?} isolated, {:?} without tick",
+        topology.allowed, topology.isolated, topology.nohz_full
+    )];
+    for cpu in &topology.cpus {
+        lines.push(format!(
+            "  cpu {:<4} package {}, node {}, core of cpu {}, last-level cache of cpu {}",
+            cpu.id, cpu.package, cpu.node, cpu.core, cpu.cache_group
+        ));
+    }
+    for node in &topology.nodes {
+        lines.push(format!(
+            "node {:<5} cpus {:?}, {} MiB, {} MiB free, {} huge pages free",
+            node.id,
+            node.cpus,
+            node.memory_kib / 1_024,
+            node.free_kib / 1_024,
+            node.free_huge_pages
+        ));
+    }
+    for cache in &topology.caches {
+        lines.push(format!("cache      L{} {} {} of cpus {:?}", cache.level, cache.kind, cache.size, cache.cpus));
+    }
+    let cpu =
+        topology.limits.cpu_thousandths.map_or("none".to_owned(), |limit| format!("{limit} thousandths of a cpu"));
+    let memory = topology.limits.memory_bytes.map_or("none".to_owned(), |limit| format!("{} MiB", limit >> 20));
+    lines.push(format!("limits     cpu {cpu}, memory {memory} (control groups)"));
+    lines
+}
+
+/// The plan, one line per thread and reason; also in the banner of `hft serve`.
+pub fn plan_lines(plan: &Plan) -> Vec<String> {
+    let line = |what: &str, rest: String| format!("{what:<10} {rest}");
+    let mut lines = match plan.shape {
+        Shape::Shared if plan.journal == plan.core => {
+            vec![line("plan", format!("edge, journal, core: one thread on {}, {}", plan.core, plan.core.wait))]
+        }
+        Shape::Shared => vec![
+            line("plan", format!("edge, core: one thread on {}, {}", plan.core, plan.core.wait)),
+            line("plan", format!("journal: {}, {}", plan.journal, plan.journal.wait)),
+        ],
+        Shape::Spread => plan
+            .hot()
+            .iter()
+            .map(|(name, placement)| line("plan", format!("{name}: {placement}, {}", placement.wait)))
+            .collect(),
+    };
+    lines.push(line("plan", format!("everything else: cpus {:?}, sleeps between looks", plan.housekeeping)));
+    lines.extend(plan.reasons.iter().map(|reason| line("because", reason.clone())));
+    lines
+}
+
+fn as_json(topology: &Topology, plan: &Plan) -> serde_json::Value {
+    let hot: serde_json::Map<_, _> = plan
+        .hot()
+        .iter()
+        .map(|(name, placement)| {
+            ((*name).to_owned(), json!({ "cpu": placement.cpu, "waits": placement.wait.to_string() }))
+        })
+        .collect();
+    json!({
+        "allowed": topology.allowed,
+        "isolated": topology.isolated,
+        "nohz_full": topology.nohz_full,
+        "nodes": topology.nodes.iter().map(|node| json!({ "node": node.id, "cpus": node.cpus })).collect::<Vec<_>>(),
+        "cpu_limit_thousandths": topology.limits.cpu_thousandths,
+        "memory_limit_bytes": topology.limits.memory_bytes,
+        "shape": match plan.shape { Shape::Shared => "shared", Shape::Spread => "spread" },
+        "node": plan.node,
+        "threads": hot,
+        "housekeeping": plan.housekeeping,
+        "reasons": plan.reasons,
+        "untuned": topology.untuned,
+    })
+}
