@@ -96,6 +96,8 @@ pub(crate) struct Connection {
     pub(crate) in_ready: bool,
     /// It is on the list of those to be written.
     pub(crate) in_outbox: bool,
+    /// Its session was ended: it gets what is left of it, then the end.
+    pub(crate) is_ending: bool,
     pub(crate) connected_at: Nanos,
     /// When bytes last came.
     pub(crate) heard_at: Nanos,
@@ -133,6 +135,7 @@ impl Connection {
             in_ready: false,
             in_outbox: false,
             read_at: 0,
+            is_ending: false,
             connected_at: now,
             heard_at: now,
             sent_at: now,

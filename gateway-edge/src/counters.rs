@@ -46,6 +46,8 @@ EdgeCounters {
     logins_rejected,
     /// Connections closed because the same account logged in again.
     logins_displaced,
+    /// Connections that got all of a session, and its end.
+    sessions_ended,
     /// Connections closed because they broke the session protocol.
     protocol_violations,
     /// Connections without a login in time.
@@ -121,6 +123,8 @@ FeedCounters {
     handshake_timeouts,
     /// Subscribers closed because they did not read.
     slow_subscribers_cut,
+    /// Subscribers that got all of a session, and its end.
+    sessions_ended,
     /// Subscribers closed because of what they sent.
     protocol_violations,
     /// Re-requests answered.

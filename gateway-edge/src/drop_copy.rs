@@ -9,8 +9,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use protocol::soupbin::{Cut, LoginAccepted, LoginRejectReason, LoginRequest};
-use protocol::{AccountId, Nanos};
+use protocol::soupbin::{Cut, END_OF_SESSION, LoginAccepted, LoginRejectReason, LoginRequest};
+use protocol::{AccountId, Nanos, SessionName};
 
 use crate::clock::{Ratchet, millis, passed};
 use crate::config::EdgeConfig;
@@ -31,6 +31,7 @@ type Reader<T> = <<T as EdgeTypes>::Store as StreamStore>::Reader;
 struct Guest<R> {
     connection: Connection,
     reader: Option<R>,
+    session: SessionName,
 }
 
 /// The drop-copy port.
@@ -47,6 +48,8 @@ pub struct DropCopy<T: EdgeTypes> {
     ready: VecDeque<usize>,
     counters: EdgeCounters,
     next_scan: Nanos,
+    /// Sessions whose end was seen.
+    sessions_ended: u64,
     reactor: Reactor,
 }
 
@@ -70,6 +73,7 @@ impl<T: EdgeTypes> DropCopy<T> {
             ready: VecDeque::with_capacity(2 * config.connections_max),
             counters: EdgeCounters::default(),
             next_scan: clock.last(),
+            sessions_ended: roster.sessions_ended(),
             config,
             time,
             credentials,
@@ -114,7 +118,7 @@ impl<T: EdgeTypes> DropCopy<T> {
         if scans {
             self.origins.forget(now);
         }
-        done += self.hear_verdicts(now);
+        done += self.hear_verdicts(now) + self.end_sessions();
         for slot in 0..self.guests.len() {
             if scans && self.is_overdue(slot, now) {
                 self.remove(slot);
@@ -166,7 +170,10 @@ impl<T: EdgeTypes> DropCopy<T> {
             *guests_so_far += 1;
             let mut connection = Connection::new(socket, origin, now);
             connection.guest = *guests_so_far;
-            let Some((slot, guest)) = guests.insert(Guest { connection, reader: None }) else { return };
+            let Some((slot, guest)) = guests.insert(Guest { connection, reader: None, session: SessionName::BLANK })
+            else {
+                return;
+            };
             if register(guest.connection.socket_mut(), slot, registry) {
                 counters.connections_accepted += 1;
             } else {
@@ -186,6 +193,8 @@ impl<T: EdgeTypes> DropCopy<T> {
         loop {
             let Some(Guest { connection, .. }) = self.guests.get_mut(slot) else { return false };
             let filled = if let State::Lingering { .. } = connection.state {
+                connection.discard(self.config.read_bytes_per_turn)
+            } else if connection.is_ending {
                 connection.discard(self.config.read_bytes_per_turn)
             } else if connection.login.is_some() {
                 return false;
@@ -303,7 +312,7 @@ impl<T: EdgeTypes> DropCopy<T> {
         let authorized = granted && found.is_some();
         let (session, messages) =
             found.as_ref().map_or_else(Default::default, |(_, firm)| (Some(firm.session), firm.reader.messages()));
-        let session = session.unwrap_or(protocol::SessionName::BLANK);
+        let session = session.unwrap_or(SessionName::BLANK);
         let joined = session::first_sequence(request, authorized, session, messages).and_then(|next_sequence| {
             let (account, firm) = found.ok_or(LoginRejectReason::NotAuthorized)?;
             let from = firm.reader.offset_of(next_sequence).ok_or(LoginRejectReason::SessionNotAvailable)?;
@@ -322,6 +331,7 @@ impl<T: EdgeTypes> DropCopy<T> {
         let Some(guest) = self.guests.get_mut(slot) else { return };
         guest.connection.join(account, &accepted.to_packet(), from, reader.end());
         guest.reader = Some(reader);
+        guest.session = session;
         self.counters.logins_accepted += 1;
         // What came behind the login is announced by nobody.
         if !guest.connection.in_ready {
@@ -333,6 +343,10 @@ impl<T: EdgeTypes> DropCopy<T> {
     fn end(&mut self, slot: usize, ending: Ending, now: Nanos) {
         let last_words = match ending {
             Ending::Logout => None,
+            Ending::SessionOver => {
+                self.counters.sessions_ended += 1;
+                return self.linger(slot, &END_OF_SESSION, now);
+            }
             Ending::Violation => {
                 self.counters.protocol_violations += 1;
                 None
@@ -342,18 +356,46 @@ impl<T: EdgeTypes> DropCopy<T> {
                 Some(reason.to_packet())
             }
         };
+        self.linger(slot, last_words.as_ref().map_or(&[], |packet| &packet[..]), now);
+    }
+
+    fn linger(&mut self, slot: usize, last_words: &[u8], now: Nanos) {
         let Some(guest) = self.guests.get_mut(slot) else { return };
         guest.reader = None;
-        guest.connection.linger(last_words.as_ref().map_or(&[], |packet| &packet[..]), now);
+        guest.connection.linger(last_words, now);
         if !guest.connection.in_ready {
             guest.connection.in_ready = true;
             self.ready.push_back(slot);
         }
     }
 
+    /// Lets those whose session was ended have what is left of it. Answers how many; who has not got all of the one before is cut.
+    fn end_sessions(&mut self) -> usize {
+        let ended = self.roster.sessions_ended();
+        if ended == self.sessions_ended {
+            return 0;
+        }
+        self.sessions_ended = ended;
+        let mut done = 0;
+        for slot in 0..self.guests.len() {
+            let Some(Guest { connection, reader: Some(_), session }) = self.guests.get_mut(slot) else { continue };
+            if self.roster.is_current(*session) {
+                continue;
+            }
+            done += 1;
+            if connection.is_ending {
+                self.counters.slow_readers_cut += 1;
+                self.remove(slot);
+            } else {
+                connection.is_ending = true;
+            }
+        }
+        done
+    }
+
     /// Writes what is due to one connection, and cuts it when it is too far behind. Answers 1 when bytes went out.
     fn write(&mut self, slot: usize, now: Nanos) -> usize {
-        let Some(Guest { connection, reader: Some(reader) }) = self.guests.get_mut(slot) else { return 0 };
+        let Some(Guest { connection, reader: Some(reader), .. }) = self.guests.get_mut(slot) else { return 0 };
         let end = reader.end();
         let mut written = 0;
         if connection.readiness.writable && !connection.is_flushed(end) {
@@ -368,7 +410,9 @@ impl<T: EdgeTypes> DropCopy<T> {
             self.counters.bytes_out += bytes as u64;
             self.counters.writes += calls;
         }
-        if connection.backlog(end) > self.config.backlog_bytes_max {
+        if connection.is_ending && connection.is_flushed(end) {
+            self.end(slot, Ending::SessionOver, now);
+        } else if connection.backlog(end) > self.config.backlog_bytes_max {
             self.counters.slow_readers_cut += 1;
             self.remove(slot);
         }
@@ -377,7 +421,7 @@ impl<T: EdgeTypes> DropCopy<T> {
 
     /// Looks at the times of one connection. True when it is to be cut.
     fn is_overdue(&mut self, slot: usize, now: Nanos) -> bool {
-        let Some(Guest { connection, reader }) = self.guests.get_mut(slot) else { return false };
+        let Some(Guest { connection, reader, .. }) = self.guests.get_mut(slot) else { return false };
         match connection.state {
             State::Fresh => {
                 let late = passed(connection.connected_at, now, self.config.login_ms);

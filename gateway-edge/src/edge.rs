@@ -19,7 +19,7 @@ use crate::doorway::Doorway;
 use crate::limits::Rate;
 use crate::parking::Parking;
 use crate::pending::{InFlight, PendingEvents};
-use crate::ports::{EdgePorts, EdgeTypes, EventPort, Probe, StreamRead};
+use crate::ports::{EdgePorts, EdgeTypes, EventPort, Probe, StreamRead, StreamStore};
 use crate::probed::Probed;
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
 use crate::reporter::Reporter;
@@ -146,7 +146,7 @@ impl<T: EdgeTypes> Edge<T> {
     pub fn is_drained(&self) -> bool {
         !self.is_expecting()
             && self.table.slots.iter().all(|connection| {
-                let stream = connection.account().and_then(|account| self.reporter.stream(account));
+                let stream = self.stream_of(connection);
                 stream.is_none_or(|stream| connection.is_flushed(stream.end()))
             })
     }
@@ -255,6 +255,32 @@ impl<T: EdgeTypes> Edge<T> {
         adopted
     }
 
+    /// The stream that a connection follows.
+    fn stream_of(&self, connection: &Connection) -> Option<&<T::Store as StreamStore>::Stream> {
+        let account = connection.account()?;
+        if connection.is_ending { self.reporter.ended_stream(account) } else { self.reporter.stream(account) }
+    }
+
+    /// Every session was ended: who is logged in gets what is left of it. Who has not got all of the one before is cut.
+    #[cold]
+    pub(crate) fn end_sessions(&mut self) {
+        for slot in 0..self.table.slots.len() {
+            let Some(connection) = self.table.get_mut(slot).filter(|connection| connection.account().is_some()) else {
+                continue;
+            };
+            if connection.is_ending {
+                self.counters.slow_readers_cut += 1;
+                self.remove(slot);
+                continue;
+            }
+            connection.is_ending = true;
+            if !connection.in_outbox {
+                connection.in_outbox = true;
+                self.outbox.push(slot);
+            }
+        }
+    }
+
     /// Lets the core know who has come and gone: orders may be cancelled when their session ends.
     pub(crate) fn tell_presence(&mut self, now: Nanos) -> usize {
         let mut told = 0;
@@ -321,6 +347,9 @@ impl<T: EdgeTypes> Edge<T> {
             let now = self.clock.last();
             let Some(connection) = self.table.get_mut(slot) else { return false };
             if let State::Lingering { .. } = connection.state {
+                return self.discard(slot, bytes);
+            }
+            if connection.is_ending {
                 return self.discard(slot, bytes);
             }
             if connection.is_parked(now) {
@@ -441,6 +470,9 @@ impl<T: EdgeTypes> Edge<T> {
     fn scan(&mut self, now: Nanos) -> usize {
         let mut done = 0;
         self.table.origins.forget(now);
+        if !self.table.slots.iter().any(|connection| connection.is_ending && connection.account().is_some()) {
+            self.reporter.forget_ended();
+        }
         for slot in 0..self.table.slots.len() {
             let Some(connection) = self.table.get_mut(slot) else { continue };
             let cut = match connection.state {
@@ -457,6 +489,7 @@ impl<T: EdgeTypes> Edge<T> {
                     true
                 }
                 State::Lingering { since } => passed(since, now, self.config.linger_ms),
+                State::LoggedIn(_) if connection.is_ending => false,
                 State::LoggedIn(account) => {
                     let stream = self.reporter.stream(account);
                     if passed(connection.sent_at, now, self.config.heartbeat_ms)

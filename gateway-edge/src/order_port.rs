@@ -1,8 +1,8 @@
 //! The other half of the order port: logins are judged, events whose commands are durable become answers, and each
 //! connection is written to once per turn, straight from its account's stream.
 
-use protocol::soupbin::{LoginAccepted, LoginRejectReason, LoginRequest};
-use protocol::{AccountId, Nanos, Sequence};
+use protocol::soupbin::{END_OF_SESSION, LoginAccepted, LoginRejectReason, LoginRequest};
+use protocol::{AccountId, EventBody, Nanos, Sequence};
 
 use crate::connection::Wrote;
 use crate::edge::Edge;
@@ -70,6 +70,9 @@ impl<T: EdgeTypes> Edge<T> {
             if let Err(error) = outcome {
                 self.lose_answer(&error);
             }
+            if let EventBody::SessionRolled { .. } = event.body {
+                self.end_sessions();
+            }
         }
         self.counters.events += reported as u64;
         (reported, last)
@@ -113,7 +116,10 @@ impl<T: EdgeTypes> Edge<T> {
     fn write(&mut self, slot: usize, now: Nanos) {
         let Some(connection) = self.table.get_mut(slot) else { return };
         connection.in_outbox = false;
-        let stream = connection.account().and_then(|account| self.reporter.stream(account));
+        let (account, is_ending) = (connection.account(), connection.is_ending);
+        let stream = account.and_then(|account| {
+            if is_ending { self.reporter.ended_stream(account) } else { self.reporter.stream(account) }
+        });
         let Some(stream) = stream else {
             if connection.flush() == Wrote::Closed {
                 self.remove(slot);
@@ -132,7 +138,9 @@ impl<T: EdgeTypes> Edge<T> {
         let Self { probed, ports, .. } = self;
         probed.wrote(slot, |end| connection.has_written(end), |sequence| ports.probe.written(sequence));
         let end = stream.end();
-        if connection.backlog(end) > self.config.backlog_bytes_max {
+        if is_ending && connection.is_flushed(end) {
+            self.end(slot, Ending::SessionOver);
+        } else if connection.backlog(end) > self.config.backlog_bytes_max {
             self.counters.slow_readers_cut += 1;
             self.remove(slot);
         } else if connection.readiness.writable && !connection.is_flushed(end) {
@@ -233,6 +241,10 @@ impl<T: EdgeTypes> Edge<T> {
     pub(crate) fn end(&mut self, slot: usize, ending: Ending) {
         let last_words = match ending {
             Ending::Logout => None,
+            Ending::SessionOver => {
+                self.counters.sessions_ended += 1;
+                return self.linger(slot, &END_OF_SESSION);
+            }
             Ending::Violation => {
                 self.counters.protocol_violations += 1;
                 None
@@ -242,10 +254,14 @@ impl<T: EdgeTypes> Edge<T> {
                 Some(reason.to_packet())
             }
         };
+        self.linger(slot, last_words.as_ref().map_or(&[], |packet| &packet[..]));
+    }
+
+    fn linger(&mut self, slot: usize, last_words: &[u8]) {
         self.table.unbind(slot);
         let now = self.clock.last();
         if let Some(connection) = self.table.get_mut(slot) {
-            connection.linger(last_words.as_ref().map_or(&[], |packet| &packet[..]), now);
+            connection.linger(last_words, now);
         }
     }
 }

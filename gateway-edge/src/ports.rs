@@ -128,7 +128,10 @@ pub trait StreamStore {
     /// The stream of a firm, as others read it.
     type Reader: StreamRead + Clone;
 
-    /// Opens the stream of an account, or makes an empty one. Called once per account and run, on the edge's thread.
+    /// The streams opened from now on are of this session.
+    fn begin_session(&mut self, _: &SessionName) {}
+
+    /// Opens the stream of an account, or makes an empty one. Called once per account and session, on the edge's thread.
     ///
     /// # Errors
     /// Whatever keeps the stream from being opened; the account can then not log in.
@@ -139,7 +142,7 @@ pub trait StreamStore {
         session: &SessionName,
     ) -> io::Result<Self::Stream>;
 
-    /// Opens the drop-copy stream of a firm, or makes an empty one; called once per firm and run. `None`, as here: firms get
+    /// Opens the drop-copy stream of a firm, or makes an empty one; called once per firm and session. `None`, as here: firms get
     /// no drop copy.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ struct Account<W> {
     name: AccountName,
     firm: Firm,
     stream: Option<W>,
+    /// Of the session before, for who has not got all of it.
+    ended: Option<W>,
     /// An answer is missing: the stream must not grow any more, or its numbers would lie.
     broken: bool,
     /// Index of its firm.
@@ -138,6 +140,7 @@ impl<S: StreamStore> Reporter<S> {
                 return Ok(());
             }
             EventBody::VenueOpened { session } => self.restore_session(session),
+            EventBody::SessionRolled { session } => return self.roll(event, session, addressed),
             EventBody::InstrumentListed { instrument, symbol, .. } => self.restore_instrument(instrument, symbol),
             EventBody::AccountOpened { account, name, firm } => self.restore_account(account, name, firm)?,
             EventBody::Accepted { .. }
@@ -172,8 +175,7 @@ impl<S: StreamStore> Reporter<S> {
             | EventBody::MarketWideLevels { .. }
             | EventBody::MarketWideBreached { .. }
             | EventBody::TradeBroken { .. }
-            | EventBody::OperatorRefused { .. }
-            | EventBody::SessionRolled { .. } => {}
+            | EventBody::OperatorRefused { .. } => {}
         }
         let details = self.details.take();
         let instruments = &self.instruments;
@@ -230,6 +232,7 @@ impl<S: StreamStore> Reporter<S> {
     /// Makes the session known without an event: for a start from a snapshot.
     pub fn restore_session(&mut self, session: SessionName) {
         self.session = session;
+        self.store.begin_session(&session);
     }
 
     /// Opens the stream of an account without an event: for a start from a snapshot.
@@ -248,7 +251,7 @@ impl<S: StreamStore> Reporter<S> {
         };
         let broken = stream.is_none();
         let (firm_index, is_first, opened) = self.join_firm(firm);
-        self.accounts.push(Account { name, firm, stream, broken, firm_index, is_first });
+        self.accounts.push(Account { name, firm, stream, ended: None, broken, firm_index, is_first });
         self.names.insert(name, account);
         self.roster.add_account(name, firm_index);
         outcome.and(opened)
@@ -263,7 +266,7 @@ impl<S: StreamStore> Reporter<S> {
         let session = firm_session(self.session, firm);
         let (stream, outcome) = match self.store.open_firm(&firm, &session) {
             Ok(Some((stream, reader))) => {
-                self.roster.add_firm(index, session, reader);
+                self.roster.add_firm(index, firm, session, reader);
                 (Some(stream), Ok(()))
             }
             Ok(None) => (None, Ok(())),
@@ -271,6 +274,64 @@ impl<S: StreamStore> Reporter<S> {
         };
         self.firms.push(FirmCopy { firm, stream, is_broken: false });
         (index, true, outcome)
+    }
+
+    /// Ends every stream, and begins those of the new session.
+    #[cold]
+    fn roll(
+        &mut self,
+        event: &Event,
+        session: SessionName,
+        mut addressed: impl FnMut(AccountId),
+    ) -> Result<(), ReportError> {
+        let mut outcome = Ok(());
+        for at in (0..).take(self.accounts.len()).map(AccountId) {
+            answer::write_session_event(at, event, false, &mut self.buffer);
+            outcome = outcome.and(self.append_answers(&mut addressed));
+        }
+        self.restore_session(session);
+        for firm in &mut self.firms {
+            let FirmCopy { firm, stream, is_broken } = firm;
+            let name = firm_session(session, *firm);
+            (*stream, *is_broken) = (None, false);
+            match self.store.open_firm(firm, &name) {
+                Ok(Some((opened, reader))) => {
+                    self.roster.begin_session(*firm, name, reader);
+                    *stream = Some(opened);
+                }
+                Ok(None) => {}
+                Err(source) => outcome = outcome.and(Err(ReportError::OpenFirm { firm: *firm, source })),
+            }
+        }
+        for (index, account) in (0..).zip(&mut self.accounts) {
+            let (account_id, name) = (AccountId(index), account.name);
+            account.ended = account.stream.take();
+            match self.store.open_account(account_id, &name, &session) {
+                Ok(stream) => (account.stream, account.broken) = (Some(stream), false),
+                Err(source) => {
+                    account.broken = true;
+                    outcome = outcome.and(Err(ReportError::Open { account: account_id, name, source }));
+                }
+            }
+        }
+        for at in (0..).take(self.accounts.len()).map(AccountId) {
+            answer::write_session_event(at, event, true, &mut self.buffer);
+            outcome = outcome.and(self.append_answers(&mut addressed));
+        }
+        self.roster.end_roll();
+        outcome
+    }
+
+    /// The stream of an account in the session that was ended last, while somebody may not have got all of it.
+    pub(crate) fn ended_stream(&self, account: AccountId) -> Option<&S::Stream> {
+        self.accounts.get(usize::try_from(account.0).ok()?)?.ended.as_ref()
+    }
+
+    /// Nobody follows a stream of the session before any more.
+    pub(crate) fn forget_ended(&mut self) {
+        for account in &mut self.accounts {
+            account.ended = None;
+        }
     }
 
     /// Who may follow which firm's drop copy: for a drop-copy port.

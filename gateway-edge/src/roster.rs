@@ -2,6 +2,7 @@
 //! rare, so a lock is enough.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use protocol::{AccountName, Firm, SessionName};
@@ -17,38 +18,69 @@ pub(crate) struct FirmStream<R> {
 
 struct Roster<R> {
     accounts: Vec<(AccountName, usize)>,
-    firms: Vec<(usize, FirmStream<R>)>,
+    firms: Vec<(usize, Firm, FirmStream<R>)>,
+}
+
+/// What both ports have of it.
+struct Shared<R> {
+    roster: Mutex<Roster<R>>,
+    /// Sessions that have ended. Written by the order port behind what the lock keeps; Release, paired with Acquire.
+    ended: AtomicU64,
 }
 
 /// The roster, shared by the order port and the drop-copy port.
-pub struct SharedRoster<R>(Arc<Mutex<Roster<R>>>);
+pub struct SharedRoster<R>(Arc<Shared<R>>);
 
 impl<R: Clone> SharedRoster<R> {
     pub(crate) fn add_account(&self, name: AccountName, firm: usize) {
-        if let Ok(mut roster) = self.0.lock() {
+        if let Ok(mut roster) = self.0.roster.lock() {
             roster.accounts.push((canonical_name(&name.0), firm));
         }
     }
 
-    pub(crate) fn add_firm(&self, firm: usize, session: SessionName, reader: R) {
-        if let Ok(mut roster) = self.0.lock() {
-            roster.firms.push((firm, FirmStream { session, reader }));
+    pub(crate) fn add_firm(&self, index: usize, firm: Firm, session: SessionName, reader: R) {
+        if let Ok(mut roster) = self.0.roster.lock() {
+            roster.firms.push((index, firm, FirmStream { session, reader }));
         }
+    }
+
+    /// A firm has a new session.
+    pub(crate) fn begin_session(&self, firm: Firm, session: SessionName, reader: R) {
+        let Ok(mut roster) = self.0.roster.lock() else { return };
+        if let Some((_, _, stream)) = roster.firms.iter_mut().find(|(_, known, _)| *known == firm) {
+            *stream = FirmStream { session, reader };
+        }
+    }
+
+    /// Every firm has its new session.
+    pub(crate) fn end_roll(&self) {
+        self.0.ended.fetch_add(1, Ordering::Release);
+    }
+
+    /// How many sessions have ended.
+    pub(crate) fn sessions_ended(&self) -> u64 {
+        self.0.ended.load(Ordering::Acquire)
+    }
+
+    /// True while this is the session of a firm.
+    pub(crate) fn is_current(&self, session: SessionName) -> bool {
+        self.0.roster.lock().is_ok_and(|roster| roster.firms.iter().any(|(_, _, stream)| stream.session == session))
     }
 
     /// The index of an account by its canonical name, and its firm's stream.
     pub(crate) fn find(&self, name: AccountName) -> Option<(u32, FirmStream<R>)> {
-        let roster = self.0.lock().ok()?;
+        let roster = self.0.roster.lock().ok()?;
         let index = roster.accounts.iter().position(|(known, _)| *known == name)?;
         let (_, firm) = roster.accounts.get(index)?;
-        let (_, stream) = roster.firms.iter().find(|(known, _)| known == firm)?;
+        let (_, _, stream) = roster.firms.iter().find(|(known, _, _)| known == firm)?;
         Some((u32::try_from(index).ok()?, stream.clone()))
     }
 }
 
 impl<R> Default for SharedRoster<R> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Roster { accounts: Vec::new(), firms: Vec::new() })))
+        let roster = Mutex::new(Roster { accounts: Vec::new(), firms: Vec::new() });
+        Self(Arc::new(Shared { roster, ended: AtomicU64::new(0) }))
     }
 }
 

@@ -9,6 +9,8 @@ use protocol::{AccountId, SessionName};
 pub(crate) enum Ending {
     /// The client asked.
     Logout,
+    /// The session is complete.
+    SessionOver,
     /// The client broke the protocol.
     Violation,
     /// A login was bad: it is told why.

@@ -74,15 +74,18 @@ fn copy_passwords(from: &DataPaths, to: &DataPaths) -> anyhow::Result<()> {
 /// Each as it is: the next start compares every message with what the journal says, and mends the rest.
 fn copy_streams(from: &Path, to: &Path) -> anyhow::Result<u64> {
     fs::create_dir(to).context("cannot create the folder of the copied streams")?;
-    let mut count = 0;
+    let mut streams = 0;
     for entry in fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))? {
         let entry = entry?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        fs::copy(&source, &target).with_context(|| format!("cannot copy {}", source.display()))?;
-        let synced = fs::File::open(&target).and_then(|file| file.sync_all());
-        synced.with_context(|| format!("cannot flush {}", target.display()))?;
-        count += 1;
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            streams += copy_streams(&path, &copy)?;
+            continue;
+        }
+        fs::copy(&path, &copy).with_context(|| format!("cannot copy {}", path.display()))?;
+        fs::File::open(&copy).and_then(|file| file.sync_all()).context("cannot flush a copied stream")?;
+        streams += 1;
     }
     fs::File::open(to).and_then(|folder| folder.sync_all()).context("cannot flush the folder of the copied streams")?;
-    Ok(count)
+    Ok(streams)
 }

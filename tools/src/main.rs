@@ -22,6 +22,7 @@ mod output;
 mod placement;
 mod rates_cmd;
 mod replay;
+mod roll_cmd;
 mod schedule;
 mod serve;
 mod snapshot_cmd;
@@ -77,6 +78,8 @@ enum Command {
     Rate(rates_cmd::RateArgs),
     /// Executions: void one
     Trade(trade_cmd::Args),
+    /// End the trading day: every stream begins anew
+    Roll(roll_cmd::Args),
     /// Block new orders and cancel resting ones, at once
     Kill(kill_cmd::Args),
     /// Undo a kill
@@ -152,6 +155,7 @@ fn main() -> ExitCode {
         Command::Fees(args) => rates_cmd::fees(&args),
         Command::Rate(args) => rates_cmd::rate(&args),
         Command::Trade(args) => trade_cmd::run(&args),
+        Command::Roll(args) => roll_cmd::run(&args),
         Command::Kill(args) => kill_cmd::run(&args, true),
         Command::Resume(args) => kill_cmd::run(&args, false),
         Command::Backup(args) => backup::run(&args),

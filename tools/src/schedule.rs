@@ -14,21 +14,32 @@ use serde::{Deserialize, Serialize};
 /// Days that are looked through for an event that has taken place, or will.
 const DAYS_MAX: i32 = 400;
 
+/// Of `roll_at`: the day does not roll.
+const NEVER: &str = "never";
+
 /// The section `schedule` of the configuration file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduleSection {
-    /// IANA name; absent: open at all hours.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    zone: Option<String>,
+    /// IANA name: of this place are all times.
+    zone: String,
     /// Days of the week with events; empty: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     days: Vec<String>,
     /// Days without, as `2026-12-25`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     holidays: Vec<String>,
+    /// Time of day at which the trading day rolls and every stream begins anew, or `never`.
+    roll_at: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     events: Vec<EventEntry>,
+}
+
+impl Default for ScheduleSection {
+    fn default() -> Self {
+        let (days, holidays, events) = (Vec::new(), Vec::new(), Vec::new());
+        Self { zone: "UTC".to_owned(), days, holidays, roll_at: "00:00".to_owned(), events }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +61,8 @@ pub enum Happening {
     State(TradingState, Vec<Symbol>),
     /// An event of the trading day.
     System(SystemEventCode),
+    /// The trading day ends and the next one begins. Of what takes place at one time it is the last.
+    Roll,
 }
 
 /// One event of each day with events.
@@ -59,7 +72,7 @@ struct DailyEvent {
     happening: Happening,
 }
 
-/// A schedule that can be followed. Without a zone it has no events.
+/// A schedule that can be followed.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     zone: TimeZone,
@@ -78,14 +91,7 @@ impl Schedule {
     /// # Errors
     /// The first value that cannot be used.
     pub fn of(section: &ScheduleSection, is_listed: impl Fn(Symbol) -> bool) -> Result<Self, Wrong> {
-        let Some(name) = &section.zone else {
-            let extra = !section.events.is_empty() || !section.days.is_empty() || !section.holidays.is_empty();
-            return if extra {
-                Err(("schedule.zone".into(), "nothing".into(), "the name of a time zone, as America/New_York or UTC"))
-            } else {
-                Ok(Self { zone: TimeZone::UTC, days: Vec::new(), holidays: BTreeSet::new(), events: Vec::new() })
-            };
-        };
+        let name = &section.zone;
         let zone = TimeZone::get(name).map_err(|_| {
             ("schedule.zone".into(), name.clone(), "the name of a time zone, as America/New_York or UTC")
         })?;
@@ -103,6 +109,12 @@ impl Schedule {
         let mut events = Vec::new();
         for entry in &section.events {
             events.push(entry.check(&is_listed)?);
+        }
+        let text = &section.roll_at;
+        if text != NEVER {
+            let expected = "a time of day as 00:00 or 00:00:00, or never";
+            let at = text.parse().map_err(|_| ("schedule.roll_at".to_owned(), text.clone(), expected))?;
+            events.push(DailyEvent { at, happening: Happening::Roll });
         }
         events.sort_by_key(|event| event.at);
         Ok(Self { zone, days, holidays, events })
@@ -132,15 +144,34 @@ impl Schedule {
     /// The state that the schedule wants an instrument to be in at `now`: that of the last event at or before. `None` when
     /// there was none.
     pub fn state_at(&self, now: Nanos, symbol: Symbol) -> Option<TradingState> {
+        if !self.events.iter().any(|event| matches!(event.happening, Happening::State(..))) {
+            return None;
+        }
         let mut day = self.local(now)?.date().tomorrow().ok()?;
         for _ in 0..DAYS_MAX {
             let past = self.times(day).into_iter().filter(|(at, _)| *at <= now);
             let mut states = past.filter_map(|(_, what)| match what {
                 Happening::State(state, of) if of.is_empty() || of.contains(&symbol) => Some(*state),
-                Happening::State(..) | Happening::System(_) => None,
+                Happening::State(..) | Happening::System(_) | Happening::Roll => None,
             });
             if let Some(state) = states.next_back() {
                 return Some(state);
+            }
+            day = day.yesterday().ok()?;
+        }
+        None
+    }
+
+    /// The last time at or before `now` at which the day was to roll. `None` when it does not, or did not so far.
+    pub fn last_roll(&self, now: Nanos) -> Option<Nanos> {
+        if !self.events.iter().any(|event| event.happening == Happening::Roll) {
+            return None;
+        }
+        let mut day = self.local(now)?.date().tomorrow().ok()?;
+        for _ in 0..DAYS_MAX {
+            let mut rolls = self.times(day).into_iter().filter(|(at, what)| *at <= now && **what == Happening::Roll);
+            if let Some((at, _)) = rolls.next_back() {
+                return Some(at);
             }
             day = day.yesterday().ok()?;
         }
@@ -236,6 +267,7 @@ mod tests {
 
     const NEW_YORK: &str = r#"
         zone = "America/New_York"
+        roll_at = "never"
         days = ["Mon", "Tue", "Wed", "Thu", "Fri"]
         holidays = ["2026-11-26"]
         [[events]]
@@ -306,8 +338,22 @@ mod tests {
     }
 
     #[test]
+    fn the_day_rolls_behind_everything_else_of_its_time() {
+        let text = "zone = \"UTC\"\nroll_at = \"00:00\"\n[[events]]\nat = \"00:00\"\nstate = \"halted\"";
+        let schedule = schedule(text).unwrap();
+        let (time, what) = schedule.next(at("2026-11-20T10:00:00Z")).unwrap();
+        assert_eq!(time, at("2026-11-21T00:00:00Z"));
+        assert_eq!(what, [&Happening::State(TradingState::Halted, Vec::new()), &Happening::Roll]);
+        assert_eq!(schedule.last_roll(at("2026-11-21T00:00:00Z")), Some(time));
+        assert_eq!(schedule.last_roll(at("2026-11-21T23:59:59Z")), Some(time));
+        assert_eq!(schedule.last_roll(at("2026-11-20T23:59:59Z")), Some(at("2026-11-20T00:00:00Z")));
+    }
+
+    #[test]
     fn the_clock_is_put_forward_and_back() {
-        let schedule = schedule("zone = \"Europe/Berlin\"\n[[events]]\nat = \"02:30\"\nstate = \"halted\"").unwrap();
+        let schedule =
+            schedule("zone = \"Europe/Berlin\"\nroll_at = \"never\"\n[[events]]\nat = \"02:30\"\nstate = \"halted\"")
+                .unwrap();
         // 2026-03-29: there is no 02:30; 03:30 summer time is 01:30 UTC.
         assert_eq!(schedule.next(at("2026-03-28T12:00:00Z")).unwrap().0, at("2026-03-29T01:30:00Z"));
         // 2026-10-25: 02:30 comes twice; the first one is 00:30 UTC, and it is not done again.
@@ -316,20 +362,21 @@ mod tests {
     }
 
     #[test]
-    fn without_a_zone_nothing_happens() {
-        let schedule = schedule("").unwrap();
+    fn without_events_and_roll_nothing_happens() {
+        let schedule = schedule("roll_at = \"never\"").unwrap();
         assert!(schedule.is_empty() && schedule.next(Nanos(0)).is_none());
         assert_eq!(schedule.state_at(Nanos(1 << 60), aapl()), None);
+        assert_eq!(schedule.last_roll(Nanos(1 << 60)), None);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         for (text, key) in [
-            ("days = [\"Mon\"]", "schedule.zone"),
             ("zone = \"Mars/Olympus\"", "schedule.zone"),
             ("zone = \"UTC\"\ndays = [\"Monday\"]", "schedule.days"),
             ("zone = \"UTC\"\nholidays = [\"25.12.\"]", "schedule.holidays"),
             ("zone = \"UTC\"\n[[events]]\nat = \"25:00\"\nstate = \"closed\"", "schedule.events at"),
+            ("zone = \"UTC\"\nroll_at = \"midnight\"", "schedule.roll_at"),
             ("zone = \"UTC\"\n[[events]]\nat = \"12:00\"", "schedule.events at"),
             ("zone = \"UTC\"\n[[events]]\nat = \"12:00\"\nstate = \"open\"", "schedule.events state"),
             ("zone = \"UTC\"\n[[events]]\nat = \"12:00\"\nsystem_event = \"noon\"", "schedule.events system_event"),

@@ -31,7 +31,7 @@ fn replayed(dir: &str, more: &[&str]) -> Value {
 
 /// The feed's messages as they were sent: what the stream file says it holds.
 fn feed_bytes(dir: &Path) -> Vec<u8> {
-    let bytes = fs::read(dir.join("streams/feed.stream")).unwrap();
+    let bytes = fs::read(support::stream_file(dir, "feed.stream")).unwrap();
     let mut end = 4096;
     while bytes.get(end..end + 2).is_some_and(|length| length != [0, 0]) {
         end += 2 + usize::from(u16::from_be_bytes([bytes[end], bytes[end + 1]]));

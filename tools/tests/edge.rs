@@ -81,7 +81,7 @@ fn a_drop_copy_holds_what_the_accounts_of_a_firm_are_told_also_after_a_kill() {
     let session = live.session;
     assert!(session.as_text().starts_with("DEMA"), "{session}");
     venue.kill();
-    std::fs::remove_file(dir.join("streams/firm-DEMB.stream")).unwrap();
+    std::fs::remove_file(support::stream_file(&dir, "firm-DEMB.stream")).unwrap();
     let venue = Venue::start(&dir);
     let mut again = Client::login_from(9_003 + venue.offset, "DEMO01", session, 1);
     assert_eq!(again.messages(3), copied);

@@ -19,6 +19,8 @@ fn now_s() -> u64 {
 
 fn config_with(events: &[(u64, &str)]) -> String {
     let shipped = fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
+    let own = |line: &&str| !line.starts_with("zone = ") && !line.starts_with("roll_at = ");
+    let shipped = shipped.lines().filter(own).collect::<Vec<_>>().join("\n");
     let events = events.iter().map(|(at, state)| {
         let at = at % 86_400;
         let (hour, minute, second) = (at / 3_600, at / 60 % 60, at % 60);
@@ -26,7 +28,7 @@ fn config_with(events: &[(u64, &str)]) -> String {
             "[[schedule.events]]\nat = \"{hour:02}:{minute:02}:{second:02}\"\nstate = \"{state}\"\ninstruments = [\"AAPL\"]\n"
         )
     });
-    let schedule = "[schedule]\nzone = \"UTC\"\n".to_owned() + &events.collect::<Vec<_>>().concat();
+    let schedule = "[schedule]\nroll_at = \"never\"\n".to_owned() + &events.collect::<Vec<_>>().concat();
     shipped.replacen("[schedule]", &schedule, 1)
 }
 

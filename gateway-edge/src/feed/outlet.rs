@@ -70,11 +70,13 @@ pub(crate) struct Outlet {
     position: Position,
     segment: Option<Segment>,
     repairs: VecDeque<Repair>,
+    /// Its session was ended: the frame that says so, for who still catches up.
+    ending: Option<Arc<[u8]>>,
 }
 
 impl Outlet {
     pub(crate) fn new() -> Self {
-        Self { position: Position::Idle, segment: None, repairs: VecDeque::with_capacity(REPAIRS_MAX) }
+        Self { position: Position::Idle, segment: None, repairs: VecDeque::with_capacity(REPAIRS_MAX), ending: None }
     }
 
     /// Sends live frames from now on.
@@ -100,6 +102,17 @@ impl Outlet {
 
     pub(crate) fn is_full_of_repairs(&self) -> bool {
         self.repairs.len() >= REPAIRS_MAX
+    }
+
+    /// The session was ended, and the last frames of the log say so: sends all that is left of it, and nothing more. `ending` is the
+    /// frame that ends it.
+    pub(crate) fn end_session(&mut self, log: &FrameLog, ending: &Arc<[u8]>) {
+        if let Position::Live { cursor, frame_end } = self.position {
+            let rest = log.slices(cursor, log.end()).concat();
+            self.position =
+                Position::Blob { end: rest.len(), bytes: rest.into(), written: 0, is_rest: cursor < frame_end };
+        }
+        self.ending = Some(Arc::clone(ending));
     }
 
     /// Ends with the frame that is under way, if any. To be called once.
@@ -178,7 +191,7 @@ impl Outlet {
         let interrupted = socket.has_control() || !self.repairs.is_empty();
         match &mut self.position {
             Position::Blob { bytes, written, end, is_rest }
-                if *written < *end && (*is_rest || *written > 0 || !socket.has_control()) =>
+                if *written < *end && (*is_rest || *written > 0 || !interrupted) =>
             {
                 let count = socket.pipe().socket.write(bytes.get(*written..*end).unwrap_or_default())?;
                 *written += count;
@@ -236,7 +249,10 @@ impl Outlet {
     fn next_catch_up<S: StreamRead>(&mut self, sources: &Sources<'_, S>) -> bool {
         let Position::CatchUp { next, offset, .. } = &mut self.position else { return false };
         let Some((segment, count)) = Segment::make(sources, *next, *offset, u64::MAX) else {
-            self.join_live(sources.log);
+            match self.ending.take() {
+                Some(ending) => self.send_frames(ending),
+                None => self.join_live(sources.log),
+            }
             return false;
         };
         (*next, *offset) = (*next + count, segment.to);

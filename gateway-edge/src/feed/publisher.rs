@@ -2,6 +2,7 @@
 //! of the journal gives the same feed.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use protocol::itch::{self, BLOCK_BYTES_MAX};
@@ -11,9 +12,15 @@ use crate::directory::Instruments;
 use crate::feed::document::{Document, Listed};
 use crate::ports::{StreamFull, StreamWrite};
 
+/// Opens the stream of a new session.
+type OpenNext<S> = Box<dyn FnMut(SessionName) -> io::Result<S> + Send>;
+
 /// The feed's stream with its one writer.
 pub struct Publisher<S: StreamWrite> {
     stream: S,
+    /// The session before, for who has not got all of it.
+    ended: Option<(SessionName, S)>,
+    open_next: Option<OpenNext<S>>,
     session: SessionName,
     instruments: Instruments,
     document: Document,
@@ -24,7 +31,22 @@ impl<S: StreamWrite> Publisher<S> {
     /// Over the feed's stream, of an empty venue.
     pub fn new(stream: S) -> Self {
         let (instruments, document) = (Instruments::default(), Document::default());
-        Self { stream, session: SessionName::BLANK, instruments, document, block: [0; BLOCK_BYTES_MAX] }
+        Self {
+            stream,
+            ended: None,
+            open_next: None,
+            session: SessionName::BLANK,
+            instruments,
+            document,
+            block: [0; BLOCK_BYTES_MAX],
+        }
+    }
+
+    /// The same, with what opens the stream of each further session; without it the feed ends with its first one.
+    #[must_use]
+    pub fn with_next(mut self, open: impl FnMut(SessionName) -> io::Result<S> + Send + 'static) -> Self {
+        self.open_next = Some(Box::new(open));
+        self
     }
 
     /// Appends what this event shows on the feed, if anything. Events come in their order.
@@ -36,6 +58,9 @@ impl<S: StreamWrite> Publisher<S> {
         if let EventBody::VenueOpened { session } = event.body {
             self.restore_session(session);
         }
+        if let EventBody::SessionRolled { session } = event.body {
+            return self.roll(session);
+        }
         if let EventBody::InstrumentListed { .. } = event.body {
             self.restore_instrument(&event.body);
         }
@@ -45,6 +70,29 @@ impl<S: StreamWrite> Publisher<S> {
             Some(block) if len > 0 => self.stream.append(block),
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Begins the stream of a new session.
+    #[cold]
+    fn roll(&mut self, session: SessionName) -> Result<(), StreamFull> {
+        let opened = self.open_next.as_mut().map(|open| open(session));
+        match opened {
+            Some(Ok(stream)) => {
+                self.ended = Some((self.session, std::mem::replace(&mut self.stream, stream)));
+                self.restore_session(session);
+                Ok(())
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, %session, "the feed's stream of the new session cannot be opened");
+                Err(StreamFull)
+            }
+            None => Err(StreamFull),
+        }
+    }
+
+    /// The session before this one with its stream: complete, for who has not got all of it.
+    pub fn ended(&self) -> Option<(SessionName, &S)> {
+        self.ended.as_ref().map(|(session, stream)| (*session, stream))
     }
 
     /// Makes the session known without an event: for a start from a snapshot.

@@ -211,6 +211,7 @@ impl<T: FeedTypes> Feed<T> {
         let messages = stream.messages();
         let served = Request::decode(&request.to_bytes()).is_ok_and(|_| request.session == self.publisher.session())
             && request.sequence <= messages
+            && !subscriber.is_ending
             && stream.offset_of(request.sequence).is_some()
             && subscriber.stage == Stage::Feed;
         if served {

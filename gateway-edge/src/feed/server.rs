@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bumpalo::Bump;
-use protocol::Nanos;
 use protocol::moldudp64::{HEADER_BYTES, Header, MESSAGES_MAX};
+use protocol::{EventBody, Nanos, SessionName};
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::clock::{Ratchet, millis, passed};
@@ -285,10 +285,17 @@ impl<T: FeedTypes> Feed<T> {
             && let Some(event) = self.pending.pop(durable)
         {
             published += 1;
+            let rolls = matches!(event.body, EventBody::SessionRolled { .. });
+            if rolls {
+                self.make_frames(now);
+            }
             if let Err(error) = self.publisher.publish(&event) {
                 tracing::error!("the feed stops at command {}: {error}", event.sequence);
                 self.is_failed = true;
                 break;
+            }
+            if rolls {
+                self.end_session(now);
             }
         }
         self.has_more_events = filled == Filled::Share || published == self.config.events_per_turn;
@@ -302,6 +309,33 @@ impl<T: FeedTypes> Feed<T> {
             }
         }
         published
+    }
+
+    /// The session was ended, and a new one begins: who follows gets what is left, the end of session, and a close. Who has not got
+    /// all of the one before is cut.
+    #[cold]
+    fn end_session(&mut self, now: Nanos) {
+        let ended = self.publisher.ended().map_or(SessionName::BLANK, |(session, _)| session);
+        let header = Header::end_of_session(ended, self.framed_messages + 1);
+        let from = self.log.end();
+        self.log.push(header, &[]);
+        let ending: Arc<[u8]> = self.log.slices(from, self.log.end()).concat().into();
+        for slot in 0..self.subscribers.len() {
+            let Some(subscriber) = self.subscribers.get_mut(slot).filter(|found| found.stage == Stage::Feed) else {
+                continue;
+            };
+            if subscriber.is_ending {
+                self.counters.slow_subscribers_cut += 1;
+                self.remove(slot);
+                continue;
+            }
+            subscriber.is_ending = true;
+            subscriber.outlet.end_session(&self.log, &ending);
+            self.list_for_writing(slot);
+        }
+        self.followers.clear();
+        (self.framed_messages, self.framed_bytes) = (0, 0);
+        self.framed_at = now;
     }
 
     /// Packs the messages that are not in frames yet; a heartbeat when there was nothing for long.
@@ -430,7 +464,8 @@ impl<T: FeedTypes> Feed<T> {
         self.refill(slot);
         let Some(subscriber) = self.subscribers.get_mut(slot) else { return };
         subscriber.in_outbox = false;
-        let stream = self.publisher.stream();
+        let ended = self.publisher.ended().filter(|_| subscriber.is_ending);
+        let (session, stream) = ended.unwrap_or((self.publisher.session(), self.publisher.stream()));
         if subscriber.outlet.backlog(&self.log, stream.end()) > self.config.backlog_bytes_max {
             self.counters.slow_subscribers_cut += 1;
             subscriber.socket.close(CloseCode::Policy, "too slow");
@@ -440,7 +475,6 @@ impl<T: FeedTypes> Feed<T> {
         if !subscriber.socket.pipe().readiness.writable {
             return;
         }
-        let session = self.publisher.session();
         let sources = Sources { log: &self.log, stream, session, packet_bytes_max: self.config.packet_bytes_max };
         let limit = self.config.write_bytes_per_turn as u64;
         let Ok(written) = subscriber.outlet.write(&mut subscriber.socket, &sources, limit) else {
@@ -481,6 +515,11 @@ impl<T: FeedTypes> Feed<T> {
             Stage::GetsDirectory | Stage::Ending { answered: true } => Self::linger(subscriber, now),
             // What changed while it was being written is there at once.
             Stage::Bbo { seen } if seen < self.bbo.version() => self.list_for_writing(slot),
+            Stage::Feed if subscriber.is_ending => {
+                self.counters.sessions_ended += 1;
+                subscriber.socket.close(CloseCode::Normal, "");
+                self.end(slot, now);
+            }
             Stage::Head
             | Stage::Feed
             | Stage::Bbo { .. }

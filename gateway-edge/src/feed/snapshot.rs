@@ -48,6 +48,8 @@ impl SnapshotLink {
 /// Follows the feed's stream and makes snapshots on request; owned by a housekeeping thread.
 pub struct SnapshotAgent<R: StreamRead> {
     reader: R,
+    /// Readers of the streams of further sessions, in their order.
+    next_readers: Option<Arc<ArrayQueue<R>>>,
     link: Arc<SnapshotLink>,
     waker: WakeHandle,
     packet_bytes_max: usize,
@@ -82,6 +84,7 @@ impl<R: StreamRead> SnapshotAgent<R> {
         let book = SnapshotBook::default();
         Self {
             reader,
+            next_readers: None,
             link,
             waker,
             packet_bytes_max,
@@ -99,13 +102,31 @@ impl<R: StreamRead> SnapshotAgent<R> {
         }
     }
 
+    /// Follows the streams of further sessions, whose readers come here when they are opened.
+    pub fn follow_next(&mut self, readers: Arc<ArrayQueue<R>>) {
+        self.next_readers = Some(readers);
+    }
+
+    /// Goes over to a new session, when there is one.
+    fn take_next(&mut self) {
+        while let Some(reader) = self.next_readers.as_ref().and_then(|readers| readers.pop()) {
+            self.reader = reader;
+            self.book = SnapshotBook::default();
+            (self.next, self.offset, self.target) = (1, 0, self.reader.messages());
+            (self.last, self.told_through, self.is_current) = (None, 0, false);
+            self.dirty.clear();
+        }
+    }
+
     /// Takes a bounded number of messages and serves waiting requests. Answers how much was done; 0 = the owner may
     /// sleep a few milliseconds.
     pub fn turn(&mut self) -> usize {
+        self.take_next();
         if self.waiting.is_empty() {
             while let Some(request) = self.link.requests.pop() {
                 self.waiting.push(request);
             }
+            self.take_next();
             // After the requests: a snapshot holds at least what its requester can have seen of the live stream.
             self.target = self.reader.messages();
         }

@@ -51,6 +51,8 @@ pub(crate) struct Subscriber {
     pub(crate) is_upgraded: bool,
     /// Nothing is heard from it until its re-requests are answered.
     pub(crate) is_held: bool,
+    /// Its session was ended: it gets what is left of it, then a close.
+    pub(crate) is_ending: bool,
     /// It is on the list of those to be read.
     pub(crate) in_ready: bool,
     /// It is on the list of those to be written.
@@ -68,6 +70,7 @@ impl Subscriber {
             guest,
             is_upgraded: false,
             is_held: false,
+            is_ending: false,
             in_ready: false,
             in_outbox: false,
         }

@@ -453,6 +453,16 @@ fn cl_ord_id_of(body: &CommandBody) -> ClOrdId {
     }
 }
 
+/// Replaces what is in `out` by the System Event with which the session of an account begins or ends.
+#[inline(never)]
+pub fn write_session_event(account: AccountId, event: &Event, is_begin: bool, out: &mut AnswerBuffer) {
+    let [first, _] = &mut out.slots;
+    let owner = Owner::new(account, Channel(0));
+    let event_code = if is_begin { b'S' } else { b'E' };
+    let answer = SystemEvent { timestamp_ns: event.ingress.since_midnight(), event_code };
+    out.count = finish(first, owner, &answer.to_bytes(), &Tail::optional(event, owner, None));
+}
+
 /// The answers that need little of their command.
 #[expect(clippy::too_many_lines, reason = "a flat list: one arm per kind")]
 fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut Slot) -> usize {

@@ -41,6 +41,8 @@ pub enum Request {
     CancelOrder { account: String, channel: u8, number: u32 },
     /// Voids an execution: the command as its record in the journal, in hexadecimal.
     BustTrade { record: String },
+    /// Ends the trading day.
+    Roll,
 }
 
 /// Who or what is meant.

@@ -20,7 +20,7 @@ use gateway_edge::{
 };
 use journal::{
     ChainError, ChainReport, DataDir, DataPaths, JournalConfig, JournalReader, JournalWriter, PreparerThread,
-    PreparerWatch, SnapshotStore, StreamConfig, check_chain, first_sequence,
+    PreparerWatch, SnapshotStore, check_chain, first_sequence,
 };
 use protocol::{Command, CommandBody, Event, Sequence, SessionName, record};
 
@@ -34,8 +34,8 @@ use crate::venue::hash_marks::{MARKS_MAX, MarkQueue, Marker};
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::metrics::Metrics;
 use crate::venue::ports::{
-    FEED_FILE, JournalCursor, Kept, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles,
-    StreamPreparers,
+    FEED_FILE, FeedFiles, JournalCursor, RingCommands, RingEvents, StreamFile, StreamFileReader, StreamFiles,
+    StreamPreparers, remove_sessions_before,
 };
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::recovery::{Replayed, Replica, introduce};
@@ -48,6 +48,8 @@ use crate::venue::timer::TimerAgent;
 
 /// Operator commands that may wait for the edge.
 const OPERATOR_QUEUE: usize = 1_024;
+/// Feed files opened one after the other that may wait for who follows them: the last one counts.
+const FEED_READERS_MAX: usize = 4;
 /// A feed is one file for all instruments: it may grow by this much at a time.
 const MIB: u64 = 1 << 20;
 
@@ -189,7 +191,9 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         streams_dir: &streams_dir,
         is_live: Arc::new(AtomicBool::new(false)),
         fault,
+        feed_readers: Arc::new(ArrayQueue::new(FEED_READERS_MAX)),
     };
+    let begins_in = point.as_ref().and_then(|point| point.core.venue()).map(|venue| venue.session);
     let begins_at = first_sequence(&paths.journal_dir())?.unwrap_or(Sequence(1));
     let (mut recovering, stream_preparers) = match point.map(|point| opening.begin(Some(point), asked_to_stop)) {
         Some(Ok(begun)) => begun,
@@ -222,6 +226,8 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     open_venue(config, &identity, &mut recovering, writer.as_mut(), &credentials)?;
     recovering.end_rebuild()?;
     opening.is_live.store(true, Ordering::Release);
+    let session = recovering.reporter.session();
+    remove_sessions_before(&streams_dir, begins_in.map_or(session, |begun| begun.min(session)));
 
     let hasher = Arc::new(Mutex::new(recovering.replica.hasher.clone()));
     let ready_at = recovering.replica.core.last_sequence();
@@ -238,6 +244,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         preparer: watch,
         marks: for_agents,
         metrics: metrics.clone(),
+        feed_readers: opening.feed_readers,
     };
     let agents = agents(config, recovering, writer, shared)?;
     Ok((agents, Venue { hasher, ready_at, paths, marks, metrics, preparer, _data_dir: data_dir }))
@@ -272,6 +279,8 @@ struct Opening<'a> {
     streams_dir: &'a Path,
     is_live: Arc<AtomicBool>,
     fault: &'a Arc<Fault>,
+    /// Readers of the feed's files as they are opened.
+    feed_readers: Arc<ArrayQueue<StreamFileReader>>,
 }
 
 impl Opening<'_> {
@@ -292,17 +301,25 @@ impl Opening<'_> {
             firm_capacity_bytes: streams.firm_mib_max * MIB,
             preparers: Arc::clone(&preparers),
             keep,
+            session: SessionName::BLANK,
+            forgets: self.config.durability == DurabilityMode::Memory,
             is_live: Arc::clone(&self.is_live),
             fault: Arc::clone(self.fault),
         };
-        let mut feed_stream = StreamConfig::feed(self.identity.venue_id, self.identity.session);
-        feed_stream.capacity_bytes = streams.feed_mib_max * MIB;
-        let feed_path = self.streams_dir.join(FEED_FILE);
-        let feed_file = StreamFile::open(&feed_path, &feed_stream, Kept::of(kept, |_, _| false), self.fault)?;
-        if let Ok(mut preparers) = preparers.lock() {
-            preparers.push(feed_file.preparer());
-        }
-        let (mut reporter, mut publisher) = (Reporter::new(store), Publisher::new(feed_file));
+        let feed_files = FeedFiles {
+            dir: self.streams_dir.to_owned(),
+            venue_id: self.identity.venue_id,
+            capacity_bytes: streams.feed_mib_max * MIB,
+            preparers: Arc::clone(&preparers),
+            readers: Arc::clone(&self.feed_readers),
+            is_live: Arc::clone(&self.is_live),
+            fault: Arc::clone(self.fault),
+        };
+        let session =
+            point.as_ref().and_then(|point| point.core.venue()).map_or(self.identity.session, |venue| venue.session);
+        let feed_file = feed_files.open(session, kept)?;
+        let mut reporter = Reporter::new(store);
+        let mut publisher = Publisher::new(feed_file).with_next(move |session| feed_files.open(session, 0));
         let mut replica = Replica::new();
         if let Some(point) = point {
             introduce(&point.core, &mut reporter, &mut publisher)?;
@@ -453,6 +470,7 @@ struct Shared<'a> {
     preparer: Option<PreparerWatch>,
     marks: MarkQueue,
     metrics: Metrics,
+    feed_readers: Arc<ArrayQueue<StreamFileReader>>,
 }
 
 fn agents(
@@ -478,7 +496,9 @@ fn agents(
     let feed_durable = JournalCursor(Arc::clone(&durable));
     let ports = FeedPorts { events: ring_events(feed_events), durable: feed_durable, clock: SystemClock::new() };
     let mut feed = Feed::new(feed_config(config), ports, publisher)?;
-    let snapshots = feed.snapshot_agent(snapshot_reader);
+    let mut snapshots = feed.snapshot_agent(snapshot_reader);
+    while shared.feed_readers.pop().is_some() {}
+    snapshots.follow_next(shared.feed_readers);
     let operator = Arc::new(ArrayQueue::new(OPERATOR_QUEUE));
     let refusing = Arc::new(AtomicBool::new(false));
     let ports = EdgePorts {

@@ -18,10 +18,11 @@ use gateway_edge::WakeHandle;
 use protocol::operator::{KillCause, OperatorAction, OperatorCommand, Outcome};
 use protocol::{CommandBody, EventBody, Sequence, VenueCommand, record};
 
-use crate::clock::monotonic;
+use crate::clock::{monotonic, utc_now};
 use crate::control::request::{LINE_BYTES_MAX, Reply, Request, SOCKET};
 use crate::venue::credentials::{VenueCredentials, is_usable};
 use crate::venue::registry::{Registry, account_name};
+use crate::venue::scheduler::roll_day;
 
 /// How long a client may take to say what it wants.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
@@ -135,6 +136,9 @@ impl Control {
         if let Request::BustTrade { record } = request {
             return self.bust(record);
         }
+        if let Request::Roll = request {
+            return self.roll();
+        }
         let actions = match self.registry.actions(request) {
             Ok(actions) => actions,
             Err(wrong) => return Reply::refused(wrong),
@@ -195,6 +199,30 @@ impl Control {
             Some((told, false)) => Reply {
                 sequence: told.sequence.0,
                 ..Reply::refused("it is broken already, or of another day than today")
+            },
+            None => Reply::refused("the core did not answer in time: look whether the request was done"),
+        }
+    }
+
+    /// Ends the trading day.
+    fn roll(&mut self) -> Reply {
+        let command = roll_day(utc_now());
+        let answer = self.sequence(command, |told| {
+            if let EventBody::SessionRolled { session } = told {
+                return Some(Some(*session));
+            }
+            matches!(told, EventBody::OperatorRefused { .. }).then_some(None)
+        });
+        match answer {
+            Some((told, Some(session))) => Reply {
+                ok: true,
+                message: format!("rolled: session {session}"),
+                sequence: told.sequence.0,
+                canceled: 0,
+            },
+            Some((told, None)) => Reply {
+                sequence: told.sequence.0,
+                ..Reply::refused("the day is being rolled already: look again in a moment")
             },
             None => Reply::refused("the core did not answer in time: look whether the request was done"),
         }

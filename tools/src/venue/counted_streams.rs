@@ -59,15 +59,16 @@ impl CountedStreams {
         Self { begin: Arc::new(begin), opened: Arc::default() }
     }
 
-    /// The stream of this file.
+    /// The stream of this file; of a further session when it was opened before.
     pub fn open(&self, file: String, session: SessionName) -> CountedStream {
         let stream = CountedStream::default();
-        let StreamLength { messages, bytes } = self.begin.get(&file).copied().unwrap_or_default();
-        stream.0.messages.store(messages, Ordering::Relaxed);
-        stream.0.bytes.store(bytes, Ordering::Relaxed);
-        if let Ok(mut opened) = self.opened.lock() {
-            opened.insert(file, (session, stream.clone()));
+        let Ok(mut opened) = self.opened.lock() else { return stream };
+        if !opened.contains_key(&file) {
+            let StreamLength { messages, bytes } = self.begin.get(&file).copied().unwrap_or_default();
+            stream.0.messages.store(messages, Ordering::Relaxed);
+            stream.0.bytes.store(bytes, Ordering::Relaxed);
         }
+        opened.insert(file, (session, stream.clone()));
         stream
     }
 

@@ -2,6 +2,7 @@
 //! the live one's, writes snapshots, and lets go of the journal's segments that no snapshot needs. It never touches the hot
 //! threads, and nothing waits for it.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,7 +21,7 @@ use crate::venue::assembly::Venue;
 use crate::venue::counted_streams::{CountedStream, CountedStreams};
 use crate::venue::hash_marks::{Comparison, Difference, FollowerCounters, HashMark};
 use crate::venue::metrics::FollowerSeen;
-use crate::venue::ports::FEED_FILE;
+use crate::venue::ports::{FEED_FILE, remove_sessions_before};
 use crate::venue::recovery::{Replica, introduce};
 use crate::venue::threads::Fault;
 use crate::venue::{restore_point, snapshot_rows};
@@ -59,6 +60,8 @@ pub fn start(config: &Config, venue: &Venue, fault: &Arc<Fault>, cpus: &[usize])
     let section = config.follower();
     let terms = Terms {
         journal_dir: paths.journal_dir(),
+        streams_dir: paths.streams_dir(),
+        keep: config.snapshots().keep as usize,
         every: if every == 0 { None } else { Some(Duration::from_secs(every)) },
         old_segments,
         stops: section.on_difference == OnDifference::Stop,
@@ -118,6 +121,9 @@ impl Follower {
 #[derive(Debug)]
 struct Terms {
     journal_dir: PathBuf,
+    streams_dir: PathBuf,
+    /// Snapshots that are kept.
+    keep: usize,
     every: Option<Duration>,
     old_segments: OldSegments,
     /// A difference stops the venue.
@@ -135,6 +141,8 @@ struct Following {
     streams: CountedStreams,
     store: SnapshotStore,
     last_snapshot: Sequence,
+    /// Sessions of the snapshots written last, as many as are kept.
+    sessions: VecDeque<SessionName>,
     comparison: Comparison,
     /// The state here is not the live one: it is written no more.
     differs: bool,
@@ -147,14 +155,28 @@ impl Following {
         let point = store.newest_valid()?.and_then(|snapshot| restore_point::decode(&snapshot).ok());
         let streams = CountedStreams::from(point.as_ref().map(|point| point.streams.clone()).unwrap_or_default());
         let mut reporter = Reporter::new(streams.clone());
-        let mut publisher = Publisher::new(streams.open(FEED_FILE.to_owned(), SessionName::BLANK));
+        let next = streams.clone();
+        let mut publisher = Publisher::new(streams.open(FEED_FILE.to_owned(), SessionName::BLANK))
+            .with_next(move |session| Ok(next.open(FEED_FILE.to_owned(), session)));
         let mut replica = Replica::new();
         if let Some(point) = point {
             introduce(&point.core, &mut reporter, &mut publisher)?;
             replica.go_on_at(point.core, point.hasher);
         }
         let last_snapshot = replica.core.last_sequence();
-        Ok(Self { replica, reporter, publisher, streams, store, last_snapshot, comparison, differs: false, terms })
+        let sessions = VecDeque::new();
+        Ok(Self {
+            replica,
+            reporter,
+            publisher,
+            streams,
+            store,
+            last_snapshot,
+            sessions,
+            comparison,
+            differs: false,
+            terms,
+        })
     }
 
     fn run(&mut self, stopping: &AtomicBool, until: &AtomicU64) -> anyhow::Result<()> {
@@ -247,8 +269,21 @@ impl Following {
                 self.terms.seen.snapshot(at);
                 self.terms.counters.snapshots.fetch_add(1, Ordering::Relaxed);
                 self.release_segments();
+                self.release_sessions();
             }
             Err(error) => tracing::error!(%error, "no snapshot of sequence {at} could be written"),
+        }
+    }
+
+    /// A start makes messages again of the sessions that a kept snapshot was written in, and of later ones only.
+    fn release_sessions(&mut self) {
+        let session = self.replica.core.venue().map_or(SessionName::BLANK, |venue| venue.session);
+        self.sessions.push_back(session);
+        if self.sessions.len() > self.terms.keep.max(1) {
+            self.sessions.pop_front();
+        }
+        if let Some(oldest) = self.sessions.front().filter(|_| self.sessions.len() == self.terms.keep.max(1)) {
+            remove_sessions_before(&self.terms.streams_dir, *oldest);
         }
     }
 

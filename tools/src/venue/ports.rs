@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crossbeam_queue::ArrayQueue;
 use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{CommandPublisher, EventRingPoller};
 use gateway_edge::clock::SystemClock;
@@ -195,10 +196,10 @@ impl StreamWrite for StreamFile {
     }
 }
 
-/// The handles with which a housekeeping thread keeps room in every stream.
-pub type StreamPreparers = Arc<Mutex<Vec<StreamPreparer>>>;
+/// The handles with which a housekeeping thread keeps room in every stream, each with its session.
+pub type StreamPreparers = Arc<Mutex<Vec<(SessionName, StreamPreparer)>>>;
 
-/// The stream files of the accounts, one per login name.
+/// The stream files of the accounts, one per login name; each session has a folder of its own.
 #[derive(Debug)]
 pub struct StreamFiles {
     /// Folder of the streams.
@@ -211,8 +212,12 @@ pub struct StreamFiles {
     pub firm_capacity_bytes: u64,
     /// Where each new file is entered.
     pub preparers: StreamPreparers,
-    /// Messages that a restore point says are there, by the name of the file.
+    /// Messages that a restore point says are there in its session, by the name of the file.
     pub keep: StreamLengths,
+    /// The session of what is opened now.
+    pub session: SessionName,
+    /// Folders of ended sessions go at once: nothing is ever made again from them.
+    pub forgets: bool,
     /// Recovery is done: what is opened now is new.
     pub is_live: Arc<AtomicBool>,
     /// Where a disk that takes no more is told.
@@ -236,6 +241,19 @@ impl StreamStore for StreamFiles {
     type Stream = StreamFile;
     type Reader = StreamFileReader;
 
+    fn begin_session(&mut self, session: &SessionName) {
+        if self.session != SessionName::BLANK && self.session != *session {
+            self.keep.clear();
+            if let Ok(mut preparers) = self.preparers.lock() {
+                preparers.retain(|(of, _)| of == session);
+            }
+            if self.forgets {
+                remove_sessions_before(&self.dir, *session);
+            }
+        }
+        self.session = *session;
+    }
+
     fn open_account(&mut self, _: AccountId, name: &AccountName, session: &SessionName) -> io::Result<StreamFile> {
         self.open(&account_file(*name), *session, self.capacity_bytes)
     }
@@ -253,14 +271,83 @@ impl StreamFiles {
         config.capacity_bytes = capacity_bytes;
         let keep = self.keep.get(file_name).map_or(0, |length| length.messages);
         let kept = Kept::of(keep, same_but_for_live_times);
+        let folder = session_folder(&self.dir, self.session)?;
         let mut file =
-            StreamFile::open(&self.dir.join(file_name), &config, kept, &self.fault).map_err(io::Error::other)?;
+            StreamFile::open(&folder.join(file_name), &config, kept, &self.fault).map_err(io::Error::other)?;
         if self.is_live.load(Ordering::Acquire) {
             file.end_rebuild().map_err(io::Error::other)?;
         }
         if let Ok(mut preparers) = self.preparers.lock() {
-            preparers.push(file.preparer());
+            preparers.push((self.session, file.preparer()));
         }
+        Ok(file)
+    }
+}
+
+/// The folder of a session below that of the streams; made when it is not there.
+///
+/// # Errors
+/// It cannot be made.
+pub fn session_folder(dir: &Path, session: SessionName) -> io::Result<PathBuf> {
+    let folder = dir.join(session.to_string().trim());
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Removes the folders of sessions before this one: names grow with time. What is mapped stays readable until it is let go.
+pub fn remove_sessions_before(dir: &Path, session: SessionName) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    let keep = session.to_string();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_older = name.to_str().is_some_and(|name| name.len() == keep.len() && name < keep.as_str());
+        if is_older
+            && entry.path().is_dir()
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(%error, folder = %entry.path().display(), "the streams of an ended session cannot be removed");
+        }
+    }
+}
+
+/// Opens the feed's file of each session.
+#[derive(Debug)]
+pub struct FeedFiles {
+    /// Folder of the streams.
+    pub dir: PathBuf,
+    /// The venue, as in the journal.
+    pub venue_id: [u8; 16],
+    /// The most bytes the file may come to.
+    pub capacity_bytes: u64,
+    /// Where each new file is entered.
+    pub preparers: StreamPreparers,
+    /// Readers of new files, for who makes snapshots of the displayed book.
+    pub readers: Arc<ArrayQueue<StreamFileReader>>,
+    /// Recovery is done: what is opened now is new.
+    pub is_live: Arc<AtomicBool>,
+    /// Where a disk that takes no more is told.
+    pub fault: Arc<Fault>,
+}
+
+impl FeedFiles {
+    /// Opens the file of a session, of which a restore point knows so many messages.
+    ///
+    /// # Errors
+    /// What [`StreamFile::open`] says.
+    pub fn open(&self, session: SessionName, kept: u64) -> io::Result<StreamFile> {
+        let mut config = StreamConfig::feed(self.venue_id, session);
+        config.capacity_bytes = self.capacity_bytes;
+        let path = session_folder(&self.dir, session)?.join(FEED_FILE);
+        let mut file =
+            StreamFile::open(&path, &config, Kept::of(kept, |_, _| false), &self.fault).map_err(io::Error::other)?;
+        if self.is_live.load(Ordering::Acquire) {
+            file.end_rebuild().map_err(io::Error::other)?;
+        }
+        if let Ok(mut preparers) = self.preparers.lock() {
+            preparers.push((session, file.preparer()));
+        }
+        // Sessions that came and went before anybody looked are of no interest any more.
+        self.readers.force_push(file.reader());
         Ok(file)
     }
 }

@@ -47,6 +47,7 @@ impl OperatorView {
                 | EventBody::InstrumentListed { .. }
                 | EventBody::TradeBroken { .. }
                 | EventBody::OperatorRefused { .. }
+                | EventBody::SessionRolled { .. }
                 | EventBody::KillSwitched { .. }
         ) {
             // What is pushed out was waited for by nobody.

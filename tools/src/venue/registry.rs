@@ -97,7 +97,7 @@ impl Registry {
                 owner: Owner::new(self.account(account)?, Channel(*channel)),
                 user_ref_num: UserRefNum(*number),
             },
-            Request::BustTrade { .. } => return Err("a broken trade is a command of its own".to_owned()),
+            Request::BustTrade { .. } | Request::Roll => return Err("it is a command of its own".to_owned()),
         }])
     }
 

@@ -9,10 +9,11 @@ use engine::core::Core;
 use engine::runtime::agent::Agent;
 use gateway_edge::WakeHandle;
 use protocol::command::SetTradingState;
-use protocol::{CommandBody, Firm, InstrumentId, Nanos, Symbol};
+use protocol::{CommandBody, Firm, InstrumentId, Nanos, Symbol, VenueCommand};
 
 use crate::clock::utc_now;
 use crate::schedule::{Happening, Schedule};
+use crate::venue::bootstrap::session_name;
 
 /// Waits for the next event of the schedule.
 #[derive(Debug)]
@@ -71,6 +72,7 @@ impl Agent for SchedulerAgent {
 fn commands_of(happening: &Happening, instruments: &[(Symbol, InstrumentId)]) -> Vec<CommandBody> {
     match happening {
         Happening::System(code) => vec![CommandBody::SystemEvent(*code)],
+        Happening::Roll => vec![roll_day(utc_now())],
         Happening::State(state, of) => instruments
             .iter()
             .filter(|(symbol, _)| of.is_empty() || of.contains(symbol))
@@ -79,16 +81,23 @@ fn commands_of(happening: &Happening, instruments: &[(Symbol, InstrumentId)]) ->
     }
 }
 
+/// Ends the day and begins a session that is named after `now`.
+pub fn roll_day(now: Nanos) -> CommandBody {
+    CommandBody::Venue(VenueCommand::RollDay(session_name(now)))
+}
+
 fn set_state(instrument: InstrumentId, state: protocol::TradingState) -> CommandBody {
     CommandBody::SetTradingState(SetTradingState { instrument, state, reason: Firm::BLANK })
 }
 
 /// The states that the schedule has changed since the last command of `core`: where a change was missed, the last one
-/// counts. System events are not made up for.
+/// counts. System events are not made up for; of the rolls that were missed, one is.
 pub fn missed(schedule: &Schedule, core: &Core, now: Nanos) -> Vec<CommandBody> {
     let last = core.last_ingress();
+    let is_due = core.venue().is_some() && schedule.last_roll(now).is_some_and(|at| at > core.session_opened());
+    let roll = (is_due && !core.is_day_ending()).then(|| roll_day(now));
     if schedule.next(last).is_none_or(|(at, _)| at > now) {
-        return Vec::new();
+        return roll.into_iter().collect();
     }
     let wanted = core.instruments().filter_map(|view| {
         let symbol = view.listed.symbol;
@@ -96,5 +105,5 @@ pub fn missed(schedule: &Schedule, core: &Core, now: Nanos) -> Vec<CommandBody> 
         let changed = schedule.state_at(last, symbol) != Some(state) && view.state != state;
         changed.then(|| set_state(view.listed.instrument, state))
     });
-    wanted.collect()
+    wanted.chain(roll).collect()
 }

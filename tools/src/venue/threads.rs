@@ -202,7 +202,7 @@ impl Agent for StreamRoomAgent {
     fn turn(&mut self) -> usize {
         let Ok(preparers) = self.streams.lock() else { return 0 };
         let (mut grown, mut failed) = (0, None);
-        for preparer in preparers.iter() {
+        for (_, preparer) in preparers.iter() {
             match preparer.prepare_ahead() {
                 Ok(has_grown) => grown += usize::from(has_grown),
                 Err(error) => failed = Some(error),

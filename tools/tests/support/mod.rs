@@ -317,6 +317,13 @@ pub fn enter(number: u32, side: u8, quantity: u32, symbol: &str, price: u64, tif
     bytes
 }
 
+/// The path of a stream's file in the newest session.
+pub fn stream_file(data_dir: &Path, file: &str) -> PathBuf {
+    let folders = std::fs::read_dir(data_dir.join("streams")).expect("a venue has streams");
+    let newest = folders.map(|entry| entry.expect("a folder").path()).filter(|path| path.is_dir()).max();
+    newest.expect("a session").join(file)
+}
+
 /// Calls until it answers, or panics with `what` after a while.
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
