@@ -46,7 +46,7 @@ impl<'a> Interest<'a> {
         with_book: bool,
     ) -> Self {
         let best = core.books.side(side_id(instrument.0, is_buy));
-        let ladder = if with_book && best.best_key != 0 { core.books.first(best.best_level) } else { NONE };
+        let ladder = if with_book && best.best_key() != 0 { core.books.first(best.best_level()) } else { NONE };
         let set = core.specials.watch(instrument).crosses[cross_set(kind, is_buy)];
         let cross = core.specials.waiting.first(set).unwrap_or(NONE);
         Self { core, instrument, kind, is_buy, ladder: core.next_in_cross(ladder), cross }

@@ -51,7 +51,7 @@ impl Core {
         let opposite = taker.order.side ^ 1;
         self.price_pegs(taker.order.instrument, opposite & 1 == 1);
         let best = self.books.side(opposite);
-        Cursor { ladder: if best.best_key == 0 { NONE } else { self.books.first(best.best_level) }, peg: 0 }
+        Cursor { ladder: if best.best_key() == 0 { NONE } else { self.books.first(best.best_level()) }, peg: 0 }
     }
 
     /// The order at the cursor, when its price is within the limit.

@@ -78,7 +78,7 @@ pub(crate) fn shown(display: Display) -> Shown {
 impl Core {
     /// Decides what an order will do.
     pub(super) fn plan(&self, order: &Incoming) -> Plan {
-        let crosses = self.books.side(order.side ^ 1).best_key >= order.limit_key;
+        let crosses = self.books.side(order.side ^ 1).best_key() >= order.limit_key;
         if !crosses {
             return if order.is_immediate { Plan::Die } else { Plan::Rest };
         }
@@ -156,7 +156,7 @@ impl Core {
         if leaves == 0 {
             return 0;
         }
-        if self.books.side(order.side ^ 1).best_key >= order.limit_key {
+        if self.books.side(order.side ^ 1).best_key() >= order.limit_key {
             // The bound on one command is reached while more could trade: it must not rest crossed.
             self.tell_end(order, leaves, CancelReason::Collar, out);
             return 0;
@@ -188,13 +188,14 @@ impl Core {
         let tick = self.instruments.instrument(order.instrument).tick;
         let (mut leaves, mut touched, mut last) = (order.quantity, 0, None);
         while touched < budget {
-            let best = *self.books.side(opposite);
-            if best.best_key < order.limit_key {
+            let best = self.books.side(opposite);
+            let (key, level) = (best.best_key(), best.best_level());
+            if key < order.limit_key {
                 break;
             }
             touched += 1;
-            let price = Price(tick_of(opposite, best.best_key) * tick.get());
-            let slot = self.books.first(best.best_level);
+            let price = Price(tick_of(opposite, key) * tick.get());
+            let slot = self.books.first(level);
             let maker = *self.books.slab.node(slot);
             let quantity = maker.leaves.min(leaves);
             self.tell_trade(order, (slot, &maker), (quantity, price), out);

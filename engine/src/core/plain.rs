@@ -69,7 +69,7 @@ impl Core {
     pub(super) fn rest_plain(&mut self, enter: &EnterOrder, tick: u32, out: &mut Out<'_, impl EventSink>) -> bool {
         let side = side_id(enter.instrument.0, enter.side.is_buy());
         let key = key_of(side, tick, true);
-        if self.books.side(side ^ 1).best_key >= limit_against(key) || enter.time_in_force.is_immediate() {
+        if self.books.side(side ^ 1).best_key() >= limit_against(key) || enter.time_in_force.is_immediate() {
             return false;
         }
         let order_ref = self.take_order_ref();
@@ -87,7 +87,7 @@ impl Core {
         let side = side_id(enter.instrument.0, enter.side.is_buy());
         let key = key_of(side, tick, true);
         let limit_key = limit_against(key);
-        if self.books.side(side ^ 1).best_key < limit_key || enter.time_in_force == TimeInForce::Fok {
+        if self.books.side(side ^ 1).best_key() < limit_key || enter.time_in_force == TimeInForce::Fok {
             return false;
         }
         let order_ref = self.take_order_ref();
@@ -169,7 +169,7 @@ impl Core {
             && instrument.is_on_lot(replace.quantity)
             && instrument.is_plain()
             && self.accounts.account(replace.owner.account()).is_plain()
-            && self.books.side(side ^ 1).best_key < limit_against(key);
+            && self.books.side(side ^ 1).best_key() < limit_against(key);
         fits.then_some((side, key, open))
     }
 }

@@ -74,7 +74,7 @@ impl Core {
     fn touch_second(&self, command: &Command) -> u32 {
         if let CommandBody::Enter(enter) = &command.body {
             let side = self.books.side(side_id(enter.instrument.0, enter.side.is_buy()));
-            touch(self.books.slab.node(side.best_level));
+            touch(self.books.slab.node(side.best_level()));
             let newest = self.books.slab.link(self.books.slab.account_link(enter.owner.account())).older;
             touch(self.books.slab.link(newest));
             return NONE;

@@ -2,8 +2,8 @@
 //!
 //! Called by the matcher and the requests; it knows quantities and priorities, not accounts, events or order types.
 //!
-//! A side with few levels is *small*: its levels are linked from best to worst, and found by a walk of a few steps. With more it
-//! is *paged*: its levels are on the ladder. Ten thousand instruments with a handful of orders each so touch no page.
+//! A side with few levels is *small*: it lists them in its own record, best first. With more it is *paged*: its levels are on
+//! the ladder. Ten thousand instruments with a handful of orders each so touch no page.
 
 pub(crate) mod index;
 pub(crate) mod ladder;
@@ -18,37 +18,93 @@ use table::Table;
 /// The key of what waits beside the book: on no level of the ladder, and below every key that is.
 pub(crate) const PARKED: u32 = 0;
 
-/// One side of one book: 32 bytes, so that a book is a cache line.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(32))]
-pub(crate) struct BookSide {
-    /// Key of the best level; 0 when there is none.
-    pub(crate) best_key: u32,
-    /// Its slot.
-    pub(crate) best_level: u32,
-    /// Levels.
-    levels: u32,
-    root: Root,
-}
-
 /// Most levels of a small side.
-const SMALL_MAX: u32 = 6;
+const SMALL_MAX: usize = 7;
 /// Levels at which a paged side becomes small again: well below, so that it does not go to and fro.
 const SMALL_AGAIN: u32 = 2;
 
+/// One side of one book: a cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct BookSide {
+    /// Keys of the levels of a small side, best first; of a paged one the best only. 0 where there is none.
+    keys: [u32; SMALL_MAX],
+    /// Their slots; 0 where there is none.
+    slots: [u32; SMALL_MAX],
+    /// Levels.
+    levels: u32,
+    /// Its levels are on the ladder.
+    is_paged: bool,
+}
+
 impl BookSide {
+    /// Key of the best level; 0 when there is none.
+    #[inline]
+    pub(crate) fn best_key(&self) -> u32 {
+        self.keys[0]
+    }
+
+    /// Its slot.
+    #[inline]
+    pub(crate) fn best_level(&self) -> u32 {
+        self.slots[0]
+    }
+
     #[inline]
     fn is_small(&self) -> bool {
-        self.root.is_empty()
+        !self.is_paged
+    }
+
+    fn set_best(&mut self, (key, level): (u32, u32)) {
+        (self.keys[0], self.slots[0]) = (key, level);
+    }
+
+    /// How many levels of a small side are better than a key: the place of that key, should it be there. All are compared,
+    /// because a branch that nobody can foretell costs more.
+    #[inline]
+    fn place(&self, key: u32) -> usize {
+        self.keys.iter().map(|other| usize::from(*other > key)).sum()
+    }
+
+    /// The level at a place of a small side: key and slot, or (0, 0).
+    #[inline]
+    fn small(&self, place: usize) -> (u32, u32) {
+        match (self.keys.get(place), self.slots.get(place)) {
+            (Some(key), Some(slot)) => (*key, *slot),
+            _ => (0, 0),
+        }
+    }
+
+    /// Puts a level of a small side with room at its place.
+    #[inline]
+    fn insert(&mut self, place: usize, (key, level): (u32, u32)) {
+        for at in (1..SMALL_MAX).rev() {
+            let from = at - usize::from(at > place);
+            (self.keys[at], self.slots[at]) = (self.keys[from], self.slots[from]);
+        }
+        (self.keys[place], self.slots[place]) = (key, level);
+        self.levels += 1;
+    }
+
+    /// Takes the level at a place of a small side out.
+    #[inline]
+    fn remove(&mut self, place: usize) {
+        for at in 0..SMALL_MAX - 1 {
+            let from = at + usize::from(at >= place);
+            (self.keys[at], self.slots[at]) = (self.keys[from], self.slots[from]);
+        }
+        (self.keys[SMALL_MAX - 1], self.slots[SMALL_MAX - 1]) = (0, 0);
     }
 }
 
-const _: () = assert!(size_of::<BookSide>() == 32);
+const _: () = assert!(size_of::<BookSide>() == 64);
 
 /// All sides of all books.
 #[derive(Debug)]
 pub(crate) struct Books {
     sides: Table<BookSide>,
+    /// What each side knows of its pages.
+    roots: Table<Root>,
     /// Of each side, the FIFO of the orders that wait beside the book; [`NONE`] when there are none.
     parking: Vec<u32>,
     pub(crate) slab: Slab,
@@ -60,6 +116,7 @@ impl Books {
     pub(crate) fn new(orders_max: u32, instruments_max: u16, accounts_max: u32) -> Self {
         Self {
             sides: Table::new(2 * (usize::from(instruments_max) + 1), BookSide::default()),
+            roots: Table::new(2 * (usize::from(instruments_max) + 1), Root::default()),
             parking: vec![NONE; 2 * (usize::from(instruments_max) + 1)],
             slab: Slab::new(orders_max, accounts_max),
             ladder: Ladder::new(orders_max, instruments_max),
@@ -75,7 +132,12 @@ impl Books {
     /// Quantity at a key.
     pub(crate) fn total_at(&self, side: SideId, key: u32) -> u64 {
         let at = self.side(side);
-        let level = if at.is_small() { self.small_level(at, key) } else { self.ladder.level(side, key) };
+        let level = if at.is_small() {
+            let (found, level) = at.small(at.place(key));
+            (found == key).then_some(level)
+        } else {
+            self.ladder.level(side, key)
+        };
         level.map_or(0, |level| self.slab.node(level).total())
     }
 
@@ -112,7 +174,7 @@ impl Books {
 
     #[inline(never)]
     fn paged_level_or_new(&mut self, side: SideId, key: u32) -> u32 {
-        let page = self.ladder.page_or_new(&mut self.sides.at_mut(side as usize).root, side, key);
+        let page = self.ladder.page_or_new(self.roots.at_mut(side as usize), side, key);
         self.ladder.level_on(page, key).unwrap_or_else(|| self.open_paged(side, key, page))
     }
 
@@ -122,69 +184,56 @@ impl Books {
         self.ladder.open(page, key, level);
         let at = self.sides.at_mut(side as usize);
         at.levels += 1;
-        if key > at.best_key {
-            (at.best_key, at.best_level) = (key, level);
+        if key > at.best_key() {
+            at.set_best((key, level));
         }
         level
     }
 
     #[inline(never)]
     fn small_level_or_new(&mut self, side: SideId, key: u32) -> u32 {
-        let at = *self.side(side);
-        let (mut better, mut next) = (0, at.best_level);
-        while next != 0 && self.slab.node(next).key() > key {
-            (better, next) = (next, self.slab.node(next).level);
+        let at = self.side(side);
+        let place = at.place(key);
+        let (found, level) = at.small(place);
+        if found == key {
+            return level;
         }
-        if next != 0 && self.slab.node(next).key() == key {
-            return next;
-        }
-        if at.levels == SMALL_MAX {
+        if at.levels as usize == SMALL_MAX {
             self.make_paged(side);
             return self.paged_level_or_new(side, key);
         }
-        let level = self.slab.take_level(side, key, next);
-        let at = self.sides.at_mut(side as usize);
-        at.levels += 1;
-        if better == 0 {
-            (at.best_key, at.best_level) = (key, level);
-        } else {
-            self.slab.node_mut(better).level = level;
-        }
+        let level = self.slab.take_level(side, key, NONE);
+        self.sides.at_mut(side as usize).insert(place, (key, level));
         level
-    }
-
-    /// The level at a key of a small side.
-    fn small_level(&self, at: &BookSide, key: u32) -> Option<u32> {
-        let first = (at.best_level != 0).then_some(at.best_level);
-        let worse = |level: &u32| Some(self.slab.node(*level).level).filter(|worse| *worse != 0);
-        std::iter::successors(first, worse).find(|level| self.slab.node(*level).key() == key)
     }
 
     /// Puts the levels of a small side on the ladder.
     #[cold]
     fn make_paged(&mut self, side: SideId) {
         let at = self.sides.at_mut(side as usize);
-        let mut level = at.best_level;
-        while level != 0 {
-            let node = self.slab.node_mut(level);
-            let (key, worse) = (node.key(), node.level);
-            node.level = self.ladder.page_or_new(&mut at.root, side, key);
-            self.ladder.open(node.level, key, level);
-            level = worse;
+        at.is_paged = true;
+        for (key, level) in at.keys.into_iter().zip(at.slots).filter(|(key, _)| *key != 0) {
+            let page = self.ladder.page_or_new(self.roots.at_mut(side as usize), side, key);
+            self.slab.node_mut(level).level = page;
+            self.ladder.open(page, key, level);
         }
+        let best = at.small(0);
+        (at.keys, at.slots) = ([0; SMALL_MAX], [0; SMALL_MAX]);
+        at.set_best(best);
     }
 
     /// Takes the few levels of a paged side off the ladder.
     #[cold]
     fn make_small(&mut self, side: SideId) {
         let at = self.sides.at_mut(side as usize);
-        let (mut key, mut level) = (at.best_key, at.best_level);
-        while level != 0 {
-            let page = self.slab.node(level).level;
-            let worse = self.ladder.next_worse(page, key);
-            self.ladder.close(&mut at.root, (side, page), key);
-            self.slab.node_mut(level).level = worse.1;
-            (key, level) = worse;
+        let (mut place, mut level) = (0, at.small(0));
+        at.is_paged = false;
+        while level.0 != 0 {
+            let page = self.slab.node(level.1).level;
+            let worse = self.ladder.next_worse(page, level.0);
+            self.ladder.close(self.roots.at_mut(side as usize), (side, page), level.0);
+            (at.keys[place], at.slots[place]) = level;
+            (place, level) = (place + 1, worse);
         }
     }
 
@@ -199,12 +248,14 @@ impl Books {
         let at = self.sides.at_mut(side as usize);
         at.levels -= 1;
         if at.is_small() {
-            self.close_small(side, level);
+            let place = at.place(key);
+            assert!(at.small(place) == (key, level), "a level is in the record of its side");
+            at.remove(place);
         } else {
-            if key == at.best_key {
-                (at.best_key, at.best_level) = self.ladder.next_worse(page, key);
+            if key == at.best_key() {
+                at.set_best(self.ladder.next_worse(page, key));
             }
-            self.ladder.close(&mut at.root, (side, page), key);
+            self.ladder.close(self.roots.at_mut(side as usize), (side, page), key);
             if at.levels == SMALL_AGAIN {
                 self.make_small(side);
             }
@@ -212,29 +263,12 @@ impl Books {
         self.slab.free_level(level);
     }
 
-    /// Takes a level out of the list of a small side.
-    fn close_small(&mut self, side: SideId, level: u32) {
-        let worse = self.slab.node(level).level;
-        let at = self.sides.at_mut(side as usize);
-        if at.best_level == level {
-            let key = if worse == 0 { 0 } else { self.slab.node(worse).key() };
-            (at.best_key, at.best_level) = (key, worse);
-            return;
-        }
-        let mut better = at.best_level;
-        while self.slab.node(better).level != level {
-            better = self.slab.node(better).level;
-            assert!(better != 0, "a level is in the list of its side");
-        }
-        self.slab.node_mut(better).level = worse;
-    }
-
     /// The next level of a side behind one of its levels: key and slot, or (0, 0).
     fn next_worse(&self, at: &BookSide, (key, level): (u32, u32)) -> (u32, u32) {
-        match self.slab.node(level).level {
-            page if !at.is_small() => self.ladder.next_worse(page, key),
-            0 => (0, 0),
-            worse => (self.slab.node(worse).key(), worse),
+        if at.is_small() {
+            at.small(at.place(key) + 1)
+        } else {
+            self.ladder.next_worse(self.slab.node(level).level, key)
         }
     }
 
@@ -293,7 +327,7 @@ impl Books {
     pub(crate) fn levels(&self, side: SideId) -> impl Iterator<Item = (u32, u32)> {
         let at = self.side(side);
         let exists = |level: (u32, u32)| (level.0 != 0).then_some(level);
-        std::iter::successors(exists((at.best_key, at.best_level)), move |level| exists(self.next_worse(at, *level)))
+        std::iter::successors(exists(at.small(0)), move |level| exists(self.next_worse(at, *level)))
     }
 
     /// Key of the worst level of a side; 0 when there is none.
@@ -302,7 +336,7 @@ impl Books {
         if at.is_small() {
             return self.levels(side).last().map_or(0, |(key, _)| key);
         }
-        self.ladder.worst(&at.root)
+        self.ladder.worst(self.roots.at(side as usize))
     }
 
     /// Slots of the orders of a level, in priority order.

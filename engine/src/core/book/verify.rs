@@ -10,9 +10,12 @@ impl Books {
     /// The first broken law, in words.
     pub(crate) fn verify_side(&self, side: SideId) -> Result<(u32, u32), String> {
         let at = self.side(side);
-        let (best_key, best_level) = self.ladder.best(&at.root, side);
-        if !at.is_small() && (best_key, best_level) != (at.best_key, at.best_level) {
-            return Err(format!("side {side}: best key {} is cached, the ladder has {best_key}", at.best_key));
+        let (best_key, best_level) = self.ladder.best(self.roots.at(side as usize), side);
+        if at.is_small() != self.roots.at(side as usize).is_empty() {
+            return Err(format!("side {side}: small and on pages, or neither"));
+        }
+        if !at.is_small() && (best_key, best_level) != (at.best_key(), at.best_level()) {
+            return Err(format!("side {side}: best key {} is cached, the ladder has {best_key}", at.best_key()));
         }
         let (mut orders, mut levels, mut last) = (0, 0, u32::MAX);
         for (key, level) in self.levels(side) {
@@ -27,7 +30,10 @@ impl Books {
             levels += 1;
             last = key;
         }
-        if levels != at.levels || at.is_small() && levels > SMALL_MAX || !at.is_small() && levels <= SMALL_AGAIN {
+        if levels != at.levels
+            || at.is_small() && levels as usize > SMALL_MAX
+            || !at.is_small() && levels <= SMALL_AGAIN
+        {
             return Err(format!("side {side}: {} levels are counted, found {levels}", at.levels));
         }
         for slot in self.parked(side) {
