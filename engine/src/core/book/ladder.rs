@@ -12,7 +12,7 @@
 //! Keys are 2 to 2^32 − 3; 0 is "no level".
 
 use super::table::Table;
-use crate::memory::reserve_on_large_pages;
+use crate::memory::Reserved;
 
 /// Keys of a page: 2^6.
 const PAGE_BITS: u32 = 6;
@@ -122,7 +122,7 @@ const _: () = assert!(size_of::<Page>() == 288);
 pub(crate) struct Ladder {
     entries: Table<Entry>,
     shift: u32,
-    pages: Vec<Page>,
+    pages: Reserved<Page>,
     free_page: u32,
     /// For each side and each of the last bits of a prefix a page, or 0: found without the table.
     near: Table<u32>,
@@ -137,8 +137,7 @@ impl Ladder {
             .sum();
         // At worst 80 % full, and only when every order has a page of its own, far from all others.
         let capacity = (nodes + nodes / 4 + 16).next_power_of_two();
-        let mut pages = reserve_on_large_pages(levels_max as usize + 1);
-        pages.resize(levels_max as usize + 1, Page::FREE);
+        let mut pages = Reserved::new(levels_max as usize + 1, Page::FREE);
         for page in 1..levels_max {
             pages[page as usize].worse = page + 1;
         }

@@ -6,12 +6,12 @@
     reason = "an index below the length by construction; a compare and a branch for each of twenty loads per command is a fifth of the time"
 )]
 
-use crate::memory::reserve_on_large_pages;
+use crate::memory::Reserved;
 
 /// A table whose length is a power of two and never changes.
 #[derive(Debug)]
-pub(crate) struct Table<T> {
-    items: Box<[T]>,
+pub(crate) struct Table<T: Copy> {
+    items: Reserved<T>,
     /// Length less one.
     mask: usize,
 }
@@ -20,9 +20,7 @@ impl<T: Copy> Table<T> {
     /// Reserves `len` records, rounded up to a power of two, and writes each, so that no page is first touched later.
     pub(crate) fn new(len: usize, record: T) -> Self {
         let len = len.next_power_of_two();
-        let mut items = reserve_on_large_pages(len);
-        items.resize(len, record);
-        Self { items: items.into_boxed_slice(), mask: len - 1 }
+        Self { items: Reserved::new(len, record), mask: len - 1 }
     }
 
     /// All records.

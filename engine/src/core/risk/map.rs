@@ -1,17 +1,19 @@
 //! From a 64-bit key to a number, in memory reserved once: open addressing, at most half full. Key 0 is no key.
 
+use crate::memory::Reserved;
+
 /// The table.
 #[derive(Debug)]
 pub(super) struct Map {
     /// Key and number; key 0 is free. A power of two of them.
-    slots: Vec<(u64, u32)>,
+    slots: Reserved<(u64, u32)>,
     count: usize,
 }
 
 impl Map {
     /// Room for `max` keys.
     pub(super) fn new(max: usize) -> Self {
-        Self { slots: vec![(0, 0); (2 * max).next_power_of_two().max(2)], count: 0 }
+        Self { slots: Reserved::new((2 * max).next_power_of_two().max(2), (0, 0)), count: 0 }
     }
 
     /// Forgets all keys.
