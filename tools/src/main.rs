@@ -13,11 +13,13 @@ mod clock;
 mod config;
 mod control;
 mod counters;
+mod doctor;
 mod export;
 mod instrument_cmd;
 mod journal_cmd;
 mod kill_cmd;
 mod limits_cmd;
+mod log;
 mod output;
 mod placement;
 mod rates_cmd;
@@ -96,6 +98,8 @@ enum Command {
     Counters(counters::Args),
     /// The venue on one screen
     Top(top::Args),
+    /// What to fix first on this host
+    Doctor(doctor::Args),
     /// The cpus of this host and the plan of threads
     Topology(topology_cmd::Args),
     /// Measure the venue on this machine
@@ -133,17 +137,10 @@ impl VenueArgs {
     }
 }
 
-/// What the cold threads have to say goes to standard error: warnings and errors, or what `HFT_LOG` asks for (`info`,
-/// `gateway_edge=debug`). The hot threads say nothing.
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HFT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
-}
-
 fn main() -> ExitCode {
-    log_to_stderr();
-    let done = match Cli::parse().command {
+    let cli = Cli::parse();
+    let _log = log::Log::start();
+    let done = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Book(args) => book_cmd::run(&args),
@@ -164,6 +161,7 @@ fn main() -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Counters(args) => counters::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Topology(args) => topology_cmd::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),

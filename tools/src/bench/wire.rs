@@ -1,43 +1,59 @@
-//! `hft bench wire`: the round trip of an order, as a multiple of a bare TCP echo of the same bytes on the same cpus in the
-//! same run. Starts a venue of its own in a temporary directory. These are round trips, one at a time: not latency under
-//! load.
+//! `hft bench wire`: latency of orders under load, from the socket of a bot to the venue and back. Open loop: the schedule
+//! does not wait for answers. A list of rates up to what the venue keeps up with, which is found by itself; several sessions;
+//! the stages inside the venue; and in the same run the yardsticks. Starts a venue of its own in a temporary directory.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, ensure};
+use engine::runtime::stages::{STAGES, WHOLE};
 use engine::runtime::topology::{self, Topology};
-use hdrhistogram::Histogram;
-use protocol::ouch::inbound::{CancelOrder, EnterOrder, Inbound};
-use protocol::soupbin::{self, LoginRequest};
-use protocol::{ClOrdId, Qty, SessionName, Symbol, UserRefNum};
-use serde_json::json;
+use protocol::ouch::inbound::Inbound;
+use protocol::soupbin::{self, Cut, LoginRequest};
+use protocol::{Qty, SessionName};
 
-use crate::bench::round_trip::{Spinning, histogram};
+use crate::bench::load::{Offer, Outcome, Session, Talk, offer};
+use crate::bench::report::{Rate, Report, Yardstick, table, write_log};
+use crate::bench::trips::{self, Trips, cancel_of, enter, packet_of};
+use crate::bench::venue::BenchVenue;
+use crate::bench::{page, yardstick};
 use crate::config::{DEMO_PASSWORD, DurabilityMode};
-use crate::output::print_line;
+use crate::counters::file::Snapshot;
+use crate::output::{print_line, rounds_bar};
 
-/// An Enter Order in its packet, and its Accepted in its packet.
-const REQUEST_BYTES: usize = 50;
-const ANSWER_BYTES: usize = 67;
-/// A Canceled in its packet.
-const CANCELED_BYTES: usize = 21;
-const LOGIN_ACCEPTED_BYTES: usize = 33;
-const SYSTEM_EVENT_BYTES: usize = 13;
+/// What the bots do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mix {
+    /// Each session enters an order that rests, then cancels it
+    Rest,
+    /// Every second session sells what the one before it buys: each pair of orders trades
+    Trade,
+}
 
-/// Order to acknowledgement, beside a bare TCP echo.
+/// Latency of orders under load.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Orders per round
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    /// Requests per second over all sessions, as 1000,5000; without: doubled until the venue does not keep up
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    rates: Vec<u64>,
+    /// Seconds of each repeat of a rate that count
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    seconds: u64,
+    /// Repeats of each rate: what they differ by is the noise
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    repeats: u32,
+    /// Sessions, 1 to 4
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+    sessions: u8,
+    /// What the bots do
+    #[arg(long, value_enum, default_value_t = Mix::Rest)]
+    mix: Mix,
+    /// Orders per round of the round trips
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
     orders: u32,
-    /// Rounds; the order of venue and echo alternates
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    /// Rounds of the round trips; the order of venue and echo alternates
+    #[arg(long, value_name = "N", default_value_t = 4)]
     rounds: u32,
     /// Durability of the venue
     #[arg(long, value_name = "MODE", default_value = "journal")]
@@ -48,264 +64,287 @@ pub struct Args {
     /// Added to the venue's ports
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     port_offset: u16,
-    /// As one JSON object
+    /// Folder for the report: report.json, report.html and one .hlog per rate
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The report as one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }
 
-/// Runs the rounds and prints both distributions and their ratio.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let topology = Topology::of_this_host();
-    let hot_cpu = topology.plan(args.durability == DurabilityMode::Fdatasync).edge.cpu;
-    let venue = BenchVenue::start(args)?;
-    let echo = Echo::start(hot_cpu)?;
-    if let Some(cpu) = topology.allowed.iter().find(|cpu| Some(**cpu) != hot_cpu) {
-        topology::run_on(&[*cpu])?;
-    }
-    let mut orders = OrderLoop::login(venue.address)?;
-    let mut echo_socket = Spinning::connect(echo.address)?;
-    let (mut order_times, mut echo_times) = (histogram()?, histogram()?);
-    let mut ratios = Vec::new();
-    let warm_up = args.orders.div_ceil(4);
-    orders.round(warm_up, &mut histogram()?)?;
-    echo_round(&mut echo_socket, warm_up, &mut histogram()?)?;
-    for round in 0..args.rounds {
-        let (mut order_round, mut echo_round_times) = (histogram()?, histogram()?);
-        if round.is_multiple_of(2) {
-            orders.round(args.orders, &mut order_round)?;
-            echo_round(&mut echo_socket, args.orders, &mut echo_round_times)?;
-        } else {
-            echo_round(&mut echo_socket, args.orders, &mut echo_round_times)?;
-            orders.round(args.orders, &mut order_round)?;
+/// One session of a bot.
+#[derive(Debug)]
+struct Bot {
+    mix: Mix,
+    sells: bool,
+    number: u32,
+    /// The order that is cancelled next.
+    resting: Option<u32>,
+}
+
+impl Bot {
+    fn message(&mut self) -> Inbound {
+        if let Some(number) = self.resting.take() {
+            return cancel_of(number);
         }
-        ratios.push([0.5, 0.99].map(|at| thousandths(&order_round, &echo_round_times, at)));
-        order_times.add(&order_round)?;
-        echo_times.add(&echo_round_times)?;
+        self.number += 1;
+        let mut message = enter(self.number);
+        match self.mix {
+            Mix::Rest => self.resting = Some(self.number),
+            Mix::Trade => {
+                if let Inbound::EnterOrder(order) = &mut message {
+                    order.side = if self.sells { b'S' } else { b'B' };
+                    order.price = 1_500_000;
+                    order.quantity = Qty(100);
+                }
+            }
+        }
+        message
     }
-    report(args, &order_times, &echo_times, &ratios);
+}
+
+impl Talk for Bot {
+    fn request(&mut self, out: &mut Vec<u8>) -> anyhow::Result<()> {
+        let mut packet = [0; 64];
+        let message = self.message();
+        out.extend_from_slice(packet_of(&message, &mut packet)?);
+        Ok(())
+    }
+
+    fn answers(&mut self, input: &mut Vec<u8>) -> anyhow::Result<u64> {
+        let (mut answers, mut taken) = (0, 0);
+        loop {
+            match soupbin::cut(input.get(taken..).unwrap_or_default()) {
+                Cut::Frame { frame, consumed } => {
+                    // Accepted, canceled, rejected answer a request; an execution answers nobody.
+                    let is_answer = matches!(frame.payload.first(), Some(b'A' | b'C' | b'J' | b'I'));
+                    answers += u64::from(frame.packet_type == soupbin::SEQUENCED && is_answer);
+                    taken += consumed;
+                }
+                Cut::Need => break,
+                Cut::Bad => anyhow::bail!("the venue sent a broken packet"),
+            }
+        }
+        input.drain(..taken);
+        Ok(answers)
+    }
+}
+
+/// Logs in, and goes on after the last number that the account has used.
+fn log_in(venue: &BenchVenue, mix: Mix, index: u8) -> anyhow::Result<Session<Bot>> {
+    use std::io::{Read, Write};
+    let account = format!("DEMO0{}", index + 1);
+    let mut socket = std::net::TcpStream::connect(venue.address).context("cannot connect to the venue")?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    // Sequence 0: only what is new.
+    let login = LoginRequest::new(&account, DEMO_PASSWORD, SessionName::BLANK, 0).context("a login")?;
+    socket.write_all(&login.to_packet())?;
+    let mut accepted = [0; 33];
+    socket.read_exact(&mut accepted).context("the venue did not answer the login")?;
+    ensure!(accepted.get(2) == Some(&soupbin::LOGIN_ACCEPTED), "the venue did not accept the login of {account}");
+    // The round trips came first, on this account, with numbers from 1.
+    let bot = Bot { mix, sells: index % 2 == 1, number: 10_000_000, resting: None };
+    Session::over(socket, bot)
+}
+
+/// Runs the rates and prints the report.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let report = measure(args)?;
+    if let Some(out) = &args.out {
+        std::fs::write(out.join("report.json"), serde_json::to_string_pretty(&report)?)?;
+        std::fs::write(out.join("report.html"), page::page(&report))?;
+    }
+    print_line(&if args.json { serde_json::to_string(&report)? } else { table(&report) });
+    if let Some(out) = args.out.as_ref().filter(|_| !args.json) {
+        print_line(&format!("report, page and logs are in {}", out.display()));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// One over the other at a quantile, in thousandths.
-fn thousandths(orders: &Histogram<u64>, echo: &Histogram<u64>, at: f64) -> u64 {
-    orders.value_at_quantile(at) * 1_000 / echo.value_at_quantile(at).max(1)
-}
-
-const QUANTILES: [(&str, f64); 6] =
-    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)];
-
-fn report(args: &Args, orders: &Histogram<u64>, echo: &Histogram<u64>, ratios: &[[u64; 2]]) {
-    let decimal = |thousandths: u64| format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000);
-    let median = |which: usize| {
-        let mut sorted: Vec<u64> = ratios.iter().filter_map(|ratio| ratio.get(which).copied()).collect();
-        sorted.sort_unstable();
-        (
-            sorted.first().copied().unwrap_or(0),
-            sorted.get(sorted.len() / 2).copied().unwrap_or(0),
-            sorted.last().copied().unwrap_or(0),
-        )
-    };
-    let (p50, p99) = (median(0), median(1));
-    if args.json {
-        let of = |times: &Histogram<u64>| {
-            QUANTILES.iter().map(|(name, at)| ((*name).to_owned(), times.value_at_quantile(*at).into())).collect()
-        };
-        let (orders, echo): (serde_json::Map<_, _>, serde_json::Map<_, _>) = (of(orders), of(echo));
-        let line = json!({
-            "what": "round trip, one order at a time, ns",
-            "orders": args.orders * args.rounds,
-            "durability": args.durability,
-            "order_ns": orders,
-            "echo_ns": echo,
-            "ratio_p50": decimal(p50.1),
-            "ratio_p99": decimal(p99.1),
-        });
-        print_line(&line.to_string());
-        return;
+fn measure(args: &Args) -> anyhow::Result<Report> {
+    ensure!(
+        args.repeats > 0 && args.seconds > 0 && args.rounds > 0,
+        "--repeats, --seconds and --rounds: expected at least 1"
+    );
+    ensure!(args.rates.iter().all(|rate| (1..=10_000_000).contains(rate)), "--rates: expected 1 to 10000000 each");
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     }
-    print_line(&format!(
-        "round trip of one order at a time, {} orders in {} rounds, durability {}, ns",
-        args.orders * args.rounds,
-        args.rounds,
-        args.durability.promise()
-    ));
-    print_line(&format!("{:<8} {:>12} {:>12} {:>8}", "", "order", "echo", "ratio"));
-    for (name, at) in QUANTILES {
-        let (order, bare) = (orders.value_at_quantile(at), echo.value_at_quantile(at));
-        print_line(&format!("{name:<8} {order:>12} {bare:>12} {:>8}", decimal(order * 1_000 / bare.max(1))));
+    let topology = Topology::of_this_host();
+    let plan = topology.plan(args.durability == DurabilityMode::Fdatasync);
+    let venue = BenchVenue::start(&args.config, args.port_offset, args.durability)?;
+    let dir = venue.dir.clone();
+    let hops = yardstick::two_ring_hops(20_000, &topology)?;
+    let own = topology.allowed.iter().copied().find(|cpu| Some(*cpu) != plan.edge.cpu);
+    let mut yardsticks = vec![Yardstick::of("two hops through rings", &hops)];
+    for cpu in [plan.edge.cpu, own].into_iter().flatten() {
+        let found = yardstick::jitter(cpu, Duration::from_millis(500), 1_000)?;
+        yardsticks.push(Yardstick::of(&format!("pauses above 1 us of spinning cpu {cpu}"), &found));
     }
-    print_line(&format!(
-        "ratio per round: p50 {} (least {}, most {}), p99 {} (least {}, most {})",
-        decimal(p50.1),
-        decimal(p50.0),
-        decimal(p50.2),
-        decimal(p99.1),
-        decimal(p99.0),
-        decimal(p99.2)
-    ));
-}
-
-fn echo_round(socket: &mut Spinning, orders: u32, times: &mut Histogram<u64>) -> anyhow::Result<()> {
-    (0..orders).try_for_each(|_| socket.measure(&[b'x'; REQUEST_BYTES], ANSWER_BYTES, times))
-}
-
-/// Enters an order that rests, measures its acknowledgement, and cancels it.
-struct OrderLoop {
-    socket: Spinning,
-    number: u32,
-}
-
-impl OrderLoop {
-    fn login(address: SocketAddr) -> anyhow::Result<Self> {
-        let mut socket = Spinning::connect(address)?;
-        let login = LoginRequest::new("DEMO01", DEMO_PASSWORD, SessionName::BLANK, 1).context("a login")?;
-        socket.send(&login.to_packet())?;
-        let accepted = socket.receive(LOGIN_ACCEPTED_BYTES + SYSTEM_EVENT_BYTES)?;
-        ensure!(accepted.get(2) == Some(&soupbin::LOGIN_ACCEPTED), "the venue did not accept the login");
-        Ok(Self { socket, number: 0 })
+    yardsticks.push(Yardstick::of("write of 4 KiB and flush", &yardstick::flushes(&dir, 50)?));
+    if let Some(cpu) = own {
+        topology::run_on(&[cpu])?;
     }
+    let trips = trips::measure(venue.address, plan.edge.cpu, args.orders, args.rounds)?;
+    yardsticks.push(Yardstick::of("bare TCP echo, one at a time", &trips.echo));
+    yardsticks.push(Yardstick::of("order and answer, one at a time", &trips.orders));
+    let mut sessions =
+        (0..args.sessions).map(|index| log_in(&venue, args.mix, index)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut bench = Bench { args, venue: &venue, sessions: &mut sessions, rates: Vec::new() };
+    bench.all()?;
+    let rates = std::mem::take(&mut bench.rates);
+    let sustained = rates.iter().filter(|rate| rate.is_sustained).map(|rate| rate.per_second).max();
+    Ok(Report {
+        host: host(&topology),
+        load: load_lines(args, &trips),
+        rates,
+        sustained_per_s: sustained.unwrap_or(0),
+        yardsticks,
+        not_included: vec![
+            "a network: bots and venue are on one host, over the loopback device".to_owned(),
+            "the encoding of a request, and what a bot makes of an answer".to_owned(),
+            "market data: no subscriber is connected (hft bench feed)".to_owned(),
+        ],
+    })
+}
 
-    fn round(&mut self, orders: u32, times: &mut Histogram<u64>) -> anyhow::Result<()> {
-        let mut packet = [0; REQUEST_BYTES];
-        self.socket.drain();
-        for _ in 0..orders {
-            self.number += 1;
-            let enter = packet_of(&enter(self.number), &mut packet)?;
-            self.socket.measure(enter, ANSWER_BYTES, times)?;
-            let mut cancel = [0; 16];
-            let cancel = packet_of(&cancel_of(self.number), &mut cancel)?;
-            self.socket.send(cancel)?;
-            self.socket.receive(CANCELED_BYTES)?;
+/// The runs of one bench.
+struct Bench<'a> {
+    args: &'a Args,
+    venue: &'a BenchVenue,
+    sessions: &'a mut [Session<Bot>],
+    rates: Vec<Rate>,
+}
+
+impl Bench<'_> {
+    /// The list of rates, or from 1,000 on twice as many until the venue does not keep up, and then between.
+    fn all(&mut self) -> anyhow::Result<()> {
+        const FIRST: u64 = 1_000;
+        const MOST: u64 = 4_000_000;
+        if !self.args.rates.is_empty() {
+            let mut rates = self.args.rates.clone();
+            rates.sort_unstable();
+            rates.dedup();
+            return rates.into_iter().try_for_each(|rate| self.one(rate).map(drop));
         }
+        let (mut good, mut bad) = (0, FIRST);
+        while bad <= MOST && self.one(bad)? {
+            (good, bad) = (bad, bad * 2);
+        }
+        for _ in 0..2 {
+            let between = u64::midpoint(good, bad) / 1_000 * 1_000;
+            if good == 0 || between <= good {
+                break;
+            }
+            if self.one(between)? { good = between } else { bad = between }
+        }
+        self.rates.sort_by_key(|rate| rate.per_second);
+        Ok(())
+    }
+
+    /// One rate with its repeats; true when the venue kept up with it each time.
+    fn one(&mut self, per_second: u64) -> anyhow::Result<bool> {
+        let bar = rounds_bar(u64::from(self.args.repeats));
+        bar.set_message(format!("{per_second}/s"));
+        let before = Snapshot::read(&self.venue.dir)?;
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for repeat in 0..self.args.repeats {
+            let warm_up = Duration::from_millis(if repeat == 0 { 500 } else { 100 });
+            let started = std::time::UNIX_EPOCH + Duration::from_nanos(crate::clock::utc_now().0) + warm_up;
+            let offered = Offer { per_second, warm_up, time: Duration::from_secs(self.args.seconds) };
+            let outcome = offer(self.sessions, offered)?;
+            bar.inc(1);
+            self.log(per_second, repeat, &outcome, started)?;
+            // Once is enough for what it does not keep up with; its backlog must not spoil what follows.
+            let is_over = outcome.unanswered > 0;
+            outcomes.push(outcome);
+            if is_over {
+                self.reconnect()?;
+                break;
+            }
+        }
+        bar.finish_and_clear();
+        let mut rate = Rate::of(&outcomes)?;
+        self.add_stages(&mut rate, &before)?;
+        let is_sustained = rate.is_sustained;
+        self.rates.push(rate);
+        Ok(is_sustained)
+    }
+
+    /// Answers to requests that were given up must not be taken for answers to others.
+    fn reconnect(&mut self) -> anyhow::Result<()> {
+        for (index, session) in (0..self.args.sessions).zip(self.sessions.iter_mut()) {
+            let number = session.talk().number + 1;
+            *session = log_in(self.venue, self.args.mix, index)?;
+            session.talk_mut().number = number;
+        }
+        Ok(())
+    }
+
+    fn log(&self, per_second: u64, repeat: u32, outcome: &Outcome, started: SystemTime) -> anyhow::Result<()> {
+        match &self.args.out {
+            Some(out) => write_log(&out.join(format!("rate-{per_second}-{repeat}.hlog")), outcome, started),
+            None => Ok(()),
+        }
+    }
+
+    /// What the venue counted meanwhile about its stages.
+    fn add_stages(&self, rate: &mut Rate, before: &Snapshot) -> anyhow::Result<()> {
+        let now = Snapshot::read(&self.venue.dir)?;
+        let since = |name: &str| Some(now.times(name)?.since(before.times(name)?));
+        let stages = STAGES.iter().filter_map(|name| {
+            Some((
+                name.strip_prefix("stage.").unwrap_or(name).to_owned(),
+                since(name).filter(|times| times.count > 0)?.mean(),
+            ))
+        });
+        rate.stages = stages.collect();
+        rate.stage_samples = since(WHOLE).map_or(0, |times| times.count);
         Ok(())
     }
 }
 
-fn packet_of<'a>(message: &Inbound, out: &'a mut [u8]) -> anyhow::Result<&'a [u8]> {
-    let mut bytes = [0; 64];
-    let length = message.encode(None, &mut bytes).context("a message of at most 64 bytes")?;
-    let payload = bytes.get(..length).unwrap_or_default();
-    let length = soupbin::encode(soupbin::UNSEQUENCED, payload, out).context("a packet that fits")?;
-    out.get(..length).context("a packet that fits")
+fn load_lines(args: &Args, trips: &Trips) -> Vec<(String, String)> {
+    let line = |name: &str, what: String| (name.to_owned(), what);
+    vec![
+        line(
+            "load",
+            format!(
+                "open loop, {} sessions, mix {:?}, {} s and {} repeats per rate",
+                args.sessions, args.mix, args.seconds, args.repeats
+            ),
+        ),
+        line("durability", args.durability.promise().to_owned()),
+        line("order / echo", format!("{} (round trips, one at a time)", trips.ratio())),
+    ]
 }
 
-fn enter(number: u32) -> Inbound {
-    Inbound::EnterOrder(EnterOrder {
-        user_ref_num: UserRefNum(number),
-        side: b'B',
-        quantity: Qty(100),
-        symbol: Symbol(*b"AAPL    "),
-        price: 1_000_000 + u64::from(number % 64) * 100,
-        time_in_force: b'0',
-        display: b'Y',
-        capacity: b'P',
-        intermarket_sweep: b'N',
-        cross_type: b'N',
-        cl_ord_id: ClOrdId::BLANK,
-    })
-}
-
-fn cancel_of(number: u32) -> Inbound {
-    Inbound::CancelOrder(CancelOrder { user_ref_num: UserRefNum(number), quantity: Qty(0) })
-}
-
-/// A venue of our own, ended when dropped.
-struct BenchVenue {
-    child: Child,
-    address: SocketAddr,
-    dir: PathBuf,
-}
-
-impl BenchVenue {
-    fn start(args: &Args) -> anyhow::Result<Self> {
-        let dir = std::env::temp_dir().join(format!("hft-bench-{}", std::process::id()));
-        let config = crate::config::Config::load(
-            &args.config,
-            &crate::config::Overrides { port_offset: args.port_offset, ..Default::default() },
-        )?;
-        let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
-        command.arg("serve").arg("--config").arg(&args.config).arg("--data-dir").arg(&dir);
-        command.arg("--port-offset").arg(args.port_offset.to_string()).arg("--durability").arg(match args.durability {
-            DurabilityMode::Memory => "memory",
-            DurabilityMode::Journal => "journal",
-            DurabilityMode::Fdatasync => "fdatasync",
-        });
-        let child = command.stdout(Stdio::piped()).spawn().context("cannot start the venue")?;
-        let mut venue = Self { child, address: config.order_entry_address, dir };
-        let out = venue.child.stdout.take().context("the venue's output")?;
-        let ready = BufReader::new(out).lines().map_while(Result::ok).any(|line| line == "ready");
-        ensure!(ready, "the venue did not come up; what it said is above");
-        Ok(venue)
-    }
-}
-
-impl Drop for BenchVenue {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-        drop(std::fs::remove_dir_all(&self.dir));
-    }
-}
-
-/// A bare echo on the cpu where the venue's edge would be: reads a request, writes an answer's worth of bytes.
-struct Echo {
-    address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Echo {
-    fn start(cpu: Option<usize>) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen for the echo")?;
-        let address = listener.local_addr()?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            if let Some(cpu) = cpu {
-                drop(topology::run_on(&[cpu]));
-            }
-            drop(echo(&listener, &seen));
-        });
-        Ok(Self { address, stop, thread: Some(thread) })
-    }
-}
-
-/// Spins while requests come; rests while the venue is measured, as the venue does while the echo is.
-fn echo(listener: &TcpListener, stop: &AtomicBool) -> std::io::Result<()> {
-    const SPINS: u32 = 20_000;
-    let (mut socket, _) = listener.accept()?;
-    socket.set_nodelay(true)?;
-    socket.set_nonblocking(true)?;
-    let (mut request, answer) = ([0; REQUEST_BYTES], [b'y'; ANSWER_BYTES]);
-    let (mut filled, mut idle) = (0, 0);
-    while !stop.load(Ordering::Relaxed) {
-        match socket.read(request.get_mut(filled..).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(read) => {
-                (filled, idle) = (filled + read, 0);
-                if filled == REQUEST_BYTES {
-                    filled = 0;
-                    socket.write_all(&answer)?;
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                idle += 1;
-                if idle < SPINS {
-                    core::hint::spin_loop();
-                } else {
-                    std::thread::park_timeout(std::time::Duration::from_micros(200));
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        // The thread ends at its next look; if nobody ever connected it waits in accept, and ends with the process.
-        drop(self.thread.take());
-    }
+/// What the figures were taken on.
+pub fn host(topology: &Topology) -> Vec<(String, String)> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let first = |text: &str, key: &str| {
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_once(':').map_or("", |(_, value)| value).trim().to_owned()
+    };
+    let trimmed = |path: &str| read(path).trim().to_owned();
+    let or = |text: String, other: &str| if text.is_empty() { other.to_owned() } else { text };
+    let line = |name: &str, what: String| (name.to_owned(), what);
+    let profile = if cfg!(debug_assertions) { "development build: no figures to quote" } else { "release build" };
+    vec![
+        line("program", format!("hft {}, {profile}", env!("CARGO_PKG_VERSION"))),
+        line("cpu", first(&read("/proc/cpuinfo"), "model name")),
+        line(
+            "cpus",
+            format!(
+                "{:?} allowed, {:?} isolated, {:?} without tick",
+                topology.allowed, topology.isolated, topology.nohz_full
+            ),
+        ),
+        line("kernel", trimmed("/proc/sys/kernel/osrelease")),
+        line("governor", or(trimmed("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"), "not told")),
+        line("hyper-threads", or(trimmed("/sys/devices/system/cpu/smt/control"), "not told")),
+        line("clock source", trimmed("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
+        line("not tuned", topology.untuned.join("; ")),
+        line("taken", crate::output::time_text(crate::clock::utc_now())),
+    ]
 }

@@ -61,6 +61,10 @@ pub fn alarms(now: &Snapshot, utc_ns: u64) -> Vec<Alarm> {
     if now.text("venue.durability") != "memory" && follower > FOLLOWER_LAG_MAX {
         raise("follower-lag", format!("the follower is {follower} commands behind"));
     }
+    let differences = now.number("follower.differences");
+    if differences > 0 {
+        raise("follower-difference", format!("the follower came to another result {differences} times"));
+    }
     found
 }
 

@@ -18,6 +18,7 @@ use crate::clock::{monotonic, utc_now};
 use crate::counters::file::Snapshot;
 use crate::output::print_line;
 use model::Model;
+pub use screen::{nanos, short};
 
 /// Time between two frames.
 const EVERY: Duration = Duration::from_secs(1);

@@ -112,6 +112,7 @@ pub struct Watchdog {
     late: Counter,
     seen_at: Counter,
     disk_free: Counter,
+    log_dropped: Counter,
     memory: Counter,
 }
 
@@ -126,6 +127,7 @@ impl Watchdog {
             late: metrics.counter("watchdog.late"),
             seen_at: metrics.gauge("watchdog.utc_ns"),
             disk_free: metrics.gauge("disk.free_bytes"),
+            log_dropped: metrics.counter("log.dropped"),
             memory: metrics.gauge("process.resident_bytes"),
         }
     }
@@ -170,6 +172,7 @@ impl Watchdog {
     }
 
     fn look_at_host(&mut self) {
+        self.log_dropped.set(crate::log::dropped());
         if let Ok(free) = host::free_bytes(&self.data_dir) {
             self.disk_free.set(free);
         }

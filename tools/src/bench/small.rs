@@ -1,0 +1,150 @@
+//! The small benches: rings, pauses of the cpus, market data after an order. And all of them in one go.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use engine::runtime::topology::{self, Topology};
+use hdrhistogram::Histogram;
+
+use crate::bench::report::{QUANTILES, Report, compare as compared};
+use crate::bench::round_trip::histogram;
+use crate::bench::trips::OrderLoop;
+use crate::bench::venue::BenchVenue;
+use crate::bench::wire::host;
+use crate::bench::yardstick;
+use crate::client::{FeedClient, Progress};
+use crate::clock::monotonic;
+use crate::config::DurabilityMode;
+use crate::output::print_line;
+use crate::top::nanos;
+
+/// Two hops through rings between two threads.
+#[derive(Debug, clap::Args)]
+pub struct RingArgs {
+    /// Commands there and events back
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    trips: u32,
+}
+
+/// Pauses of a spinning thread on each cpu.
+#[derive(Debug, clap::Args)]
+pub struct JitterArgs {
+    /// Seconds on each cpu
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    seconds: u64,
+    /// Shorter pauses are not counted, ns
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    from_ns: u64,
+}
+
+/// From an order to the market data that tells of it.
+#[derive(Debug, clap::Args)]
+pub struct FeedArgs {
+    /// Orders, one at a time
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    orders: u32,
+    /// Durability of the venue
+    #[arg(long, value_name = "MODE", default_value = "journal")]
+    durability: DurabilityMode,
+    /// Configuration file of the venue
+    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
+    config: PathBuf,
+    /// Added to the venue's ports
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    port_offset: u16,
+}
+
+/// Two reports.
+#[derive(Debug, clap::Args)]
+pub struct CompareArgs {
+    /// report.json of before
+    #[arg(value_name = "BEFORE")]
+    before: PathBuf,
+    /// report.json of after
+    #[arg(value_name = "AFTER")]
+    after: PathBuf,
+}
+
+fn print_host(topology: &Topology) {
+    for (name, what) in host(topology) {
+        print_line(&format!("{name:<14} {what}"));
+    }
+}
+
+fn line(name: &str, times: &Histogram<u64>) -> String {
+    let cells: Vec<String> =
+        QUANTILES.iter().map(|(label, at)| format!("{label} {}", nanos(times.value_at_quantile(*at)))).collect();
+    format!("{name:<36} {:>9} times  {}", times.len(), cells.join("  "))
+}
+
+/// Measures the rings.
+pub fn ring(args: &RingArgs) -> anyhow::Result<ExitCode> {
+    ensure!(args.trips > 0, "--trips: expected at least 1");
+    let topology = Topology::of_this_host();
+    print_host(&topology);
+    print_line(&line("command there and event back", &yardstick::two_ring_hops(args.trips, &topology)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures the pauses.
+pub fn jitter(args: &JitterArgs) -> anyhow::Result<ExitCode> {
+    let topology = Topology::of_this_host();
+    print_host(&topology);
+    for cpu in &topology.cpus {
+        let found = yardstick::jitter(cpu.id, Duration::from_secs(args.seconds), args.from_ns)?;
+        print_line(&line(&format!("pauses of cpu {} in {} s", cpu.id, args.seconds), &found));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures from the send of an order to its message on the feed.
+pub fn feed(args: &FeedArgs) -> anyhow::Result<ExitCode> {
+    ensure!(args.orders > 0, "--orders: expected at least 1");
+    let topology = Topology::of_this_host();
+    let plan = topology.plan(args.durability == DurabilityMode::Fdatasync);
+    let venue = BenchVenue::start(&args.config, args.port_offset, args.durability)?;
+    print_host(&topology);
+    if let Some(cpu) = topology.allowed.iter().find(|cpu| Some(**cpu) != plan.edge.cpu) {
+        topology::run_on(&[*cpu])?;
+    }
+    let mut orders = OrderLoop::login(venue.address)?;
+    let from = FeedClient::snapshot(venue.feed_address)?.next_sequence;
+    let mut feed = FeedClient::itch(venue.feed_address, from)?;
+    let mut times = histogram()?;
+    for order in 0..args.orders {
+        let sent = monotonic();
+        orders.enter_only()?;
+        wait_for(&mut feed)?;
+        if order >= args.orders / 10 {
+            times.saturating_record(u64::try_from(sent.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        }
+        orders.cancel_only()?;
+        wait_for(&mut feed)?;
+    }
+    print_line(&line("order sent to its feed message read", &times));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Blocks until the feed has something new.
+fn wait_for(feed: &mut FeedClient) -> anyhow::Result<()> {
+    let end = monotonic() + Duration::from_secs(5);
+    let mut is_there = false;
+    while !is_there {
+        let progress = feed.receive(Duration::from_millis(100), |_, _| is_there = true)?;
+        ensure!(progress != Progress::Finished && monotonic() < end, "the feed has ended or says nothing");
+    }
+    Ok(())
+}
+
+/// Compares two reports.
+pub fn compare(args: &CompareArgs) -> anyhow::Result<ExitCode> {
+    let read = |path: &PathBuf| -> anyhow::Result<Report> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is no report of hft bench wire", path.display()))
+    };
+    let (before, after) = (read(&args.before)?, read(&args.after)?);
+    print_line(&compared(&before, &after).join("\n"));
+    Ok(ExitCode::SUCCESS)
+}
