@@ -53,7 +53,7 @@ pub fn page(report: &Report) -> String {
          body{{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;padding:0 1em;color:#222}}\
          h1,h2{{line-height:1.2}}table{{border-collapse:collapse;margin:.5em 0}}\
          td,th{{padding:2px 10px;text-align:right;border-bottom:1px solid #ddd}}\
-         td:first-child,th:first-child{{text-align:left}}svg{{max-width:100%;height:auto}}\
+         td{{white-space:nowrap}}td:first-child,th:first-child{{text-align:left}}.about td{{white-space:normal;text-align:left}}svg{{max-width:100%;height:auto}}\
          svg text{{font:12px system-ui,sans-serif;fill:#444}}.key span{{margin-right:1.2em;white-space:nowrap}}\
          .key i{{display:inline-block;width:1em;height:.6em;margin-right:.3em}}</style></head><body>{body}</body></html>\n"
     )
@@ -68,7 +68,7 @@ fn pairs(pairs: &[(String, String)]) -> String {
         .iter()
         .map(|(name, what)| format!("<tr><td>{}</td><td>{}</td></tr>", escaped(name), escaped(what)))
         .collect();
-    format!("<table>{rows}</table>")
+    format!("<table class=\"about\">{rows}</table>")
 }
 
 /// A line with its name.
@@ -87,7 +87,7 @@ fn chart(series: &[Series], ticks: &[(f64, String)]) -> String {
         return "<p>nothing was measured</p>".to_owned();
     }
     let (low_y, high_y) = (low_y.floor(), high_y.ceil().max(low_y.floor() + 1.0));
-    let x = |value: f64| LEFT + (value - low_x) / (high_x - low_x).max(1e-9) * (WIDTH - LEFT - 10.0);
+    let x = |value: f64| LEFT + (value - low_x) / (high_x - low_x).max(1e-9) * (WIDTH - LEFT - 30.0);
     let y = |value: f64| HEIGHT - BOTTOM - (value - low_y) / (high_y - low_y) * (HEIGHT - BOTTOM - TOP);
     let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">");
     let mut line = |text: String| svg.push_str(&text);
@@ -188,7 +188,7 @@ fn stages(report: &Report) -> String {
             format!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}/s</text>", LEFT - 6.0, top + 14.0, rate.per_second);
         svg.push_str(&label);
         for ((name, mean), colour) in rate.stages.iter().zip(COLOURS) {
-            let width = *mean as f64 / most * (WIDTH - LEFT - 10.0);
+            let width = *mean as f64 / most * (WIDTH - LEFT - 30.0);
             let bar = format!(
                 "<rect x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"20\" fill=\"{colour}\"><title>{}: {}</title></rect>",
                 escaped(name),
