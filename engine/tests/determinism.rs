@@ -120,7 +120,7 @@ fn the_state_after_a_fixed_flow_is_known() {
     let mut hasher = EventHasher::new();
     all.0.iter().for_each(|event| hasher.push(event));
     let hex = |hash: [u8; 32]| blake3::Hash::from_bytes(hash).to_string();
-    assert_eq!(all.0.len(), 7_718);
-    assert_eq!(hex(hasher.finish()), "bc44a7f23470daa6ea3d1dc22d50a9f807651537696040978c7431149cc77412");
+    assert_eq!(all.0.len(), 7_720);
+    assert_eq!(hex(hasher.finish()), "280427f8258ce3ca08718b5899a2212f2ec2f166356db3cdaaeaeeb14c21d34d");
     assert_eq!(hex(core.state_hash()), "5fd9c6b80cc9c0020956d956bab2445418798590b3c8dc79f375613b25d7cac1");
 }

@@ -106,6 +106,7 @@ const ANSWERS: &[&str] = &[
     "TradeBroken",
     "OperatorRefused TradeUnknown",
     "SessionRolled",
+    "ReferenceChanged",
 ];
 
 /// What states and crosses say.
@@ -212,6 +213,7 @@ fn name(body: &EventBody) -> String {
         EventBody::TradeBroken { .. } => "TradeBroken".to_owned(),
         EventBody::OperatorRefused { reason } => format!("OperatorRefused {reason:?}"),
         EventBody::SessionRolled { .. } => "SessionRolled".to_owned(),
+        EventBody::ReferenceChanged { .. } => "ReferenceChanged".to_owned(),
     }
 }
 

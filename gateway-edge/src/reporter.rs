@@ -175,6 +175,7 @@ impl<S: StreamStore> Reporter<S> {
             | EventBody::MarketWideLevels { .. }
             | EventBody::MarketWideBreached { .. }
             | EventBody::TradeBroken { .. }
+            | EventBody::ReferenceChanged { .. }
             | EventBody::OperatorRefused { .. } => {}
         }
         let details = self.details.take();

@@ -484,6 +484,13 @@ pub enum EventBody {
         /// Name of the new session of every stream.
         session: SessionName,
     },
+    /// The static reference price was set by an operator.
+    ReferenceChanged {
+        /// Which.
+        instrument: InstrumentId,
+        /// From now on; 0 = none.
+        price: Price,
+    },
     /// A request of the operator was done or refused: the last event of its command.
     Answered {
         /// As in the request.

@@ -59,6 +59,7 @@ impl Event {
     ///                     36 seller  40 seller_user_ref_num
     /// 32 OperatorRefused  17 reason (2), our own number
     /// 33 SessionRolled    17 session (10)
+    /// 34 ReferenceChanged 17 instrument (2)  19 price
     /// 64 Answered         17 request  21 outcome
     /// 65 BalanceMoved     17 account  21 currency or 0 (1)  22 instrument or 0 (2)  24 amount (16)  40 balance (16)
     /// 66 FeesCharged      17 match_number (8)  25 currency (1)  26 maker (16)  42 taker (16)
@@ -265,7 +266,8 @@ impl EventBody {
             | Self::MarketWideBreached { .. }
             | Self::TradeBroken { .. }
             | Self::OperatorRefused { .. }
-            | Self::SessionRolled { .. } => self.pack_market(to),
+            | Self::SessionRolled { .. }
+            | Self::ReferenceChanged { .. } => self.pack_market(to),
             Self::Answered { request, outcome } => {
                 to.put([64]).u32(request).put([outcome.number()]);
             }
@@ -381,6 +383,9 @@ impl EventBody {
         }
         if let Self::SessionRolled { session } = *self {
             to.put([33]).put(session.0);
+        }
+        if let Self::ReferenceChanged { instrument, price } = *self {
+            to.put([34]).u16(instrument.0).u32(price.0);
         }
     }
 }

@@ -638,6 +638,7 @@ fn venue_events() -> Vec<(EventBody, &'static str)> {
         ),
         (EventBody::OperatorRefused { reason: RejectReason::TradeUnknown }, "20 2700"),
         (EventBody::SessionRolled { session: SessionName(*b"S00ABCDEFG") }, "21 53303041424344454647"),
+        (EventBody::ReferenceChanged { instrument, price: Price(0x3132_3334) }, "22 4241 34333231"),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! `hft instrument`: lists instruments, adds one to a running venue, halts and resumes.
+//! `hft instrument`: lists instruments, adds one to a running venue, changes its trading state, calls auctions.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ use crate::output::print_line;
 use crate::units::InstrumentUnits;
 use crate::venue::reading::newest_state;
 
-/// Instruments: add, halt, resume, list.
+/// Instruments: add, halt, resume, state, auction, reference, list.
 #[derive(Debug, clap::Args)]
 #[command(
     arg_required_else_help = true,
@@ -40,6 +40,17 @@ enum What {
     /// Match again
     #[command(after_help = "Example:\n  hft instrument resume AAPL")]
     Resume(State),
+    /// Put an instrument into a trading state; leaving a state that collects orders runs its cross
+    #[command(after_help = "Examples:\n  hft instrument state AAPL pre-open\n  hft instrument state AAPL trading")]
+    State(To),
+    /// Collect orders from now on, and cross them after a time
+    #[command(
+        after_help = "Examples:\n  hft instrument auction AAPL pre-open --seconds 60\n  hft instrument auction AAPL paused --seconds 30 --reason LUDP"
+    )]
+    Auction(Auction),
+    /// Set the static reference price: of price bands, of collars before the first trade, of crosses
+    #[command(after_help = "Example:\n  hft instrument reference AAPL 150.25")]
+    Reference(Reference),
     /// Show one instrument
     #[command(after_help = "Example:\n  hft instrument show AAPL --json")]
     Show(Named),
@@ -87,8 +98,97 @@ struct State {
     /// ITCH reason code, up to 4 letters
     #[arg(long, value_name = "CODE", default_value = "")]
     reason: String,
+    /// For operational reasons: the feed says `h`, too
+    #[arg(long, conflicts_with = "reason")]
+    operational: bool,
     #[command(flatten)]
     place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+struct To {
+    /// Symbol
+    symbol: String,
+    /// State to enter
+    #[arg(value_enum)]
+    state: AnyState,
+    /// ITCH reason code, up to 4 letters
+    #[arg(long, value_name = "CODE", default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+struct Auction {
+    /// Symbol
+    symbol: String,
+    /// State in which orders are collected
+    #[arg(value_enum)]
+    state: Collecting,
+    /// Time until the cross
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    seconds: u32,
+    /// ITCH reason code, up to 4 letters
+    #[arg(long, value_name = "CODE", default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Debug, clap::Args)]
+struct Reference {
+    /// Symbol
+    #[arg(value_parser = crate::units::symbol)]
+    symbol: protocol::Symbol,
+    /// A decimal, on any tick or none; 0 = no reference price
+    price: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Collecting {
+    PreOpen,
+    PreClose,
+    Quotation,
+    Paused,
+}
+
+impl Collecting {
+    fn state(self) -> TradingState {
+        match self {
+            Self::PreOpen => TradingState::PreOpen,
+            Self::PreClose => TradingState::PreClose,
+            Self::Quotation => TradingState::QuotationOnly,
+            Self::Paused => TradingState::Paused,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum AnyState {
+    PreOpen,
+    Trading,
+    PreClose,
+    Closed,
+    Halted,
+    Quotation,
+    Paused,
+}
+
+impl AnyState {
+    fn state(self) -> TradingState {
+        match self {
+            Self::PreOpen => TradingState::PreOpen,
+            Self::Trading => TradingState::Trading,
+            Self::PreClose => TradingState::PreClose,
+            Self::Closed => TradingState::Closed,
+            Self::Halted => TradingState::Halted,
+            Self::Quotation => TradingState::QuotationOnly,
+            Self::Paused => TradingState::Paused,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,6 +206,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Add(add) => ask(&add.place, &Request::AddInstrument(instrument(add)?)),
         What::Halt(state) => set_state(state, TradingState::Halted),
         What::Resume(state) => set_state(state, TradingState::Trading),
+        What::State(to) => {
+            let (symbol, reason) = (to.symbol.clone(), to.reason.clone());
+            ask(&to.place, &Request::SetState { symbol, state: char::from(to.state.state().letter()), reason })
+        }
+        What::Auction(auction) => {
+            let Auction { symbol, state, seconds, reason, place } = auction;
+            let state = char::from(state.state().letter());
+            let (symbol, reason) = (symbol.clone(), reason.clone());
+            ask(place, &Request::StartAuction { symbol, state, reason, seconds: *seconds })
+        }
+        What::Reference(reference) => set_reference(reference),
         What::Show(named) => {
             let core = newest_state(&named.place.data_dir)?;
             let view = core.instruments().find(|view| view.listed.symbol == named.symbol);
@@ -122,7 +233,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
+fn set_reference(reference: &Reference) -> anyhow::Result<ExitCode> {
+    let Reference { symbol, price, place } = reference;
+    let core = newest_state(&place.data_dir)?;
+    let view = core.instruments().find(|view| view.listed.symbol == *symbol);
+    let view = view.with_context(|| format!("no instrument has the symbol {symbol}"))?;
+    let decimals = i32::from(view.listed.price_decimals);
+    let price = if price == "0" {
+        0
+    } else {
+        wire_units(price, decimals, u64::from(Price::LIMIT_MAX.0))
+            .map_err(|expected| anyhow::anyhow!("{price:?}: expected {expected}"))?
+    };
+    ask(place, &Request::ReferencePrice { symbol: symbol.to_string(), price })
+}
+
 fn set_state(state: &State, to: TradingState) -> anyhow::Result<ExitCode> {
+    if state.operational {
+        let is_halted = to == TradingState::Halted;
+        return ask(&state.place, &Request::OperationalHalt { symbol: state.symbol.clone(), is_halted });
+    }
     let (symbol, reason) = (state.symbol.clone(), state.reason.clone());
     ask(&state.place, &Request::SetState { symbol, state: char::from(to.letter()), reason })
 }

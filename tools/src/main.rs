@@ -20,6 +20,7 @@ mod journal_cmd;
 mod kill_cmd;
 mod limits_cmd;
 mod log;
+mod market_cmd;
 mod output;
 mod placement;
 mod rates_cmd;
@@ -70,7 +71,7 @@ enum Command {
     Snapshot(snapshot_cmd::Args),
     /// Accounts: create, list, money, limits
     Account(account_cmd::Args),
-    /// Instruments: add, halt, resume, list
+    /// Instruments: add, halt, resume, state, auction, reference, list
     Instrument(instrument_cmd::Args),
     /// Limits of a firm, an instrument, or the defaults of the venue
     Limits(limits_cmd::Args),
@@ -80,6 +81,8 @@ enum Command {
     Rate(rates_cmd::RateArgs),
     /// Executions: void one
     Trade(trade_cmd::Args),
+    /// The market-wide circuit breaker: levels, breach
+    Market(market_cmd::Args),
     /// End the trading day: every stream begins anew
     Roll(roll_cmd::Args),
     /// Block new orders and cancel resting ones, at once
@@ -152,6 +155,7 @@ fn main() -> ExitCode {
         Command::Fees(args) => rates_cmd::fees(&args),
         Command::Rate(args) => rates_cmd::rate(&args),
         Command::Trade(args) => trade_cmd::run(&args),
+        Command::Market(args) => market_cmd::run(&args),
         Command::Roll(args) => roll_cmd::run(&args),
         Command::Kill(args) => kill_cmd::run(&args, true),
         Command::Resume(args) => kill_cmd::run(&args, false),

@@ -64,11 +64,20 @@ struct AccountEntry {
     account: String,
     #[serde(default)]
     self_match: SelfMatch,
+    /// Up to two letters; orders of other groups trade with each other.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    self_match_group: String,
+    /// Between all accounts of the group, whatever their firm.
+    #[serde(default)]
+    self_match_across_firms: bool,
     #[serde(default)]
     cancel_on_disconnect: bool,
     #[serde(default)]
     grace_ms: u32,
 }
+
+/// What a self-match group may be.
+const GROUP: &str = "one or two letters or digits; needed across firms";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,16 +92,21 @@ enum SelfMatch {
 }
 
 impl SelfMatch {
-    /// Letter of the AIQ table, firm level.
-    fn letter(self) -> u8 {
-        match self {
-            Self::Allow => b'N',
-            Self::Newest => b'W',
-            Self::Oldest => b'O',
-            Self::Both => b'B',
-            Self::Decrement => b'Y',
-            Self::DecrementDetails => b'D',
-        }
+    /// Letter of the AIQ table: of the column for a firm, or of that for any. Cancel both has no letter for any.
+    fn letter(self, across_firms: bool) -> Option<u8> {
+        Some(match (self, across_firms) {
+            (Self::Allow, _) => b'N',
+            (Self::Newest, false) => b'W',
+            (Self::Newest, true) => b'4',
+            (Self::Oldest, false) => b'O',
+            (Self::Oldest, true) => b'2',
+            (Self::Both, false) => b'B',
+            (Self::Both, true) => return None,
+            (Self::Decrement, false) => b'Y',
+            (Self::Decrement, true) => b'0',
+            (Self::DecrementDetails, false) => b'D',
+            (Self::DecrementDetails, true) => b'1',
+        })
     }
 }
 
@@ -144,12 +158,13 @@ fn ppm(text: &str) -> Option<u32> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Defaults {
     self_match: u8,
+    group: [u8; 2],
     cancel_on_disconnect: bool,
     grace_ms: u32,
 }
 
 impl Defaults {
-    const NONE: Self = Self { self_match: b'N', cancel_on_disconnect: false, grace_ms: 0 };
+    const NONE: Self = Self { self_match: b'N', group: *b"  ", cancel_on_disconnect: false, grace_ms: 0 };
 }
 
 /// Terms that can be used.
@@ -214,8 +229,21 @@ impl Terms {
         for entry in &section.accounts {
             let wrong = || ("terms.accounts", entry.account.clone(), "the name of an account, at most once");
             let name = AccountName::from_text(&entry.account.to_ascii_uppercase()).ok_or_else(wrong)?;
+            let group = || {
+                let wrong = || ("terms.accounts.self_match_group", entry.self_match_group.clone(), GROUP);
+                let letters = entry.self_match_group.as_bytes();
+                let mut group = *b"  ";
+                if letters.len() > group.len() || !letters.iter().all(u8::is_ascii_alphanumeric) {
+                    return Err(wrong());
+                }
+                group.iter_mut().zip(letters).for_each(|(place, letter)| *place = *letter);
+                if entry.self_match_across_firms && letters.is_empty() { Err(wrong()) } else { Ok(group) }
+            };
+            let across =
+                || ("terms.accounts.self_match", "both".to_owned(), "newest, oldest or decrement across firms");
             let defaults = Defaults {
-                self_match: entry.self_match.letter(),
+                self_match: entry.self_match.letter(entry.self_match_across_firms).ok_or_else(across)?,
+                group: group()?,
                 cancel_on_disconnect: entry.cancel_on_disconnect,
                 grace_ms: entry.grace_ms,
             };
@@ -244,8 +272,9 @@ impl Terms {
         let mut accounts: Vec<(AccountId, AccountName, Defaults)> = core
             .accounts()
             .map(|view| {
-                let (self_match, cancel_on_disconnect) = (view.self_match, view.cancel_on_disconnect);
-                (view.account, view.name, Defaults { self_match, cancel_on_disconnect, grace_ms: view.grace_ms })
+                let (self_match, group) = (view.self_match, view.self_match_group);
+                let (cancel_on_disconnect, grace_ms) = (view.cancel_on_disconnect, view.grace_ms);
+                (view.account, view.name, Defaults { self_match, group, cancel_on_disconnect, grace_ms })
             })
             .collect();
         for body in before {
@@ -280,7 +309,7 @@ impl Terms {
             (wanted != is).then_some(VenueCommand::SetAccountDefaults(SetAccountDefaults {
                 account,
                 aiq_strategy: wanted.self_match,
-                aiq_group_id: *b"  ",
+                aiq_group_id: wanted.group,
                 cancel_on_disconnect: wanted.cancel_on_disconnect,
                 grace_ms: wanted.grace_ms,
             }))

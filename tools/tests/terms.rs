@@ -117,6 +117,11 @@ fn terms_that_name_nothing_are_refused() {
         ("[[terms.bands]]\ninstrument = \"AAPL\"\nstatic_percent = \"101\"\nauction_s = 1\n", "terms.bands"),
         ("[[terms.bands]]\ninstrument = \"AAPL\"\nstatic_percent = \"10\"\n", "terms.bands"),
         ("[[terms.accounts]]\naccount = \"DEMO01\"\nself_match = \"always\"\n", "always"),
+        ("[[terms.accounts]]\naccount = \"DEMO01\"\nself_match_group = \"ABC\"\n", "self_match_group"),
+        (
+            "[[terms.accounts]]\naccount = \"DEMO01\"\nself_match = \"newest\"\nself_match_across_firms = true\n",
+            "self_match_group",
+        ),
         ("[[terms.accounts]]\naccount = \"DEMO01\"\n[[terms.accounts]]\naccount = \"DEMO01\"\n", "terms.accounts"),
     ] {
         fs::write(&config, config_with(terms)).unwrap();

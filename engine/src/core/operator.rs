@@ -142,10 +142,8 @@ impl Core {
         if self.instruments.find(instrument).is_none() {
             return Outcome::InstrumentUnknown;
         }
-        if let Err(reason) = self.enter_state(instrument, (state, reason), out) {
-            out.push(EventBody::OperatorRefused { reason });
-        }
-        Outcome::Done
+        // A cross or a roll goes on: the same request again, when it is over.
+        if self.enter_state(instrument, (state, reason), out).is_ok() { Outcome::Done } else { Outcome::More }
     }
 
     fn set_mode(&mut self, account: AccountId, mode: AccountMode) -> Outcome {

@@ -52,6 +52,7 @@ impl Core {
             VenueCommand::SetReferencePrice(set) => {
                 let instrument = self.listed(set.instrument)?;
                 self.instruments.terms_mut(instrument).reference = set.price;
+                out.push(EventBody::ReferenceChanged { instrument, price: set.price });
                 Ok(())
             }
             VenueCommand::StartAuction(auction) => self.start_auction(auction, out),

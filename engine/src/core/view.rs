@@ -26,6 +26,8 @@ pub struct AccountView {
     pub open_orders: u32,
     /// Self-match strategy of orders that name none: a letter of the AIQ table, `N` = none, `B` = cancel both.
     pub self_match: u8,
+    /// Self-match group of orders that name none.
+    pub self_match_group: [u8; 2],
     /// Orders without tag 204 are cancelled when the session ends.
     pub cancel_on_disconnect: bool,
     /// Time before that, ms.
@@ -144,6 +146,7 @@ impl Core {
                 entry_disabled: hot.is_disabled(),
                 open_orders: hot.open_orders(),
                 self_match: self.accounts.defaults(account).aiq,
+                self_match_group: self.accounts.defaults(account).aiq_group,
                 cancel_on_disconnect: self.accounts.defaults(account).cancel_on_disconnect,
                 grace_ms: self.accounts.defaults(account).grace_ms,
             }

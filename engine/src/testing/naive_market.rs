@@ -98,6 +98,7 @@ impl NaiveVenue {
             VenueCommand::SetReferencePrice(set) => {
                 self.needs(Features::STATES)?;
                 self.listed(set.instrument)?.reference = set.price.0.into();
+                self.tell(EventBody::ReferenceChanged { instrument: set.instrument, price: set.price });
                 Ok(())
             }
             VenueCommand::StartAuction(auction) => {
@@ -231,7 +232,12 @@ impl NaiveVenue {
     }
 
     /// Enters a state, after the cross of the one that is left where that is due.
-    fn enter_state(&mut self, instrument: InstrumentId, state: TradingState, reason: Firm) -> Result<(), RejectReason> {
+    pub(super) fn enter_state(
+        &mut self,
+        instrument: InstrumentId,
+        state: TradingState,
+        reason: Firm,
+    ) -> Result<(), RejectReason> {
         if !self.knows(Features::STATES) {
             self.market_mut(instrument).state = state;
             self.tell(EventBody::TradingStateChanged { instrument, state, reason });

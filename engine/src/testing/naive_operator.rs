@@ -16,8 +16,8 @@ impl NaiveVenue {
                 if instrument.0 == 0 || usize::from(instrument.0) > self.instruments.len() {
                     Outcome::InstrumentUnknown
                 } else {
-                    self.change_state(*instrument, *state, *reason);
-                    Outcome::Done
+                    let entered = self.enter_state(*instrument, *state, *reason);
+                    if entered.is_ok() { Outcome::Done } else { Outcome::More }
                 }
             }
             OperatorAction::CancelOrder { owner, user_ref_num } => self.supervise(*owner, *user_ref_num),

@@ -168,6 +168,7 @@ fn of_market(body: &EventBody) -> Option<String> {
         EventBody::OperatorRefused { reason } => format!("refused {reason:?}"),
         EventBody::InstrumentListed { symbol, .. } => format!("listed {symbol}"),
         EventBody::ShortSaleTestChanged { action, .. } => format!("short-sale-test {}", char::from(action)),
+        EventBody::ReferenceChanged { price, .. } => format!("reference {}", ticks(price)),
         EventBody::SessionRolled { session } => format!("session {session}"),
         EventBody::SystemEvent { code } => format!("day {}", char::from(code.letter())),
         _ => return None,

@@ -344,6 +344,7 @@ fn show(body: &EventBody) -> String {
         | EventBody::MarketWideBreached { .. }
         | EventBody::TradeBroken { .. }
         | EventBody::OperatorRefused { .. }
-        | EventBody::SessionRolled { .. } => "operator".to_owned(),
+        | EventBody::SessionRolled { .. }
+        | EventBody::ReferenceChanged { .. } => "operator".to_owned(),
     }
 }

@@ -97,7 +97,8 @@ pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &
         | EventBody::CancelPending { .. }
         | EventBody::CancelRejected { .. }
         | EventBody::OperatorRefused { .. }
-        | EventBody::SessionRolled { .. } => 0,
+        | EventBody::SessionRolled { .. }
+        | EventBody::ReferenceChanged { .. } => 0,
         EventBody::CrossExecuted { .. }
         | EventBody::Crossed { .. }
         | EventBody::Imbalance { .. }

@@ -150,7 +150,8 @@ pub fn write(
         | EventBody::MarketWideLevels { .. }
         | EventBody::MarketWideBreached { .. }
         | EventBody::OperatorRefused { .. }
-        | EventBody::SessionRolled { .. } => 0,
+        | EventBody::SessionRolled { .. }
+        | EventBody::ReferenceChanged { .. } => 0,
         EventBody::Accepted { instrument, .. } => accepted(command, event, for_owner, symbol(instrument), first),
         EventBody::Replaced { instrument, .. } => replaced(command, event, for_owner, symbol(instrument), first),
         EventBody::Traded { .. } => {
@@ -535,7 +536,8 @@ fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut
         | EventBody::MarketWideBreached { .. }
         | EventBody::TradeBroken { .. }
         | EventBody::OperatorRefused { .. }
-        | EventBody::SessionRolled { .. } => 0,
+        | EventBody::SessionRolled { .. }
+        | EventBody::ReferenceChanged { .. } => 0,
     }
 }
 

@@ -43,6 +43,16 @@ pub enum Request {
     BustTrade { record: String },
     /// Ends the trading day.
     Roll,
+    /// Collects orders from now on and crosses them after so many seconds; `state` is an ITCH letter.
+    StartAuction { symbol: String, state: char, reason: String, seconds: u32 },
+    /// Halts for operational reasons, or lets it go on.
+    OperationalHalt { symbol: String, is_halted: bool },
+    /// The static reference price, wire units; 0 = none.
+    ReferencePrice { symbol: String, price: u32 },
+    /// Decline levels of the circuit breaker, with 8 decimals.
+    MarketLevels { levels: [u64; 3] },
+    /// A level was breached: everything is halted.
+    MarketBreach { level: u8 },
 }
 
 /// Who or what is meant.

@@ -22,7 +22,6 @@ use crate::clock::{monotonic, utc_now};
 use crate::control::request::{LINE_BYTES_MAX, Reply, Request, SOCKET};
 use crate::venue::credentials::{VenueCredentials, is_usable};
 use crate::venue::registry::{Registry, account_name};
-use crate::venue::scheduler::roll_day;
 
 /// How long a client may take to say what it wants.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
@@ -136,8 +135,10 @@ impl Control {
         if let Request::BustTrade { record } = request {
             return self.bust(record);
         }
-        if let Request::Roll = request {
-            return self.roll();
+        match self.registry.venue_command(request, utc_now()) {
+            Ok(Some(command)) => return self.command(command),
+            Ok(None) => {}
+            Err(wrong) => return Reply::refused(wrong),
         }
         let actions = match self.registry.actions(request) {
             Ok(actions) => actions,
@@ -204,25 +205,19 @@ impl Control {
         }
     }
 
-    /// Ends the trading day.
-    fn roll(&mut self) -> Reply {
-        let command = roll_day(utc_now());
-        let answer = self.sequence(command, |told| {
-            if let EventBody::SessionRolled { session } = told {
-                return Some(Some(*session));
+    /// Has the core do what no account is concerned with, and waits for what says that it was done.
+    fn command(&mut self, command: VenueCommand) -> Reply {
+        let answer = self.sequence(CommandBody::Venue(command), |told| {
+            if let EventBody::OperatorRefused { .. } = told {
+                return Some(None);
             }
-            matches!(told, EventBody::OperatorRefused { .. }).then_some(None)
+            said(&command, told).map(Some)
         });
         match answer {
-            Some((told, Some(session))) => Reply {
-                ok: true,
-                message: format!("rolled: session {session}"),
-                sequence: told.sequence.0,
-                canceled: 0,
-            },
+            Some((told, Some(message))) => Reply { ok: true, message, sequence: told.sequence.0, canceled: 0 },
             Some((told, None)) => Reply {
                 sequence: told.sequence.0,
-                ..Reply::refused("the day is being rolled already: look again in a moment")
+                ..Reply::refused("refused: a cross or the roll of the day goes on; ask again in a moment")
             },
             None => Reply::refused("the core did not answer in time: look whether the request was done"),
         }
@@ -298,6 +293,28 @@ impl Agent for Control {
 impl Drop for Control {
     fn drop(&mut self) {
         drop(fs::remove_file(&self.path));
+    }
+}
+
+/// What an event says of a command, when it says that it was done.
+fn said(command: &VenueCommand, told: &EventBody) -> Option<String> {
+    match (command, told) {
+        (VenueCommand::RollDay(_), EventBody::SessionRolled { session }) => Some(format!("rolled: session {session}")),
+        (VenueCommand::StartAuction(auction), EventBody::TradingStateChanged { instrument, state, .. }) => {
+            (auction.instrument == *instrument && auction.state == *state).then(|| "orders are collected".to_owned())
+        }
+        (VenueCommand::SetOperationalHalt(set), EventBody::OperationalHaltChanged { instrument, is_halted }) => {
+            let is_it = set.instrument == *instrument && set.is_halted == *is_halted;
+            is_it.then(|| if set.is_halted { "halted" } else { "resumed" }.to_owned())
+        }
+        (VenueCommand::SetReferencePrice(set), EventBody::ReferenceChanged { instrument, price }) => {
+            (set.instrument == *instrument && set.price == *price).then(|| "set".to_owned())
+        }
+        (VenueCommand::SetMarketWideLevels(_), EventBody::MarketWideLevels { .. }) => Some("set".to_owned()),
+        (VenueCommand::BreachMarketWide(level), EventBody::MarketWideBreached { level: told }) => {
+            (level == told).then(|| format!("level {level} breached: every instrument is halted"))
+        }
+        _ => None,
     }
 }
 

@@ -48,6 +48,11 @@ impl OperatorView {
                 | EventBody::TradeBroken { .. }
                 | EventBody::OperatorRefused { .. }
                 | EventBody::SessionRolled { .. }
+                | EventBody::ReferenceChanged { .. }
+                | EventBody::TradingStateChanged { .. }
+                | EventBody::OperationalHaltChanged { .. }
+                | EventBody::MarketWideLevels { .. }
+                | EventBody::MarketWideBreached { .. }
                 | EventBody::KillSwitched { .. }
         ) {
             // What is pushed out was waited for by nobody.

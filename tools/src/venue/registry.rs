@@ -8,14 +8,16 @@ use protocol::money::{Asset, Legs};
 use protocol::operator::{
     AccountMode, AddInstrument, CreateAccount, LimitKind, OperatorAction, Scope, SetFees, SetLimit,
 };
+use protocol::venue_command::{SetMarketWideLevels, SetOperationalHalt, SetReferencePrice, StartAuction};
 use protocol::{
-    AccountId, AccountName, Amount, Channel, Currency, EventBody, Firm, InstrumentId, Owner, Price, Qty, Symbol,
-    TradingState, UserRefNum,
+    AccountId, AccountName, Amount, Channel, Currency, EventBody, Firm, InstrumentId, Nanos, Owner, Price, Qty, Symbol,
+    TradingState, UserRefNum, VenueCommand,
 };
 
 use crate::control::amount;
 use crate::control::request::{Instrument, Limit, Mode, Request, Target};
 use crate::units;
+use crate::venue::bootstrap::session_name;
 
 /// Who is who.
 #[derive(Debug, Default)]
@@ -97,8 +99,69 @@ impl Registry {
                 owner: Owner::new(self.account(account)?, Channel(*channel)),
                 user_ref_num: UserRefNum(*number),
             },
-            Request::BustTrade { .. } | Request::Roll => return Err("it is a command of its own".to_owned()),
+            Request::BustTrade { .. }
+            | Request::Roll
+            | Request::StartAuction { .. }
+            | Request::OperationalHalt { .. }
+            | Request::ReferencePrice { .. }
+            | Request::MarketLevels { .. }
+            | Request::MarketBreach { .. } => return Err("it is a command of its own".to_owned()),
         }])
+    }
+
+    /// The command of the venue itself that a request asks for at `now`, if it does. An auction ends so many seconds later.
+    ///
+    /// # Errors
+    /// What is wrong with it, naming the field.
+    pub fn venue_command(&self, request: &Request, now: Nanos) -> Result<Option<VenueCommand>, Wrong> {
+        let command = match request {
+            Request::Roll => VenueCommand::RollDay(session_name(now)),
+            Request::StartAuction { symbol, state, reason, seconds } => {
+                let letter = u8::try_from(*state).ok().and_then(TradingState::from_letter);
+                let collects = |state: &TradingState| {
+                    !matches!(state, TradingState::Trading | TradingState::Closed | TradingState::Halted)
+                };
+                let state = letter.filter(collects).ok_or_else(|| format!("state {state:?} collects no orders"))?;
+                let reason = Firm::from_text(reason).ok_or_else(|| format!("reason {reason:?}: at most 4 letters"))?;
+                let until = Nanos(now.0 + u64::from(*seconds) * 1_000_000_000);
+                VenueCommand::StartAuction(StartAuction { instrument: self.instrument(symbol)?, state, reason, until })
+            }
+            Request::OperationalHalt { symbol, is_halted } => VenueCommand::SetOperationalHalt(SetOperationalHalt {
+                instrument: self.instrument(symbol)?,
+                is_halted: *is_halted,
+            }),
+            Request::ReferencePrice { symbol, price } => {
+                let price = Price(*price);
+                if price != Price(0) && !price.is_limit() {
+                    return Err(format!("price {price}: no limit price"));
+                }
+                VenueCommand::SetReferencePrice(SetReferencePrice { instrument: self.instrument(symbol)?, price })
+            }
+            Request::MarketLevels { levels: [level_1, level_2, level_3] } => {
+                VenueCommand::SetMarketWideLevels(SetMarketWideLevels {
+                    level_1: *level_1,
+                    level_2: *level_2,
+                    level_3: *level_3,
+                })
+            }
+            Request::MarketBreach { level } if (1..=3).contains(level) => VenueCommand::BreachMarketWide(*level),
+            Request::MarketBreach { level } => return Err(format!("level {level}: 1, 2 or 3")),
+            Request::SetLimits { .. }
+            | Request::SetPassword { .. }
+            | Request::CreateAccount { .. }
+            | Request::SetMode { .. }
+            | Request::Deposit { .. }
+            | Request::Withdraw { .. }
+            | Request::Kill { .. }
+            | Request::Resume { .. }
+            | Request::AddInstrument(_)
+            | Request::SetState { .. }
+            | Request::SetFees { .. }
+            | Request::SetRate { .. }
+            | Request::CancelOrder { .. }
+            | Request::BustTrade { .. } => return Ok(None),
+        };
+        Ok(Some(command))
     }
 
     /// What people call it.

@@ -132,6 +132,7 @@ impl Risk {
             | EventBody::TradeBroken { .. }
             | EventBody::OperatorRefused { .. }
             | EventBody::SessionRolled { .. }
+            | EventBody::ReferenceChanged { .. }
             | EventBody::Answered { .. }
             | EventBody::BalanceMoved { .. }
             | EventBody::FeesCharged { .. }
