@@ -20,6 +20,7 @@ pub mod edge;
 pub mod feed;
 mod limits;
 mod login;
+pub mod notes;
 mod order_port;
 mod parking;
 mod pending;

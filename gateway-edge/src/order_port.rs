@@ -8,6 +8,7 @@ use crate::connection::Wrote;
 use crate::edge::Edge;
 use crate::limits::Rate;
 use crate::login::{self, Desk, Judged};
+use crate::notes;
 use crate::pending::Filled;
 use crate::ports::{Credentials, DurableCursor, EdgeTypes, EventPort, Probe, StreamRead};
 use crate::reporter::{ReportError, ReportTimes};
@@ -82,7 +83,7 @@ impl<T: EdgeTypes> Edge<T> {
     fn lose_answer(&mut self, error: &ReportError) {
         self.counters.answers_lost += 1;
         if self.counters.answers_lost.is_power_of_two() {
-            tracing::error!("{error} ({} answers lost so far)", self.counters.answers_lost);
+            notes::hand_over(error.into());
         }
         let slot = match error {
             ReportError::Full { account, .. } | ReportError::Open { account, .. } => {

@@ -8,6 +8,7 @@ use protocol::ouch::answer::{self, AnswerBuffer, COPY_BYTES_MAX, Details};
 use protocol::{AccountId, AccountName, Command, Event, EventBody, Firm, InstrumentId, Nanos, SessionName, Symbol};
 
 use crate::directory::{AccountNames, Instruments};
+use crate::notes::{self, Note};
 use crate::ports::{StreamStore, StreamWrite};
 use crate::roster::{SharedRoster, firm_session};
 
@@ -216,7 +217,7 @@ impl<S: StreamStore> Reporter<S> {
                 if kept.is_err() {
                     // Its numbers would lie if it went on: it ends here, and trading does not.
                     *copied = true;
-                    tracing::error!("the drop-copy stream of firm {} takes no more messages", account.firm);
+                    notes::hand_over(Note::FirmStreamFull(account.firm));
                 }
             }
             let stream = account.stream.as_mut().filter(|_| !account.broken);

@@ -188,9 +188,8 @@ impl StreamWrite for StreamFile {
         self.writer.append(framed).map_err(|error| {
             if let StreamError::File(error) = &error {
                 self.fault.raise(format!("a stream cannot be written: {error}"));
-            } else {
-                tracing::error!(%error, "a stream takes no more messages");
             }
+            // Otherwise it is full, which whoever appends tells.
             StreamFull
         })
     }

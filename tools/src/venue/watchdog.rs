@@ -12,6 +12,7 @@ use std::time::Duration;
 use engine::runtime::agent::Pulse;
 use engine::runtime::counters::{Counter, CounterReader};
 use engine::runtime::host;
+use gateway_edge::notes;
 
 use crate::clock::{monotonic, utc_now};
 use crate::config::OnStall;
@@ -134,6 +135,7 @@ impl Watchdog {
 
     /// Looks until `stop`.
     pub fn run(&mut self, stop: &AtomicBool) {
+        notes::prepare();
         let mut last = monotonic();
         let mut looks = 0_u32;
         while !stop.load(Ordering::Relaxed) {
@@ -154,6 +156,9 @@ impl Watchdog {
     }
 
     fn look(&mut self, passed: Duration) {
+        while let Some(note) = notes::take() {
+            tracing::error!("{note}");
+        }
         let Self { seen, orders, fault, .. } = self;
         for stall in seen.iter_mut().filter_map(|seen| seen.look(passed, orders.limit)) {
             let ms = stall.still.as_millis();
@@ -172,7 +177,7 @@ impl Watchdog {
     }
 
     fn look_at_host(&mut self) {
-        self.log_dropped.set(crate::log::dropped());
+        self.log_dropped.set(crate::log::dropped() + notes::dropped());
         if let Ok(free) = host::free_bytes(&self.data_dir) {
             self.disk_free.set(free);
         }
