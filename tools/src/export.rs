@@ -1,4 +1,4 @@
-//! `hft journal export`: the commands as CSV, or what the feed said as an ITCH 5.0 file. Read-only; works while the venue runs.
+//! `hft journal export`: the commands as CSV or Parquet, or what the feed said as an ITCH 5.0 file. Read-only; works while the venue runs.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,9 +9,10 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use journal::JournalReader;
 use protocol::itch::{self, BLOCK_BYTES_MAX};
-use protocol::{Command, CommandBody, Event, InstrumentId, Owner, Symbol, VenueCommand, record};
+use protocol::{Command, CommandBody, Event, InstrumentId, Nanos, Owner, Sequence, Symbol, VenueCommand, record};
 use serde_json::json;
 
+use crate::export_parquet::{Row, Table};
 use crate::output::print_line;
 use crate::venue::reading::{self, Begin};
 
@@ -22,6 +23,8 @@ enum Format {
     Csv,
     /// ITCH 5.0 as the feed sent it, each message behind its length in two bytes, big-endian (`BinaryFILE`)
     Itch,
+    /// One row per command, columns as in the CSV, Snappy-compressed
+    Parquet,
 }
 
 /// How to export.
@@ -47,16 +50,48 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let rows = match args.format {
         Format::Csv => csv(&journal_dir, &mut out)?,
         Format::Itch => itch(&args.data_dir, &mut out)?,
+        Format::Parquet => return parquet(&journal_dir, args),
     };
-    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot)?;
-    file.sync_all().with_context(cannot)?;
+    done(&out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(cannot)?, args, rows)
+}
+
+/// Waits until the file is on disk, and says so.
+fn done(file: &File, args: &Args, rows: u64) -> anyhow::Result<ExitCode> {
+    file.sync_all().with_context(|| format!("cannot write {}", args.out.display()))?;
     print_line(&json!({ "out": args.out.display().to_string(), "rows": rows }).to_string());
     Ok(ExitCode::SUCCESS)
 }
 
+fn parquet(journal_dir: &Path, args: &Args) -> anyhow::Result<ExitCode> {
+    let file = File::create(&args.out).with_context(|| format!("cannot write {}", args.out.display()))?;
+    let mut table = Table::new(file)?;
+    let rows = each_command(journal_dir, |sequence, ingress, body| {
+        let (command, fields) = (kind(body), format!("{body:?}"));
+        let row = Row { sequence: sequence.0, ingress_ns: ingress.0, command, columns: columns(body), fields };
+        Ok(table.push(row)?)
+    })?;
+    done(&table.finish()?, args, rows)
+}
+
+/// Hands out the commands that the journal holds; how many there were.
+fn each_command(
+    journal_dir: &Path,
+    mut each: impl FnMut(Sequence, Nanos, &CommandBody) -> anyhow::Result<()>,
+) -> anyhow::Result<u64> {
+    let mut reader = JournalReader::open_oldest(journal_dir)?;
+    let mut rows = 0;
+    while let Some(found) = reader.next()? {
+        let body = record::decode(found.body)
+            .map_err(|error| anyhow::anyhow!("the record of sequence {} is no command: {error}", found.sequence))?;
+        each(found.sequence, found.ingress, &body)?;
+        rows += 1;
+    }
+    Ok(rows)
+}
+
 /// The same messages as the feed's stream, made again by replay; from the oldest snapshot on where the first commands are
 /// archived.
-fn itch(data_dir: &Path, out: &mut impl Write) -> anyhow::Result<u64> {
+fn itch(data_dir: &Path, out: &mut (impl Write + Send)) -> anyhow::Result<u64> {
     let mut replica = reading::replica(data_dir, Begin::First, None)?;
     let mut symbols: Vec<(InstrumentId, Symbol)> =
         replica.core.instruments().map(|view| (view.listed.instrument, view.listed.symbol)).collect();
@@ -96,19 +131,13 @@ const COLUMNS: [&str; 11] = [
 fn csv(journal_dir: &Path, out: &mut impl Write) -> anyhow::Result<u64> {
     let mut table = csv::Writer::from_writer(out);
     table.write_record(COLUMNS)?;
-    let mut reader = JournalReader::open_oldest(journal_dir)?;
-    let mut rows = 0;
-    while let Some(found) = reader.next()? {
-        let body = record::decode(found.body)
-            .map_err(|error| anyhow::anyhow!("the record of sequence {} is no command: {error}", found.sequence))?;
-        let [account, channel, number, instrument, side, price, quantity] = columns(&body);
-        let (sequence, ingress) = (found.sequence.0.to_string(), found.ingress.0.to_string());
+    let rows = each_command(journal_dir, |sequence, ingress, body| {
+        let [account, channel, number, instrument, side, price, quantity] = columns(body);
+        let (sequence, ingress) = (sequence.0.to_string(), ingress.0.to_string());
         let fields = format!("{body:?}");
-        let row =
-            [&sequence, &ingress, kind(&body), &account, &channel, &number, &instrument, &side, &price, &quantity];
-        table.write_record(row.into_iter().chain([fields.as_str()]))?;
-        rows += 1;
-    }
+        let row = [&sequence, &ingress, kind(body), &account, &channel, &number, &instrument, &side, &price, &quantity];
+        Ok(table.write_record(row.into_iter().chain([fields.as_str()]))?)
+    })?;
     table.flush()?;
     Ok(rows)
 }

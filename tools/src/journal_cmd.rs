@@ -29,7 +29,7 @@ enum What {
     /// Count the commands: by kind, by time, by size
     #[command(after_help = "Example:\n  hft journal stats --data-dir ./data --json")]
     Stats(StatsArgs),
-    /// Write the commands as CSV, or what the feed said as an ITCH 5.0 file
+    /// Write the commands as CSV or Parquet, or what the feed said as an ITCH 5.0 file
     #[command(after_help = "Example:\n  hft journal export --format itch --out day.itch --data-dir ./data")]
     Export(export::Args),
     /// Print the records, one line each

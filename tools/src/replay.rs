@@ -9,14 +9,15 @@ use protocol::{Nanos, Sequence};
 use serde_json::json;
 
 use crate::output::{hex, print_line};
-use crate::venue::pace::Speed;
+use crate::venue::pace::{Pace, Speed};
 use crate::venue::reading::{self, Begin};
 use crate::venue::recovery::{Replayed, Replica};
+use crate::{VenueArgs, counterfactual, replay_serve};
 
 /// Replay the journal and print its hashes.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hft replay --data-dir ./data --to 1000 --json\n  hft replay --from-snapshot --to-time 2026-11-21T09:30:00Z --speed 10x"
+    after_help = "Examples:\n  hft replay --data-dir ./data --to 1000 --json\n  hft replay --from-snapshot --to-time 2026-11-21T09:30:00Z\n  hft replay --serve --speed 10x\n  hft replay --with-orders orders.csv"
 )]
 pub struct Args {
     /// Data directory of the venue
@@ -34,6 +35,22 @@ pub struct Args {
     /// How fast recorded time passes: 1x as it was, 10x, or any other whole number of times; max does not wait
     #[arg(long, value_name = "SPEED", default_value = "max")]
     speed: Speed,
+    /// With --speed: what was before this time passes at once
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from_time: Option<Nanos>,
+    /// Serve the recorded feed on the WebSocket port, as if it were live, until a signal
+    #[arg(long, conflicts_with_all = ["from_snapshot", "with_orders", "json"])]
+    serve: bool,
+    /// With --serve: configuration file
+    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
+    config: PathBuf,
+    /// With --serve: added to the port
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port_offset: u16,
+    /// Play these orders into the recorded day as well, and tell what differs: a CSV file with the columns
+    /// `time,account,symbol,side,quantity,price,tif,cancel_at`
+    #[arg(long, value_name = "FILE", conflicts_with = "from_snapshot")]
+    with_orders: Option<PathBuf>,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -51,6 +68,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(time) => Some(last_at(&journal_dir, time)?),
         None => args.to.map(Sequence),
     };
+    let pace = Pace::new(args.speed).from(args.from_time.unwrap_or(Nanos(0)));
+    if let Some(file) = &args.with_orders {
+        return counterfactual::run(&args.data_dir, file, to, args.json);
+    }
+    if args.serve {
+        let data_dir = Some(args.data_dir.clone());
+        let venue = VenueArgs { config: args.config.clone(), data_dir, port_offset: args.port_offset };
+        return replay_serve::run(&venue.load()?, &args.data_dir, to, pace);
+    }
     let begin = match args.from_snapshot {
         None => Begin::First,
         Some(0) => Begin::Newest,
@@ -58,7 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut replica = reading::replica(&args.data_dir, begin, to)?;
     let from = replica.core.last_sequence();
-    replica.at_speed(args.speed);
+    replica.at_pace(pace);
     let replayed = replica.replay(&journal_dir, to, |_| Ok(()), |_, _| Ok(()))?;
     let last = replica.core.last_sequence();
     if let Some(to) = args.to {
@@ -95,7 +121,10 @@ fn last_at(journal_dir: &Path, time: Nanos) -> anyhow::Result<Sequence> {
 }
 
 /// Nanoseconds since 1970 UTC, or a date and time of day in UTC with up to nine decimals of a second.
-fn time(text: &str) -> Result<Nanos, String> {
+///
+/// # Errors
+/// What is expected.
+pub fn time(text: &str) -> Result<Nanos, String> {
     let wrong = || format!("{text:?} is no time; give ns since 1970 UTC, or 2026-11-21T09:30:00.5Z");
     if let Ok(nanos) = text.parse() {
         return Ok(Nanos(nanos));

@@ -105,6 +105,14 @@ fn the_journal_is_counted_exported_and_travelled_through() {
     );
     let exported = fs::read(itch).unwrap();
     assert!(exported == feed_bytes(&dir) && exported.len() > 500, "the export is what the feed sent");
+    let parquet = temp.path().join("out.parquet");
+    let parquet_path = parquet.to_str().unwrap();
+    let exported = run(&["journal", "export", "--format", "parquet", "--out", parquet_path, "--data-dir", &path]);
+    assert!(exported.status.success(), "{}", stderr(&exported));
+    assert_eq!(json(&exported)["rows"], last);
+    let bytes = fs::read(&parquet).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+
     assert_eq!(
         run(&["journal", "export", "--format", "xml", "--out", "x", "--data-dir", &path]).status.code(),
         Some(2)

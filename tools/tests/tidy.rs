@@ -84,6 +84,7 @@ fn each_third_party_crate_lives_where_it_was_put() {
         ("disruptor::", "engine/src/runtime/pipeline.rs"),
         ("core_affinity::", "engine/src/runtime/topology.rs"),
         ("memmap2::", "journal/src/mmap.rs"),
+        ("use parquet::", "tools/src/export_parquet.rs"),
         ("rusqlite::", "journal/src/snapshots"),
     ] {
         for file in sources() {

@@ -1,6 +1,8 @@
 //! `hft bench`: measures this machine with this venue on it. Every figure stands beside a yardstick of the same run.
 
 mod core;
+mod flush;
+mod journal;
 mod load;
 mod page;
 mod report;
@@ -32,6 +34,9 @@ enum What {
     /// The matching core beside an ordered map and the naive model, on six markets
     #[command(after_help = "Example:\n  hft bench core --regime itch-mix")]
     Core(core::Args),
+    /// Recovery, replay, the load of a snapshot, flushes: each beside its yardstick
+    #[command(after_help = "Example:\n  hft bench journal --commands 10000000 --dir /var/tmp")]
+    Journal(journal::Args),
     /// Two hops through rings between two threads
     #[command(after_help = "Example:\n  hft bench ring")]
     Ring(small::RingArgs),
@@ -67,6 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Core(args) => core::run(args),
         What::Ring(args) => small::ring(args),
+        What::Journal(args) => journal::run(args),
         What::Wire(args) => wire::run(args),
         What::Feed(args) => small::feed(args),
         What::Jitter(args) => small::jitter(args),

@@ -173,23 +173,37 @@ impl Recovering<'_> {
     }
 }
 
-/// Does all of it.
-///
-/// # Errors
-/// Each says what was expected, what was found and what to do.
-pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool) -> anyhow::Result<(Agents, Venue)> {
-    let data_dir = DataDir::open(&config.data_dir)?;
-    let paths = data_dir.paths().clone();
+/// What a recovery has found.
+struct Recovered<'a> {
+    identity: Identity,
+    recovering: Recovering<'a>,
+    stream_preparers: StreamPreparers,
+    replayed: Replayed,
+    streams_dir: PathBuf,
+    /// Session of the snapshot that it began at.
+    begins_in: Option<SessionName>,
+    /// Readers of the feed's files.
+    feed_readers: Arc<ArrayQueue<StreamFileReader>>,
+}
+
+/// Brings everything back that the data directory holds, with all checks; nothing is added, and only the streams are written.
+fn recover<'a>(
+    config: &Config,
+    paths: &DataPaths,
+    fault: &Arc<Fault>,
+    is_live: &Arc<AtomicBool>,
+    asked_to_stop: &'a AtomicBool,
+) -> anyhow::Result<Recovered<'a>> {
     let memory = config.durability == DurabilityMode::Memory;
-    let streams_dir = if memory { empty_memory_dir(&paths)? } else { paths.streams_dir() };
-    let point = if memory { None } else { restore_point(&paths)? };
+    let streams_dir = if memory { empty_memory_dir(paths)? } else { paths.streams_dir() };
+    let point = if memory { None } else { restore_point(paths)? };
     let identity = identity(&paths.journal_dir(), point.as_ref())?;
     let chain = ChainCheck::begin(&paths.journal_dir())?;
     let opening = Opening {
         config,
         identity: &identity,
         streams_dir: &streams_dir,
-        is_live: Arc::new(AtomicBool::new(false)),
+        is_live: Arc::clone(is_live),
         fault,
         feed_readers: Arc::new(ArrayQueue::new(FEED_READERS_MAX)),
     };
@@ -207,14 +221,42 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let from = recovering.replica.core.last_sequence();
     let replayed = recovering.replay(&paths.journal_dir())?;
     let recovered_to = recovering.replica.core.last_sequence();
+    chain.finish()?;
     let begun = if from == Sequence::ZERO { String::new() } else { format!("from the snapshot of sequence {from}: ") };
     print_line(&format!(
         "{begun}recovered {} commands, {} per second, last sequence {recovered_to}",
         replayed.records,
         replayed.commands_per_second()
     ));
-    chain.finish()?;
     recovering.explain_streams(replayed.torn_bytes)?;
+    let feed_readers = opening.feed_readers;
+    Ok(Recovered { identity, recovering, stream_preparers, replayed, streams_dir, begins_in, feed_readers })
+}
+
+/// Recovers as a start does, and ends there: what a bench measures. The streams are left as they should be.
+///
+/// # Errors
+/// As [`assemble`].
+pub fn recover_only(config: &Config) -> anyhow::Result<(Replayed, [u8; 32])> {
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let (fault, is_live, never) = (Arc::default(), Arc::default(), AtomicBool::new(false));
+    let mut recovered = recover(config, data_dir.paths(), &fault, &is_live, &never)?;
+    recovered.recovering.end_rebuild()?;
+    Ok((recovered.replayed, recovered.recovering.replica.hasher.finish()))
+}
+
+/// Does all of it.
+///
+/// # Errors
+/// Each says what was expected, what was found and what to do.
+pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool) -> anyhow::Result<(Agents, Venue)> {
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let paths = data_dir.paths().clone();
+    let memory = config.durability == DurabilityMode::Memory;
+    let is_live = Arc::new(AtomicBool::new(false));
+    let recovered = recover(config, &paths, fault, &is_live, asked_to_stop)?;
+    let Recovered { identity, mut recovering, stream_preparers, streams_dir, begins_in, feed_readers, .. } = recovered;
+    let recovered_to = recovering.replica.core.last_sequence();
     ensure!(
         !memory || recovered_to == Sequence::ZERO,
         "{} holds a journal, and durability memory would not continue it; name an empty --data-dir",
@@ -225,7 +267,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
     let credentials = credentials(config, paths.root())?;
     open_venue(config, &identity, &mut recovering, writer.as_mut(), &credentials)?;
     recovering.end_rebuild()?;
-    opening.is_live.store(true, Ordering::Release);
+    is_live.store(true, Ordering::Release);
     let session = recovering.reporter.session();
     remove_sessions_before(&streams_dir, begins_in.map_or(session, |begun| begun.min(session)));
 
@@ -244,7 +286,7 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         preparer: watch,
         marks: for_agents,
         metrics: metrics.clone(),
-        feed_readers: opening.feed_readers,
+        feed_readers,
     };
     let agents = agents(config, recovering, writer, shared)?;
     Ok((agents, Venue { hasher, ready_at, paths, marks, metrics, preparer, _data_dir: data_dir }))

@@ -40,17 +40,32 @@ pub struct Pace {
     speed: Speed,
     /// When the first command was let through, and the time it had.
     began: Option<(Instant, Nanos)>,
+    /// What is before this time passes at once.
+    from: Nanos,
 }
 
 impl Pace {
     /// Before the first command.
     pub fn new(speed: Speed) -> Self {
-        Self { speed, began: None }
+        Self { speed, began: None, from: Nanos(0) }
+    }
+
+    /// What is before this time passes at once.
+    pub fn from(self, from: Nanos) -> Self {
+        Self { from, ..self }
+    }
+
+    /// True when nothing ever waits.
+    pub fn is_max(&self) -> bool {
+        self.speed == Speed::Max
     }
 
     /// How long the command of this time has still to wait.
     pub fn wait(&mut self, ingress: Nanos) -> Duration {
         let Speed::Times(times) = self.speed else { return Duration::ZERO };
+        if ingress < self.from {
+            return Duration::ZERO;
+        }
         let (began, first) = *self.began.get_or_insert_with(|| (monotonic(), ingress));
         let due = Duration::from_nanos(ingress.0.saturating_sub(first.0) / u64::from(times));
         due.saturating_sub(began.elapsed())
@@ -88,6 +103,12 @@ mod tests {
         assert_eq!(pace.wait(Nanos(5_000_000_000)), Duration::ZERO);
         let wait = pace.wait(Nanos(15_000_000_000));
         assert!(wait > Duration::from_millis(500) && wait <= Duration::from_secs(1), "{wait:?}");
+        let mut late = Pace::new(Speed::Times(1)).from(Nanos(7));
+        assert_eq!(
+            (late.wait(Nanos(1)), late.wait(Nanos(6)), late.wait(Nanos(7))),
+            (Duration::ZERO, Duration::ZERO, Duration::ZERO)
+        );
+        assert!(late.wait(Nanos(90_000_000_007)) > Duration::from_secs(60));
         assert_eq!(Pace::new(Speed::Max).wait(Nanos(u64::MAX)), Duration::ZERO);
     }
 }

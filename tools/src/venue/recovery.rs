@@ -2,9 +2,11 @@
 //! streams. `serve` uses all of it; `replay` uses the core and the hash alone.
 
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use engine::core::{Core, EventBuffer};
+use anyhow::Context;
+use engine::core::{Core, EventBuffer, EventSink};
 use engine::event_hash::EventHasher;
 use gateway_edge::ports::{StreamStore, StreamWrite};
 use gateway_edge::reporter::ReportError;
@@ -54,8 +56,8 @@ impl Replica {
     }
 
     /// From now on each command waits for its time.
-    pub fn at_speed(&mut self, speed: Speed) {
-        self.pace = Pace::new(speed);
+    pub fn at_pace(&mut self, pace: Pace) {
+        self.pace = pace;
     }
 
     /// Goes on where a snapshot was made.
@@ -92,7 +94,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Replays the journal in `journal_dir` from where this core is, up to and including `to` (to its end when `None`).
+    /// Replays the journal in `journal_dir` from where this core is, up to and including `to` (to its end when `None`). What
+    /// the commands told is hashed, and handed to `told`, on a second thread beside: the core does not wait for it.
     ///
     /// `look` is called now and then with the number of commands so far, and may end it.
     ///
@@ -102,29 +105,154 @@ impl Replica {
         &mut self,
         journal_dir: &Path,
         to: Option<Sequence>,
-        mut look: impl FnMut(u64) -> anyhow::Result<()>,
-        mut told: impl FnMut(&Command, &Event) -> anyhow::Result<()>,
+        look: impl FnMut(u64) -> anyhow::Result<()>,
+        told: impl FnMut(&Command, &Event) -> anyhow::Result<()> + Send,
     ) -> anyhow::Result<Replayed> {
         let started = clock::monotonic();
-        let mut reader = JournalReader::open_after(journal_dir, self.core.last_sequence())?;
-        let progress = progress_bar(to);
-        let mut records = 0_u64;
-        while to.is_none_or(|to| self.core.last_sequence() < to) {
-            let Some(found) = reader.next()? else { break };
+        let commands = Commands::open(journal_dir, self.core.last_sequence(), to)?;
+        let Self { core, hasher, pace, .. } = self;
+        let (full, filled) = sync_channel(BATCHES);
+        let (empty, emptied) = sync_channel(BATCHES);
+        (0..BATCHES).for_each(|_| drop(empty.try_send(Batch::default())));
+        let telling = Telling { hasher, told, filled, empty };
+        let (applied, told) = std::thread::scope(|scope| {
+            let teller = scope.spawn(move || telling.run());
+            let applied = apply_all(core, pace, commands, look, &Batches { full, emptied });
+            (applied, teller.join())
+        });
+        told.map_err(|_| anyhow::anyhow!("the thread that takes what is replayed panicked"))??;
+        let (records, torn_bytes) = applied?;
+        let orders = self.core.venue().map_or(0, |venue| venue.orders_per_command_max as usize);
+        self.events = EventBuffer::new(orders);
+        Ok(Replayed { records, elapsed: started.elapsed(), torn_bytes })
+    }
+}
+
+/// Commands of one batch: few enough to stay in the cache on their way from thread to thread.
+const BATCH: usize = 512;
+/// Batches that are under way.
+const BATCHES: usize = 6;
+
+/// Commands and what they told.
+#[derive(Debug, Default)]
+struct Batch {
+    commands: Vec<Command>,
+    events: Events,
+}
+
+/// Events as they come.
+#[derive(Debug, Default)]
+struct Events(Vec<Event>);
+
+impl EventSink for Events {
+    #[inline]
+    fn push(&mut self, event: Event) {
+        self.0.push(event);
+    }
+}
+
+/// The commands of a journal, up to an end.
+#[derive(Debug)]
+pub struct Commands {
+    reader: JournalReader,
+    to: Option<Sequence>,
+    last: Sequence,
+}
+
+impl Commands {
+    /// Those behind `after`.
+    ///
+    /// # Errors
+    /// The folder cannot be listed.
+    pub fn open(journal_dir: &Path, after: Sequence, to: Option<Sequence>) -> anyhow::Result<Self> {
+        Ok(Self { reader: JournalReader::open_after(journal_dir, after)?, to, last: after })
+    }
+
+    /// Adds the next ones until there are `limit`; none at the end.
+    ///
+    /// # Errors
+    /// Damage, named with file, offset and sequence; a record that is no command. What was before it is added.
+    pub fn read(&mut self, commands: &mut Vec<Command>, limit: usize) -> anyhow::Result<()> {
+        while commands.len() < limit && self.to.is_none_or(|to| self.last < to) {
+            let Some(found) = self.reader.next()? else { break };
             let body = record::decode(found.body).map_err(|error| {
                 anyhow::anyhow!("the record of sequence {} is whole but no command: {error}", found.sequence)
             })?;
-            let command = Command { sequence: found.sequence, ingress: found.ingress, body };
-            self.pace.hold(command.ingress);
-            self.apply(&command, &mut told)?;
-            records += 1;
-            if records.is_multiple_of(65_536) {
-                progress.set_position(records);
-                look(records)?;
-            }
+            commands.push(Command { sequence: found.sequence, ingress: found.ingress, body });
+            self.last = found.sequence;
         }
-        progress.finish_and_clear();
-        Ok(Replayed { records, elapsed: started.elapsed(), torn_bytes: reader.torn_bytes() })
+        Ok(())
+    }
+}
+
+/// Where full batches go, and empty ones come from.
+struct Batches {
+    full: SyncSender<Batch>,
+    emptied: Receiver<Batch>,
+}
+
+/// Reads and applies until the end; how many commands, and the bytes of a torn tail. A teller that has ended ends this, too.
+fn apply_all(
+    core: &mut Core,
+    pace: &mut Pace,
+    mut commands: Commands,
+    mut look: impl FnMut(u64) -> anyhow::Result<()>,
+    batches: &Batches,
+) -> anyhow::Result<(u64, u64)> {
+    let progress = progress_bar(commands.to);
+    let (mut records, mut looked) = (0_u64, 0);
+    let limit = if pace.is_max() { BATCH } else { 1 };
+    while let Ok(mut batch) = batches.emptied.recv() {
+        let read = commands.read(&mut batch.commands, limit);
+        core.prefetch_batch(&batch.commands);
+        if let Some(first) = batch.commands.first() {
+            pace.hold(first.ingress);
+        }
+        let applied = core.apply_some(&batch.commands, &mut batch.events, |_| false) as u64;
+        records += applied;
+        // What was read before a damaged place is told all the same.
+        if batches.full.send(batch).is_err() || applied == 0 {
+            read?;
+            break;
+        }
+        read?;
+        if records / LOOK_EVERY > looked {
+            looked = records / LOOK_EVERY;
+            progress.set_position(records);
+            look(records)?;
+        }
+    }
+    progress.finish_and_clear();
+    Ok((records, commands.reader.torn_bytes()))
+}
+
+/// Commands between two looks.
+const LOOK_EVERY: u64 = 65_536;
+
+/// The second thread: hashes what was told, and tells it on.
+struct Telling<'a, T> {
+    hasher: &'a mut EventHasher,
+    told: T,
+    filled: Receiver<Batch>,
+    empty: SyncSender<Batch>,
+}
+
+impl<T: FnMut(&Command, &Event) -> anyhow::Result<()>> Telling<'_, T> {
+    fn run(mut self) -> anyhow::Result<()> {
+        while let Ok(mut batch) = self.filled.recv() {
+            let first = batch.commands.first().map_or(0, |first| first.sequence.0);
+            for event in &batch.events.0 {
+                self.hasher.push(event);
+                let at = usize::try_from(event.sequence.0 - first)?;
+                let command = batch.commands.get(at).context("an event names a command of another batch")?;
+                (self.told)(command, event)?;
+            }
+            batch.commands.clear();
+            batch.events.0.clear();
+            // The other side may have read to the end and be gone; what it has sent is told all the same.
+            drop(self.empty.send(batch));
+        }
+        Ok(())
     }
 }
 
