@@ -1,3 +1,4 @@
 //! Harnesses that `cargo bench` and `hft bench` share.
 
 pub mod matching;
+pub mod risk;

@@ -54,7 +54,7 @@ impl EventSink for Hash {
 }
 
 /// What is measured.
-trait Candidate {
+pub(crate) trait Candidate {
     fn open(workload: &Workload) -> Self;
     fn apply(&mut self, command: &Command, sink: &mut impl EventSink);
     fn apply_all(&mut self, commands: &[Command], sink: &mut impl EventSink) {
@@ -129,7 +129,7 @@ fn play<C: Candidate>(candidate: &mut C, chunk: &[Command], warn: bool, sink: &m
 }
 
 /// Nanoseconds per command, events counted only.
-fn time<C: Candidate>(workload: &Workload, warn: bool) -> f64 {
+pub(crate) fn time<C: Candidate>(workload: &Workload, warn: bool) -> f64 {
     let mut candidate: C = opened(workload);
     let mut sink = Count(0);
     let mut chunk = Vec::with_capacity(CHUNK);
@@ -146,7 +146,7 @@ fn time<C: Candidate>(workload: &Workload, warn: bool) -> f64 {
 }
 
 /// Hash and number of events.
-fn hash<C: Candidate>(workload: &Workload) -> (String, u64) {
+pub(crate) fn hash<C: Candidate>(workload: &Workload) -> (String, u64) {
     let mut candidate: C = opened(workload);
     let mut sink = Hash(EventHasher::new(), 0);
     for command in &workload.commands {
@@ -180,7 +180,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(values: &mut [f64]) -> Self {
+    pub(crate) fn of(values: &mut [f64]) -> Self {
         let median = median(values);
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         Self { median, low, high: values.iter().copied().fold(0.0, f64::max) }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use benches::matching::{Figures, Options, REGIMES, Regime, Spread, host, measure};
+use benches::risk::{RiskFigures, measure_risk};
 use serde_json::{Value, json};
 
 use crate::output::{print_line, rounds_bar};
@@ -29,6 +30,9 @@ pub struct Args {
     /// Orders on the books when the clock starts, instead of the market's own number
     #[arg(long, value_name = "N")]
     standing: Option<u32>,
+    /// Instead: what the risk checks add, every kind of limit set for every account
+    #[arg(long)]
+    limits: bool,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -52,6 +56,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         options = options.standing(standing);
     }
     let bar = rounds_bar(chosen.len() as u64 * u64::from(args.rounds));
+    if args.limits {
+        let figures: Vec<RiskFigures> = chosen
+            .into_iter()
+            .map(|regime| {
+                bar.set_message(regime.name);
+                measure_risk(regime, &options, || bar.inc(1))
+            })
+            .collect();
+        bar.finish_and_clear();
+        return limits(&figures, args.json);
+    }
     let figures: Vec<Figures> = chosen
         .into_iter()
         .map(|regime| {
@@ -69,6 +84,32 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let is_equal = figures.iter().all(|market| market.is_equal);
     ensure!(is_equal, "the core and the ordered map told different events; one of them is wrong");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the limits add.
+fn limits(figures: &[RiskFigures], is_json: bool) -> anyhow::Result<ExitCode> {
+    if is_json {
+        let spread = |spread: &Spread| json!({ "median": spread.median, "low": spread.low, "high": spread.high });
+        let markets = figures.iter().map(|market| {
+            json!({
+                "market": market.regime, "without_ns": spread(&market.without), "with_ns": spread(&market.with),
+                "added_ns": spread(&market.added), "equal": market.is_equal,
+            })
+        });
+        print_line(&json!({ "host": host(), "markets": markets.collect::<Vec<_>>() }).to_string());
+    } else {
+        print_line(&host());
+        print_line(&format!(
+            "{:12} {:>24} {:>24} {:>24}",
+            "market", "without limits ns", "with every limit ns", "added ns"
+        ));
+        for market in figures {
+            let [without, with, added] = [&market.without, &market.with, &market.added].map(Spread::to_string);
+            print_line(&format!("{:12} {without:>24} {with:>24} {added:>24}", market.regime));
+        }
+    }
+    ensure!(figures.iter().all(|market| market.is_equal), "a limit refused something, which it should not");
     Ok(ExitCode::SUCCESS)
 }
 
