@@ -48,7 +48,11 @@ fn run(wanted: &Wanted) -> Result<bool, String> {
         if wanted.limits {
             let figures = measure_risk(regime, &wanted.options, || ());
             let [without, with, added] = [&figures.without, &figures.with, &figures.added].map(ToString::to_string);
-            println!("{:12} without limits {without} ns, with every kind {with} ns, added {added} ns", regime.name);
+            println!(
+                "{:12} without limits {without} ns, with every kind {with} ns, added {added} ns, {}",
+                regime.name,
+                if figures.is_equal { "equal" } else { "DIFFERENT" }
+            );
             is_equal &= figures.is_equal;
         } else if let Some(only) = &wanted.only {
             for nanos in measure_only(only, regime, &wanted.options)? {

@@ -163,13 +163,13 @@ impl NaiveVenue {
         }
     }
 
-    /// The next eight accounts with a loss limit, in turn.
+    /// The next two accounts with a loss limit, in turn.
     fn watched(&mut self) -> Vec<Note> {
         let all = (0..).take(self.accounts.len()).map(AccountId);
         let limited: Vec<AccountId> = all.filter(|id| self.limit(*id, LimitKind::DayLoss).is_some()).collect();
         let from = limited.iter().position(|id| id.0 >= self.money.looks_next).unwrap_or(0);
         let (before, behind) = limited.split_at(from);
-        let next: Vec<AccountId> = behind.iter().chain(before).take(8).copied().collect();
+        let next: Vec<AccountId> = behind.iter().chain(before).take(2).copied().collect();
         if let Some(last) = next.last() {
             self.money.looks_next = last.0 + 1;
         }

@@ -1,7 +1,8 @@
 //! Every refusal of the risk checks, in the order of venue-rules.md. Changes nothing.
 
-use super::{Account, CASH, Instrument, KILLED, Restricted, Risk, SCARCE, whole};
-use crate::core::money::{at_rate, fee, part_of_price, wire_notional};
+use super::limits::tighter;
+use super::{Account, CASH, Instrument, KILLED, Restricted, Risk, SCARCE};
+use crate::core::money::{at_rate, fee, is_beyond, wire_notional};
 use protocol::RejectReason;
 use protocol::money::{Amount, Currency};
 use protocol::operator::LimitKind;
@@ -66,7 +67,7 @@ impl Risk {
         self.check_loss(wish, account, now)?;
         if !wish.is_election {
             check_message_rate(account, now)?;
-            self.check_symbol_rate(wish, now)?;
+            self.check_symbol_rate(wish, account, now)?;
         }
         self.check_day_notional(account, size.as_ref(), now)?;
         if !wish.is_election {
@@ -100,9 +101,9 @@ impl Risk {
     fn check_market(&self, wish: &Wish, account: &Account) -> Checked {
         let is_cash = self.flags[wish.account().0 as usize] & CASH != 0;
         let instrument = self.instrument(wish.instrument);
-        let collars = [account.limits, instrument.own].map(|limits| limits.get(LimitKind::PriceCollar));
+        let collars = [&account.limits, &instrument.own].map(|limits| limits.get(LimitKind::PriceCollar));
         let is_collared = instrument.mark != 0 && collars != [None; 2];
-        let may = [account.limits, instrument.own]
+        let may = [&account.limits, &instrument.own]
             .iter()
             .all(|limits| limits.get(LimitKind::MarketOrders) != Some(Amount::ZERO));
         // Nothing bounds what a market order trades at: it is not for those who must hold what it costs, nor under a collar.
@@ -115,9 +116,9 @@ impl Risk {
 
     fn check_exposure(&self, wish: &Wish, account: &Account, size: &Size) -> Checked {
         let replaced = wish.replaces.and_then(|number| self.orders.find(wish.owner, number));
-        if let Some(limit) = account.limits.get(LimitKind::OpenOrders) {
+        if let Some(limit) = account.counts.open_orders {
             let others = u64::from(account.open_orders) - u64::from(replaced.is_some());
-            if !wish.is_immediate && others >= whole(limit) {
+            if !wish.is_immediate && others >= limit {
                 return Err(RejectReason::LimitOpenOrders);
             }
         }
@@ -171,16 +172,16 @@ impl Risk {
         if after.is_none_or(|after| after > limit) { Err(RejectReason::LimitDayNotional) } else { Ok(()) }
     }
 
-    fn check_symbol_rate(&self, wish: &Wish, now: Nanos) -> Checked {
-        let rate = self.tighter(wish.account(), wish.instrument, LimitKind::SymbolRate);
-        let is_allowed = |rate| self.positions.orders(wish.account(), wish.instrument).allows(whole(rate), now);
+    fn check_symbol_rate(&self, wish: &Wish, account: &Account, now: Nanos) -> Checked {
+        let rate = tighter(account.counts.symbol, self.instrument(wish.instrument).counts.symbol);
+        let is_allowed = |rate| self.positions.orders(wish.account(), wish.instrument).allows(rate, now);
         if rate.is_none_or(is_allowed) { Ok(()) } else { Err(RejectReason::SymbolRate) }
     }
 
     fn check_duplicate(&self, wish: &Wish, account: &Account, now: Nanos) -> Checked {
-        let rate = self.tighter(wish.account(), wish.instrument, LimitKind::DuplicateRate);
+        let rate = tighter(account.counts.duplicates, self.instrument(wish.instrument).counts.duplicates);
         let is_equal = account.last_order == (wish.instrument, wish.side.is_buy(), wish.price.0, wish.quantity);
-        if is_equal && rate.is_some_and(|rate| !account.duplicates.allows(whole(rate), now)) {
+        if is_equal && rate.is_some_and(|rate| !account.duplicates.allows(rate, now)) {
             return Err(RejectReason::DuplicateRate);
         }
         Ok(())
@@ -289,8 +290,7 @@ fn check_order_notional(wish: &Wish, account: &Account, instrument: &Instrument,
 }
 
 fn check_message_rate(account: &Account, now: Nanos) -> Checked {
-    let rate = account.limits.get(LimitKind::MessageRate);
-    if rate.is_some_and(|rate| !account.messages.allows(whole(rate), now)) {
+    if account.counts.messages.is_some_and(|rate| !account.messages.allows(rate, now)) {
         return Err(RejectReason::MessageRate);
     }
     Ok(())
@@ -300,7 +300,7 @@ fn check_short_sale(wish: &Wish, account: &Account, instrument: &Instrument) -> 
     if !matches!(wish.side, Side::SellShort | Side::SellShortExempt) {
         return Ok(());
     }
-    let is_set = |kind, value| [account.limits, instrument.own].iter().any(|limits| limits.get(kind) == Some(value));
+    let is_set = |kind, value| [&account.limits, &instrument.own].iter().any(|limits| limits.get(kind) == Some(value));
     if is_set(LimitKind::ShortSale, Amount::ZERO) {
         return Err(RejectReason::ShortSaleNotPermitted);
     }
@@ -316,7 +316,6 @@ fn check_price(wish: &Wish, account: &Account, instrument: &Instrument) -> Check
     if wish.price.is_market() || instrument.mark == 0 {
         return Ok(());
     }
-    let distance = (i128::from(wish.price.0) - i128::from(instrument.mark)).abs();
-    let is_outside = |collar| part_of_price(instrument.mark, collar).is_none_or(|most| distance > most);
+    let is_outside = |collar| is_beyond(wish.price.0, instrument.mark, collar);
     if collars.into_iter().flatten().any(is_outside) { Err(RejectReason::PriceOutsideCollar) } else { Ok(()) }
 }

@@ -47,6 +47,40 @@ impl Limits {
     }
 }
 
+/// What is set of the kinds that count things, as numbers: a division of 128 bits is too dear for each order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) open_orders: Option<u64>,
+    pub(super) messages: Option<u64>,
+    pub(super) symbol: Option<u64>,
+    pub(super) duplicates: Option<u64>,
+    pub(super) floods: Option<u64>,
+    pub(super) rejects: Option<u64>,
+}
+
+impl Counts {
+    pub(super) fn of(limits: &Limits) -> Self {
+        let count = |kind| limits.get(kind).map(|value| u64::try_from(value.0 / Amount::ONE.0).unwrap_or(0));
+        Self {
+            open_orders: count(LimitKind::OpenOrders),
+            messages: count(LimitKind::MessageRate),
+            symbol: count(LimitKind::SymbolRate),
+            duplicates: count(LimitKind::DuplicateRate),
+            floods: count(LimitKind::KillMessageRate),
+            rejects: count(LimitKind::KillRejectRate),
+        }
+    }
+}
+
+/// The smaller one of those that are set.
+#[inline]
+pub(super) fn tighter(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
 /// True when a limit of this kind may have this value.
 pub(super) fn is_value(kind: LimitKind, value: Amount) -> bool {
     if value == Amount::UNSET {

@@ -1,4 +1,5 @@
-//! From a 64-bit key to a number, in memory reserved once: open addressing, at most half full. Key 0 is no key.
+//! From a 64-bit key to a number, in memory reserved once: open addressing, at most half full. Key 0 is no key; none is
+//! ever taken out.
 
 use crate::memory::Reserved;
 
@@ -14,14 +15,6 @@ impl Map {
     /// Room for `max` keys.
     pub(super) fn new(max: usize) -> Self {
         Self { slots: Reserved::new((2 * max).next_power_of_two().max(2), (0, 0)), count: 0 }
-    }
-
-    /// Forgets all keys.
-    pub(super) fn clear(&mut self) {
-        if self.count != 0 {
-            self.slots.fill((0, 0));
-            self.count = 0;
-        }
     }
 
     /// The number of a key.
@@ -47,40 +40,6 @@ impl Map {
         assert!(self.slots[place].0 == 0, "a key comes once");
         self.slots[place] = (key, number);
         self.count += 1;
-    }
-
-    /// Takes a key out; its number.
-    pub(super) fn remove(&mut self, key: u64) -> Option<u32> {
-        let mut hole = self.place(key);
-        let (found, number) = self.slots[hole];
-        if found != key {
-            return None;
-        }
-        let mask = self.slots.len() - 1;
-        let mut next = hole;
-        loop {
-            next = (next + 1) & mask;
-            let (key, _) = self.slots[next];
-            if key == 0 {
-                break;
-            }
-            // What would rather be at the hole, or before it, moves there.
-            let home = self.home(key);
-            if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
-                self.slots[hole] = self.slots[next];
-                hole = next;
-            }
-        }
-        self.slots[hole] = (0, 0);
-        self.count -= 1;
-        Some(number)
-    }
-
-    /// Changes the number of a key that is there.
-    pub(super) fn set(&mut self, key: u64, number: u32) {
-        let place = self.place(key);
-        assert!(self.slots[place].0 == key, "the key is there");
-        self.slots[place].1 = number;
     }
 
     fn home(&self, key: u64) -> usize {
@@ -112,21 +71,13 @@ mod tests {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let (key, number) = (seed >> 60 | 1 | (seed >> 33 & 3) << 40, u32::try_from(seed >> 40).unwrap());
                 match model.get(&key) {
-                    Some(found) => {
-                        assert_eq!(map.find(key), Some(*found));
-                        if seed & 1 == 0 {
-                            assert_eq!(map.remove(key), model.remove(&key));
-                        } else {
-                            map.set(key, number);
-                            model.insert(key, number);
-                        }
-                    }
+                    Some(found) => assert_eq!(map.find(key), Some(*found)),
                     None if model.len() < max => {
                         assert_eq!(map.find(key), None);
                         map.insert(key, number);
                         model.insert(key, number);
                     }
-                    None => assert_eq!(map.remove(key), None),
+                    None => assert_eq!(map.find(key), None),
                 }
                 assert_eq!(map.count, model.len());
             }

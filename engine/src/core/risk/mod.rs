@@ -34,13 +34,13 @@ pub use view::{FundsView, LimitView, PositionView, RiskView, TierView};
 
 use crate::core::money::{Bucket, Scale};
 use fees::FeeTable;
-use limits::{Limits, Restricted, Restrictions, counts_everybody};
+use limits::{Counts, Limits, Restricted, Restrictions, counts_everybody};
 use open_orders::OpenOrders;
 use positions::Positions;
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::money::{Amount, Currency, Legs};
 use protocol::operator::{AccountMode, KillCause, LimitKind, Scope};
-use protocol::types::{AccountId, Firm, InstrumentId, Nanos};
+use protocol::types::{AccountId, Firm, InstrumentId, Nanos, Owner, UserRefNum};
 use trips::Notes;
 
 /// Something is set for this account: its orders are counted.
@@ -97,6 +97,7 @@ struct Account {
     own: Limits,
     /// What holds for it.
     limits: Limits,
+    counts: Counts,
     /// A restriction may concern it.
     is_restricted: bool,
 }
@@ -116,6 +117,7 @@ struct Instrument {
     mark: u32,
     is_killed: bool,
     own: Limits,
+    counts: Counts,
 }
 
 /// All of it. Owned by the core; memory is reserved when the venue is opened.
@@ -133,6 +135,8 @@ pub(crate) struct Risk {
     is_charging: bool,
     /// Somebody has a loss limit: what moves a mark is noted.
     is_watching: bool,
+    /// Somebody's orders are, or were, counted.
+    is_counting: bool,
     /// An instrument has limits for which everybody's orders are counted.
     counts_everybody: bool,
     positions: Positions,
@@ -171,6 +175,7 @@ impl Risk {
             day: 0,
             is_charging: false,
             is_watching: false,
+            is_counting: false,
             counts_everybody: false,
             positions: Positions::new(open.orders_max as usize, accounts),
             instruments: Vec::with_capacity(instruments),
@@ -217,6 +222,7 @@ impl Risk {
             last_order: (InstrumentId(0), false, 0, 0),
             own: Limits::NONE,
             limits: Limits::NONE,
+            counts: Counts::default(),
             is_restricted: false,
         });
         self.flags.push(0);
@@ -238,6 +244,7 @@ impl Risk {
             mark: listed.reference_price.0,
             is_killed: false,
             own: Limits::NONE,
+            counts: Counts::default(),
         });
     }
 
@@ -273,6 +280,33 @@ impl Risk {
         flags | of_instrument | self.venue_flags != 0
     }
 
+    /// Calls `touch` with the first byte of every line of memory that an order of a counted account needs: where the order is,
+    /// or will be, and what the checks read of the account.
+    #[inline]
+    pub(crate) fn touch(&self, owner: Owner, number: UserRefNum, mut touch: impl FnMut(*const u8)) {
+        let id = owner.account().0 as usize;
+        if self.flags.get(id).is_none_or(|flags| flags & COUNTED == 0) {
+            return;
+        }
+        touch(std::ptr::from_ref(self.orders.home_place(owner, number)).cast());
+        let Account { counts, messages, floods, last_order, open_notional, limits, balance, .. } = &self.accounts[id];
+        touch(std::ptr::from_ref(counts).cast());
+        touch(std::ptr::from_ref(messages).cast());
+        touch(std::ptr::from_ref(floods).cast());
+        touch(std::ptr::from_ref(last_order).cast());
+        touch(std::ptr::from_ref(open_notional).cast());
+        touch(std::ptr::from_ref(balance).cast());
+        for line in 0..5 {
+            touch(std::ptr::from_ref(limits).cast::<u8>().wrapping_add(64 * line));
+        }
+    }
+
+    /// Somebody's orders are counted.
+    #[inline]
+    pub(crate) fn is_counting(&self) -> bool {
+        self.is_counting
+    }
+
     /// Works out what holds for an account after something was set.
     fn work_out(&mut self, at: usize) {
         let account = &self.accounts[at];
@@ -294,8 +328,10 @@ impl Risk {
             self.flags_changed();
         }
         self.flags[at] = flags;
+        self.is_counting |= flags & COUNTED != 0;
         let account = &mut self.accounts[at];
         (account.limits, account.is_restricted) = (limits, is_restricted);
+        account.counts = Counts::of(&limits);
     }
 
     fn instrument(&self, id: InstrumentId) -> &Instrument {
@@ -336,9 +372,4 @@ impl Risk {
         let counts = self.instruments.iter().any(|instrument| counts_everybody(&instrument.own));
         std::mem::replace(&mut self.counts_everybody, counts) != counts
     }
-}
-
-/// A count or a rate as a number. Values were checked when they were set.
-fn whole(value: Amount) -> u64 {
-    u64::try_from(value.0 / Amount::ONE.0).unwrap_or(0)
 }

@@ -1,11 +1,11 @@
 //! What an event changes: positions at every trade, and for accounts whose orders are counted their orders, reservations
 //! and rates.
 
+use super::limits::tighter;
 use super::open_orders::OpenOrder;
-use super::{Account, CASH, COUNTED, Risk, SCARCE, TIER_DAYS, whole};
+use super::{Account, CASH, COUNTED, Instrument, Risk, SCARCE, TIER_DAYS};
 use crate::core::money::{fee, wire_notional};
 use protocol::money::{Amount, Currency};
-use protocol::operator::LimitKind;
 use protocol::types::{AccountId, InstrumentId, MatchNumber, Nanos, OrderState, Owner, Price, Qty, Side, UserRefNum};
 use protocol::{EventBody, RejectReason};
 
@@ -207,8 +207,9 @@ impl Risk {
 
     /// A request was answered: it counts, whatever the answer.
     fn count_message(&mut self, account: AccountId, now: Nanos) {
-        if let Some(rate) = self.limit(account, LimitKind::MessageRate) {
-            self.accounts[account.0 as usize].messages.take(whole(rate), now);
+        let account = &mut self.accounts[account.0 as usize];
+        if let Some(rate) = account.counts.messages {
+            account.messages.take(rate, now);
         }
     }
 
@@ -227,15 +228,16 @@ impl Risk {
         self.begin_day_of(id, now);
         self.count_message(id, now);
         self.note_message(id, false, now);
-        if let Some(rate) = self.tighter(id, instrument, LimitKind::SymbolRate) {
-            self.positions.orders_mut(id, instrument).take(whole(rate), now);
+        let (of_account, of_instrument) = (self.accounts[id.0 as usize].counts, self.instrument(instrument).counts);
+        if let Some(rate) = tighter(of_account.symbol, of_instrument.symbol) {
+            self.positions.orders_mut(id, instrument).take(rate, now);
             self.note_scarcity();
         }
-        if let Some(rate) = self.tighter(id, instrument, LimitKind::DuplicateRate) {
+        if let Some(rate) = tighter(of_account.duplicates, of_instrument.duplicates) {
             let account = &mut self.accounts[id.0 as usize];
             let this = (instrument, side.is_buy(), price.0, quantity.0);
             if account.last_order == this {
-                account.duplicates.take(whole(rate), now);
+                account.duplicates.take(rate, now);
             }
             account.last_order = this;
         }
@@ -255,18 +257,19 @@ impl Risk {
 
     /// Adds to what an account's open orders come to, or takes off.
     fn expose(&mut self, order: &OpenOrder, quantity: u32, adds: bool) {
-        let instrument = *self.instrument(order.instrument);
+        let Instrument { scale, legs, .. } = *self.instrument(order.instrument);
         let position = self.positions.entry(order.account(), order.instrument);
         let open = if order.is_buy { &mut position.open_buy } else { &mut position.open_sell };
         *open = if adds { *open + u64::from(quantity) } else { *open - u64::from(quantity) };
         self.note_scarcity();
         let sign = if adds { 1 } else { -1 };
-        let notional = instrument.scale.notional(wire_notional(order.price, quantity)).unwrap_or_default();
+        let notional = scale.notional(wire_notional(order.price, quantity)).unwrap_or_default();
         let is_cash = self.flags[order.account().0 as usize] & CASH != 0;
-        let reserved = self.reservation(order.instrument, order.is_buy, order.price, quantity).filter(|_| is_cash);
+        let reserved =
+            if is_cash { self.reservation(order.instrument, order.is_buy, order.price, quantity) } else { None };
         let account = &mut self.accounts[order.account().0 as usize];
         // All that is added here was checked to be countable, and adds up to less than the integer holds.
-        account.open_notional[instrument.legs.quote.index()].0 += sign * notional.0;
+        account.open_notional[legs.quote.index()].0 += sign * notional.0;
         if let Some((currency, amount)) = reserved {
             account.reserved[currency.index()].0 += sign * amount.0;
         }
@@ -319,12 +322,13 @@ impl Risk {
         if self.flags[leg.account.0 as usize] == 0 && !self.is_charging {
             return;
         }
-        let instrument = *self.instrument(fill.instrument);
-        let notional = instrument.scale.notional(wire_notional(fill.price.0, fill.quantity.0));
+        let Instrument { scale, legs, .. } = *self.instrument(fill.instrument);
+        let notional = scale.notional(wire_notional(fill.price.0, fill.quantity.0));
         self.move_legs(leg, fill);
-        let dollars = notional.and_then(|notional| self.dollars(instrument.legs.quote, notional));
-        let (fees, today) = (self.fees, self.today(fill.now));
-        let account = &mut self.accounts[leg.account.0 as usize];
+        let dollars = notional.and_then(|notional| self.dollars(legs.quote, notional));
+        let today = self.today(fill.now);
+        let Self { fees, accounts, .. } = self;
+        let account = &mut accounts[leg.account.0 as usize];
         account.roll(today, |volume| fees.tier_of(volume));
         if let Some(dollars) = dollars {
             account.add_volume(dollars);
@@ -349,14 +353,14 @@ impl Risk {
         if self.flags[leg.account.0 as usize] & CASH == 0 {
             return;
         }
-        let instrument = *self.instrument(fill.instrument);
+        let Instrument { scale, legs, .. } = *self.instrument(fill.instrument);
         let sign = if leg.is_buy { 1 } else { -1 };
         // Its orders were checked to be countable.
-        let notional = instrument.scale.notional(wire_notional(fill.price.0, fill.quantity.0)).unwrap_or_default();
+        let notional = scale.notional(wire_notional(fill.price.0, fill.quantity.0)).unwrap_or_default();
         let account = &mut self.accounts[leg.account.0 as usize];
-        account.balance[instrument.legs.quote.index()].0 -= sign * notional.0;
-        if let Some(base) = instrument.legs.base {
-            let quantity = instrument.scale.quantity(fill.quantity.0.into()).unwrap_or_default();
+        account.balance[legs.quote.index()].0 -= sign * notional.0;
+        if let Some(base) = legs.base {
+            let quantity = scale.quantity(fill.quantity.0.into()).unwrap_or_default();
             account.balance[base.index()].0 += sign * quantity.0;
         }
     }
@@ -370,9 +374,9 @@ impl Risk {
         maker: Option<Owner>,
         taker: Option<Owner>,
     ) -> Option<EventBody> {
-        let instrument = *self.instrument(fill.instrument);
-        let currency = instrument.legs.quote;
-        let notional = instrument.scale.notional(wire_notional(fill.price.0, fill.quantity.0));
+        let Instrument { scale, legs, .. } = *self.instrument(fill.instrument);
+        let currency = legs.quote;
+        let notional = scale.notional(wire_notional(fill.price.0, fill.quantity.0));
         // What is beyond counting is free.
         let notional = notional.filter(|notional| notional.is_in_range())?;
         let mut fees = [Amount::ZERO; 2];

@@ -146,13 +146,13 @@ pub(super) struct Positions {
 
 /// Positions that a venue keeps for each open order it may have, beside those it keeps in any case.
 const PER_ORDER: usize = 1;
-/// Positions that every venue keeps.
+/// Positions that every venue keeps, or one for each account when those are more.
 const ALWAYS: usize = 1 << 12;
 
 impl Positions {
     /// Room for a venue with this many open orders.
     pub(super) fn new(orders_max: usize, accounts_max: usize) -> Self {
-        let taken_max = ALWAYS + PER_ORDER * orders_max;
+        let taken_max = ALWAYS.max(accounts_max) + PER_ORDER * orders_max;
         let max = taken_max + orders_max + 2;
         let (entries, beside) = (Vec::with_capacity(max), Vec::with_capacity(max));
         Self { index: Map::new(max), entries, beside, newest: vec![NONE; accounts_max], taken_max, max }

@@ -1,6 +1,6 @@
 //! What an operator asks: limits, kill switches, money in and out, fees, rates. Checked, then done; cold.
 
-use super::limits::{Restricted, is_of_instrument, is_value};
+use super::limits::{Counts, Restricted, is_of_instrument, is_value};
 use super::open_orders::OpenOrder;
 use super::{CASH, COUNTED, KILLED, Risk};
 use protocol::EventBody;
@@ -103,9 +103,11 @@ impl Risk {
 
     pub(super) fn work_out_instrument(&mut self, id: InstrumentId) {
         let instrument = self.instrument(id);
+        let counts = Counts::of(&instrument.own);
         let flags = u8::from(!instrument.own.is_none()) | if instrument.is_killed { KILLED } else { 0 };
         self.flags_changed();
         self.instrument_flags[usize::from(id.0)] = flags;
+        self.instruments[usize::from(id.0) - 1].counts = counts;
     }
 
     /// Turns a kill switch on, for a reason and from a time on, or off. False when it was so already.

@@ -1,7 +1,8 @@
 //! Kill switches that nobody turned: what is noted while a command goes on is looked at when it ends, because then the marks
 //! are what they are, and no order is on its way.
 
-use super::{Risk, whole};
+use super::Risk;
+use crate::core::money::Bucket;
 use protocol::operator::{KillCause, LimitKind};
 use protocol::types::{AccountId, InstrumentId, Nanos};
 
@@ -31,7 +32,7 @@ pub(super) struct Notes {
 }
 
 /// Accounts with a loss limit that are looked at by a command that moved a mark, beside those that traded.
-const LOOKS: usize = 8;
+const LOOKS: usize = 2;
 
 impl Notes {
     /// Each account may trade once, and the two of a broken trade or the one that sent a message come on top.
@@ -96,14 +97,15 @@ impl Risk {
     /// Counts a message, refused or not.
     pub(super) fn note_message(&mut self, id: AccountId, is_refused: bool, now: Nanos) {
         let account = &mut self.accounts[id.0 as usize];
-        let passes = |kind, bucket: &mut crate::core::money::Bucket| {
-            let rate = account.limits.get(kind).map(whole)?;
-            let is_passed = !bucket.allows(rate, now);
-            bucket.take(rate, now);
-            is_passed.then_some(())
+        let passes = |rate: Option<u64>, bucket: &mut Bucket| {
+            rate.is_some_and(|rate| {
+                let is_passed = !bucket.allows(rate, now);
+                bucket.take(rate, now);
+                is_passed
+            })
         };
-        let is_flood = passes(LimitKind::KillMessageRate, &mut account.floods).is_some();
-        let is_wrong = is_refused && passes(LimitKind::KillRejectRate, &mut account.rejects).is_some();
+        let is_flood = passes(account.counts.floods, &mut account.floods);
+        let is_wrong = is_refused && passes(account.counts.rejects, &mut account.rejects);
         for (is_passed, cause) in [(is_flood, KillCause::MessageRate), (is_wrong, KillCause::Rejects)] {
             if is_passed {
                 self.note(id, Note::Rate(cause));

@@ -14,20 +14,22 @@ impl Risk {
     pub(super) fn profit(&self, account: AccountId) -> Option<Amount> {
         let mut sums = [Amount::ZERO; Currency::COUNT];
         for position in self.positions.of(account) {
-            self.add_profit(position, &mut sums)?;
+            let (made, quote) = self.profit_of(position)?;
+            sums[quote] = sums[quote].checked_add(made)?;
         }
         self.dollars_of(&sums)
     }
 
-    fn add_profit(&self, position: &Position, sums: &mut Amounts) -> Option<()> {
+    /// What a position has made and would make at the mark, and the index of its currency.
+    #[inline]
+    fn profit_of(&self, position: &Position) -> Option<(Amount, usize)> {
         let instrument = self.instrument(position.instrument);
         let value = position.quantity.checked_mul(instrument.mark.into())?;
         let made = position.realised.checked_sub(position.cost)?.checked_add(value)?;
-        let sum = &mut sums[instrument.legs.quote.index()];
-        *sum = sum.checked_add(instrument.scale.notional(made)?)?;
-        Some(())
+        Some((instrument.scale.notional(made)?, instrument.legs.quote.index()))
     }
 
+    #[inline]
     fn dollars_of(&self, sums: &Amounts) -> Option<Amount> {
         let each = Currency::ALL.iter().map(|currency| (*currency, sums[currency.index()]));
         each.filter(|(_, sum)| *sum != Amount::ZERO)
@@ -73,11 +75,8 @@ impl Risk {
         }
         let mut wanted = Position::none(id, wish.instrument);
         for position in self.positions.of(id) {
-            let mut made = [Amount::ZERO; Currency::COUNT];
-            self.add_profit(position, &mut made)?;
-            for (sum, made) in sums.iter_mut().zip(made) {
-                *sum = sum.checked_sub(made)?;
-            }
+            let (made, quote) = self.profit_of(position)?;
+            sums[quote] = sums[quote].checked_sub(made)?;
             if position.instrument == wish.instrument {
                 wanted = *position;
             } else {
