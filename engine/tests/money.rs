@@ -84,11 +84,13 @@ struct Flow {
     numbers: BTreeMap<u32, u32>,
     last: Option<CommandBody>,
     trades: Vec<BustTrade>,
+    rolls: u32,
 }
 
 impl Flow {
     fn next(&mut self) -> CommandBody {
         match self.random.below(100) {
+            0 if self.random.chance(5) => self.roll(),
             0..2 => CommandBody::Venue(VenueCommand::Tick),
             2..4 => self.bust(),
             4..55 => self.enter(),
@@ -168,6 +170,13 @@ impl Flow {
         };
         enter.user_ref_num = self.fresh(enter.owner);
         CommandBody::Enter(enter)
+    }
+
+    /// The daily roll.
+    fn roll(&mut self) -> CommandBody {
+        self.rolls += 1;
+        let session = SessionName::from_text(&format!("DAY{}", self.rolls)).unwrap();
+        CommandBody::Venue(VenueCommand::RollDay(session))
     }
 
     /// A trade of lately, or one that there never was.
@@ -309,7 +318,8 @@ impl Flow {
 /// How often each answer came.
 fn play(seed: u64, steps: u64, counts: &mut BTreeMap<String, u64>) {
     let mut pair = Pair::default();
-    let mut flow = Flow { random: Random::new(seed), numbers: BTreeMap::new(), last: None, trades: Vec::new() };
+    let mut flow =
+        Flow { random: Random::new(seed), numbers: BTreeMap::new(), last: None, trades: Vec::new(), rolls: 0 };
     for body in opening() {
         pair.apply(&body).unwrap();
     }
@@ -333,6 +343,8 @@ fn play(seed: u64, steps: u64, counts: &mut BTreeMap<String, u64>) {
                 "fees".to_owned()
             } else if let EventBody::Canceled { reason: CancelReason::Collar, .. } = event.body {
                 "refused at its election".to_owned()
+            } else if let EventBody::SessionRolled { .. } = event.body {
+                "rolled".to_owned()
             } else if let EventBody::TradeBroken { .. } = event.body {
                 "broken".to_owned()
             } else if let EventBody::Traded { .. } = event.body {
@@ -385,6 +397,7 @@ fn balances_positions_and_refusals_are_those_of_the_naive_model() {
         "killed by Position",
         "refused at its election",
         "broken",
+        "rolled",
         "fees",
         "traded",
     ];
@@ -492,4 +505,66 @@ fn a_full_table_of_positions_refuses_new_pairs() {
     assert_eq!(day.enter(accounts - 1, 1, Side::Buy), Some(RejectReason::PositionsFull));
     assert_eq!(day.enter(1, 1, Side::Buy), None);
     day.core.verify().unwrap();
+}
+
+/// The largest price times the largest quantity, again and again, with the largest fees and balances at the bounds of the
+/// domain: everything is counted exactly or refused, as the naive model does, and nothing wraps or panics.
+#[test]
+fn nothing_wraps_at_the_extremes() {
+    const PRICE_MAX: u32 = 1_999_999_900;
+    let mut pair = Pair::default();
+    for body in opening() {
+        pair.apply(&body).unwrap();
+    }
+    let operator = |action| CommandBody::Operator(OperatorCommand { request: 1, action });
+    let fees = SetFees { tier: 0, maker_ppm: 100_000, taker_ppm: 100_000, threshold: Amount::ZERO };
+    pair.apply(&operator(OperatorAction::SetFees(fees))).unwrap();
+    for account in 0..ACCOUNTS {
+        for currency in [Currency::Usd, Currency::Eth] {
+            for _ in 0..3 {
+                let (account, asset) = (AccountId(account), Asset::Currency(currency));
+                pair.apply(&operator(OperatorAction::MoveFunds { account, asset, amount: Amount::MAX })).unwrap();
+            }
+        }
+    }
+    let mut numbers = [0; ACCOUNTS as usize];
+    let mut trade = |pair: &mut Pair, market: u16, price: u32, (buyer, seller): (u32, u32)| {
+        for (account, side) in [(seller, Side::Sell), (buyer, Side::Buy)] {
+            let number = &mut numbers[account as usize];
+            *number += 1;
+            pair.apply(&CommandBody::Enter(EnterOrder {
+                owner: Owner::new(AccountId(account), Channel(0)),
+                user_ref_num: UserRefNum(*number),
+                quantity: Qty(u32::MAX),
+                price: Price(price),
+                instrument: InstrumentId(market),
+                side,
+                time_in_force: TimeInForce::Day,
+                display: Display::Visible,
+                capacity: Capacity::Principal,
+                sweep: false,
+                cross_type: CrossType::Continuous,
+                cl_ord_id: ClOrdId::BLANK,
+                tags: OrderTags::NONE,
+            }))
+            .unwrap();
+        }
+    };
+    let set = |pair: &mut Pair, limit, value| {
+        let scope = Scope::Venue;
+        let set = SetLimit { scope, limit, instrument: InstrumentId(0), value };
+        pair.apply(&operator(OperatorAction::SetLimit(set))).unwrap();
+    };
+    let parties = [(2, 4), (4, 2), (0, 1), (0, 2), (4, 1), (2, 4)];
+    for round in 0..40 {
+        for market in 1..=4 {
+            trade(&mut pair, market, if round % 7 == 6 { 1 } else { PRICE_MAX }, parties[round % parties.len()]);
+        }
+        // Limits come and go, on positions that cannot be counted by then.
+        let kinds = [LimitKind::DayLoss, LimitKind::Credit, LimitKind::PositionLong, LimitKind::OpenNotional];
+        let values = [Amount::MAX, Amount::UNSET, Amount::ZERO, Amount::UNSET];
+        set(&mut pair, kinds[round % 4], values[round / 4 % 4]);
+        pair.compare_states().unwrap();
+        pair.verify().unwrap();
+    }
 }

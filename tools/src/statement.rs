@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use engine::core::Core;
+use journal::JournalReader;
 use protocol::money::{Asset, Currency};
 use protocol::operator::{OperatorAction, Scope};
 use protocol::{
-    AccountId, AccountName, Amount, Command, CommandBody, Event, EventBody, InstrumentId, MatchNumber, Nanos,
+    AccountId, AccountName, Amount, Command, CommandBody, Event, EventBody, InstrumentId, MatchNumber, Nanos, Sequence,
+    record,
 };
 use serde_json::json;
 
 use crate::control::client::Where;
-use crate::output::print_line;
+use crate::output::{print_line, time_text};
 use crate::venue::recovery::Replica;
 
 /// One line of the statement.
@@ -39,9 +42,20 @@ struct Follower {
     /// Sides of the last trade: whether the account made, and whether it took.
     last_trade: (MatchNumber, bool, bool),
     lines: Vec<Line>,
+    /// Trades of the day, and its fees by currency.
+    trades: u64,
+    fees: BTreeMap<Currency, i128>,
+    /// Something happened since the last balances.
+    has_moved: bool,
 }
 
-/// Prints the statement: as text, as CSV, or as one JSON object per line. The last lines are the balances of now.
+/// The UTC day of a time.
+fn day_of(time: Nanos) -> u64 {
+    time.0 / Nanos::DAY
+}
+
+/// Prints the statement: as text, as CSV, or as one JSON object per line. Each UTC day ends with its trades, fees
+/// and balances; the last lines are those of now.
 pub fn run(name: AccountName, place: &Where, csv: bool) -> anyhow::Result<ExitCode> {
     let mut follower = Follower {
         name,
@@ -49,35 +63,56 @@ pub fn run(name: AccountName, place: &Where, csv: bool) -> anyhow::Result<ExitCo
         instruments: BTreeMap::new(),
         last_trade: (MatchNumber(0), false, false),
         lines: Vec::new(),
+        trades: 0,
+        fees: BTreeMap::new(),
+        has_moved: false,
     };
     let mut replica = Replica::new();
-    replica.replay(
-        &place.data_dir.join("journal"),
-        None,
-        |_| Ok(()),
-        |command, event| {
+    let mut reader = JournalReader::open_after(&place.data_dir.join("journal"), Sequence::ZERO)?;
+    while let Some(found) = reader.next()? {
+        let body = record::decode(found.body)
+            .with_context(|| format!("the record of sequence {} is whole but no command", found.sequence))?;
+        if day_of(found.ingress) != day_of(replica.core.last_ingress()) {
+            follower.close_day(&replica.core);
+        }
+        let command = Command { sequence: found.sequence, ingress: found.ingress, body };
+        replica.apply(&command, |command, event| {
             follower.learn(command, event);
             Ok(())
-        },
-    )?;
-    let account = follower.account.with_context(|| format!("no account has the name {name}"))?;
-    let now = replica.core.last_ingress();
-    for funds in replica.core.risk().funds(account) {
-        follower.lines.push(Line {
-            time: now,
-            sequence: replica.core.last_sequence().0,
-            kind: "balance",
-            amount: funds.balance.to_string(),
-            currency: funds.currency.code().to_owned(),
-            ..Line::default()
-        });
+        })?;
     }
+    follower.account.with_context(|| format!("no account has the name {name}"))?;
+    follower.has_moved = true;
+    follower.close_day(&replica.core);
     print(&follower.lines, place.json, csv)?;
     Ok(ExitCode::SUCCESS)
 }
 
 impl Follower {
+    /// Ends a UTC day on which something happened: how many trades and which fees it had, and what was there at its end.
+    fn close_day(&mut self, core: &Core) {
+        let Some(account) = self.account.filter(|_| self.has_moved || self.trades != 0) else { return };
+        let (time, sequence) = (core.last_ingress(), core.last_sequence().0);
+        let line = |kind| Line { time, sequence, kind, ..Line::default() };
+        self.lines.push(Line { quantity: std::mem::take(&mut self.trades).to_string(), ..line("day trades") });
+        for (currency, fees) in std::mem::take(&mut self.fees) {
+            let (amount, currency) = (Amount(-fees).to_string(), currency.code().to_owned());
+            self.lines.push(Line { amount, currency, ..line("day fees") });
+        }
+        for funds in core.risk().funds(account) {
+            let (amount, currency) = (funds.balance.to_string(), funds.currency.code().to_owned());
+            self.lines.push(Line { amount, currency, ..line("balance") });
+        }
+        self.has_moved = false;
+    }
+
     fn learn(&mut self, command: &Command, event: &Event) {
+        let before = self.lines.len();
+        self.look(command, event);
+        self.has_moved |= self.lines.len() != before;
+    }
+
+    fn look(&mut self, command: &Command, event: &Event) {
         let line = |kind| Line { time: event.ingress, sequence: event.sequence.0, kind, ..Line::default() };
         if let EventBody::AccountOpened { account, name, .. } = event.body
             && name == self.name
@@ -106,6 +141,7 @@ impl Follower {
             for (owner, is_buy) in [(maker, maker_side.is_buy()), (taker, !maker_side.is_buy())] {
                 if owner.account() == own {
                     let (quantity, price) = self.texts(instrument, (quantity.0, price.0));
+                    self.trades += 1;
                     let side = if is_buy { "buy" } else { "sell" };
                     let (symbol, match_number) = (self.symbol(instrument), match_number.to_string());
                     self.lines.push(Line { symbol, side, quantity, price, match_number, ..line("trade") });
@@ -140,6 +176,7 @@ impl Follower {
         line: &impl Fn(&'static str) -> Line,
     ) {
         if is_own && fee != Amount::ZERO {
+            *self.fees.entry(currency).or_default() += fee.0;
             let (amount, currency) = (Amount(-fee.0).to_string(), currency.code().to_owned());
             self.lines.push(Line { amount, currency, match_number: match_number.to_string(), ..line("fee") });
         }
@@ -161,8 +198,19 @@ impl Follower {
     }
 }
 
-const HEADER: [&str; 10] =
-    ["time_ns", "sequence", "kind", "symbol", "side", "quantity", "price", "amount", "currency", "match_number"];
+const HEADER: [&str; 11] = [
+    "date",
+    "time_ns",
+    "sequence",
+    "kind",
+    "symbol",
+    "side",
+    "quantity",
+    "price",
+    "amount",
+    "currency",
+    "match_number",
+];
 
 fn print(lines: &[Line], as_json: bool, as_csv: bool) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -171,7 +219,9 @@ fn print(lines: &[Line], as_json: bool, as_csv: bool) -> anyhow::Result<()> {
     }
     for line in lines {
         let (time, sequence) = (line.time.0.to_string(), line.sequence.to_string());
-        let fields: [&str; 10] = [
+        let date = time_text(line.time);
+        let fields: [&str; 11] = [
+            date.split('T').next().unwrap_or_default(),
             &time,
             &sequence,
             line.kind,

@@ -217,6 +217,9 @@ impl Core {
         if self.specials.conditional != 0 {
             // The first order that waits for a price: it has taken a reference.
             self.look_after(&command.body, (None, self.order_refs.wrapping_sub(1)), out);
+            if self.has_noted {
+                self.look_at_noted(out);
+            }
         }
     }
 
