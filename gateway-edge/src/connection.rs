@@ -5,9 +5,7 @@
 //! goes through a few bytes of its own, and only between two packets of the stream.
 
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 
-use mio::net::TcpStream;
 use protocol::limits::SOUP_PACKET_BYTES_MAX;
 use protocol::soupbin::{self, Cut};
 use protocol::{AccountId, Nanos};
@@ -18,6 +16,7 @@ use crate::login::PendingLogin;
 use crate::ports::StreamRead;
 use crate::reactor::Readiness;
 use crate::session::Ending;
+use crate::wire::Wire;
 use crate::ws_link::WsLink;
 
 /// Room for the longest packet and a little of what follows it.
@@ -64,7 +63,7 @@ pub(crate) enum Wrote {
 /// How its bytes travel.
 #[derive(Debug)]
 enum Link {
-    Tcp(TcpStream),
+    Tcp(Wire),
     WebSocket(Box<WsLink>),
 }
 
@@ -108,7 +107,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: TcpStream, origin: Origin, now: Nanos) -> Self {
+    pub(crate) fn new(socket: Wire, origin: Origin, now: Nanos) -> Self {
         Self::over(Link::Tcp(socket), origin, now)
     }
 
@@ -142,7 +141,7 @@ impl Connection {
         }
     }
 
-    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+    pub(crate) fn socket_mut(&mut self) -> &mut Wire {
         match &mut self.link {
             Link::Tcp(socket) => socket,
             Link::WebSocket(link) => link.tcp(),
@@ -195,7 +194,7 @@ impl Connection {
             Ok(0) => Fill::Closed,
             Ok(read) => {
                 self.inbound.grow(read);
-                self.readiness.after_read(read, wanted);
+                self.readiness.after_read(socket.may_have_more(read, wanted));
                 Fill::Bytes(read)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -255,6 +254,9 @@ impl Connection {
         if let Link::WebSocket(link) = &mut self.link {
             return link.write(&mut self.readiness, stream, &mut self.cursor, limit);
         }
+        if self.flush() == Wrote::Closed {
+            return Wrote::Closed;
+        }
         let (mut bytes, mut calls) = (0, 0);
         while self.readiness.writable && !self.control.is_empty() {
             match self.write_some(Source::Control) {
@@ -275,14 +277,25 @@ impl Connection {
     /// Writes what is due without a stream: before the login, or after the last word.
     pub(crate) fn flush(&mut self) -> Wrote {
         match &mut self.link {
+            Link::Tcp(socket) if self.readiness.writable => match socket.flush() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readiness.writable = false;
+                    Wrote::Bytes(0, 0)
+                }
+                Err(_) => Wrote::Closed,
+                Ok(()) => Wrote::Bytes(0, 0),
+            },
             Link::Tcp(_) => Wrote::Bytes(0, 0),
             Link::WebSocket(link) => link.flush(&mut self.readiness),
         }
     }
 
-    /// True when the WebSocket protocol has something to say.
+    /// True when bytes wait that are not of the stream: of the WebSocket protocol, or of TLS.
     pub(crate) fn has_frames(&self) -> bool {
-        matches!(&self.link, Link::WebSocket(link) if !link.is_flushed())
+        match &self.link {
+            Link::Tcp(socket) => socket.is_pending(),
+            Link::WebSocket(link) => !link.is_flushed(),
+        }
     }
 
     fn write_some(&mut self, source: Source<'_>) -> io::Result<usize> {
@@ -328,7 +341,7 @@ impl Connection {
             Link::Tcp(socket) => {
                 // Best effort: the peer may be gone, or take no more; then the words are lost with the connection.
                 drop(write_retrying(socket, last_words));
-                drop(socket.shutdown(Shutdown::Write));
+                socket.end();
             }
             Link::WebSocket(link) => link.close(last_words, &mut self.readiness),
         }
@@ -343,7 +356,7 @@ enum Source<'a> {
     Stream(&'a [u8]),
 }
 
-fn read_retrying(socket: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
+fn read_retrying(socket: &mut Wire, room: &mut [u8]) -> io::Result<usize> {
     loop {
         match socket.read(room) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -352,7 +365,7 @@ fn read_retrying(socket: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-fn write_retrying(socket: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+fn write_retrying(socket: &mut Wire, bytes: &[u8]) -> io::Result<usize> {
     loop {
         match socket.write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

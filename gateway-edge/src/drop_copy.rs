@@ -18,12 +18,14 @@ use crate::connection::{Connection, Fill, State, Wrote};
 use crate::counters::EdgeCounters;
 use crate::limits::{Origins, Rate};
 use crate::login::{self, Desk, Judged};
+use crate::mailbox::Mailbox;
 use crate::ports::{Credentials as _, EdgeTypes, StreamRead, StreamStore};
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
 use crate::roster::SharedRoster;
 use crate::session::{self, Ending, Step};
 use crate::slots::Slots;
 use crate::table::NoPlace;
+use crate::wire::TlsSwitch;
 
 type Reader<T> = <<T as EdgeTypes>::Store as StreamStore>::Reader;
 
@@ -45,6 +47,8 @@ pub struct DropCopy<T: EdgeTypes> {
     guests: Slots<Guest<Reader<T>>>,
     origins: Origins,
     guests_so_far: u64,
+    mailbox: Mailbox<EdgeConfig>,
+    tls: TlsSwitch,
     ready: VecDeque<usize>,
     counters: EdgeCounters,
     next_scan: Nanos,
@@ -70,6 +74,8 @@ impl<T: EdgeTypes> DropCopy<T> {
             guests: Slots::new(config.connections_max),
             origins: Origins::new(config.connections_max),
             guests_so_far: 0,
+            mailbox: Mailbox::new(),
+            tls: TlsSwitch::default(),
             ready: VecDeque::with_capacity(2 * config.connections_max),
             counters: EdgeCounters::default(),
             next_scan: clock.last(),
@@ -117,6 +123,9 @@ impl<T: EdgeTypes> DropCopy<T> {
         }
         if scans {
             self.origins.forget(now);
+            if let Some(new) = self.mailbox.take() {
+                self.config.adopt(&new);
+            }
         }
         done += self.hear_verdicts(now) + self.end_sessions();
         for slot in 0..self.guests.len() {
@@ -148,6 +157,16 @@ impl<T: EdgeTypes> DropCopy<T> {
         self.reactor.waker()
     }
 
+    /// What new connections speak: plain TCP, until a certificate is set.
+    pub fn tls(&self) -> TlsSwitch {
+        self.tls.clone()
+    }
+
+    /// Where new times and limits are left for it; it takes them over within a scan.
+    pub fn mailbox(&self) -> Mailbox<EdgeConfig> {
+        self.mailbox.clone()
+    }
+
     /// What happened so far; what is about commands and events stays 0.
     pub fn counters(&self) -> &EdgeCounters {
         &self.counters
@@ -159,7 +178,7 @@ impl<T: EdgeTypes> DropCopy<T> {
     }
 
     fn accept(&mut self, now: Nanos) -> usize {
-        let Self { reactor, guests, counters, origins, guests_so_far, config, .. } = self;
+        let Self { reactor, guests, counters, origins, guests_so_far, config, tls, .. } = self;
         let (accepted, failed) = reactor.accept(config.accepts_per_turn, |socket, origin, registry| {
             if guests.taken() == guests.len() {
                 return counters.refuse(NoPlace::AllTaken);
@@ -167,8 +186,9 @@ impl<T: EdgeTypes> DropCopy<T> {
             if !origins.come(origin, config.connections_per_address_max) {
                 return counters.refuse(NoPlace::TooManyFromThere);
             }
+            let Some(wire) = tls.wrap(socket) else { return origins.go(origin) };
             *guests_so_far += 1;
-            let mut connection = Connection::new(socket, origin, now);
+            let mut connection = Connection::new(wire, origin, now);
             connection.guest = *guests_so_far;
             let Some((slot, guest)) = guests.insert(Guest { connection, reader: None, session: SessionName::BLANK })
             else {

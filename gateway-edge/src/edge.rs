@@ -17,6 +17,7 @@ use crate::connection::{Connection, Fill, State};
 use crate::counters::EdgeCounters;
 use crate::doorway::Doorway;
 use crate::limits::Rate;
+use crate::mailbox::Mailbox;
 use crate::parking::Parking;
 use crate::pending::{InFlight, PendingEvents};
 use crate::ports::{EdgePorts, EdgeTypes, EventPort, Probe, StreamRead, StreamStore};
@@ -24,6 +25,7 @@ use crate::probed::Probed;
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
 use crate::reporter::Reporter;
 use crate::table::Table;
+use crate::wire::TlsSwitch;
 use crate::ws_link::WsLink;
 
 /// The lists of one turn.
@@ -58,6 +60,8 @@ pub struct Edge<T: EdgeTypes> {
     next_scan: Nanos,
     /// Packets of one session.
     rate: Rate,
+    mailbox: Mailbox<EdgeConfig>,
+    tls: TlsSwitch,
     /// Connections that wait for a time.
     parking: Parking,
     /// WebSocket connections that wait to be taken over.
@@ -86,6 +90,8 @@ impl<T: EdgeTypes> Edge<T> {
             held_operator: None,
             next_scan: clock.last(),
             rate: Rate::new(config.messages_per_s_max),
+            mailbox: Mailbox::new(),
+            tls: TlsSwitch::default(),
             parking: Parking::new(2 * config.connections_max),
             doorway: Doorway::new(reactor.waker()),
             counters: EdgeCounters::default(),
@@ -166,6 +172,16 @@ impl<T: EdgeTypes> Edge<T> {
         self.doorway.clone()
     }
 
+    /// What new connections speak: plain TCP, until a certificate is set.
+    pub fn tls(&self) -> TlsSwitch {
+        self.tls.clone()
+    }
+
+    /// Where new times and limits are left for it; it takes them over within a scan.
+    pub fn mailbox(&self) -> Mailbox<EdgeConfig> {
+        self.mailbox.clone()
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> &EdgeCounters {
         &self.counters
@@ -205,9 +221,10 @@ impl<T: EdgeTypes> Edge<T> {
     }
 
     fn accept(&mut self, now: Nanos) -> usize {
-        let Self { reactor, table, counters, config, .. } = self;
+        let Self { reactor, table, counters, config, tls, .. } = self;
         let (accepted, failed) = reactor.accept(config.accepts_per_turn, |socket, origin, registry| {
-            let placed = table.insert(Connection::new(socket, origin, now), config.connections_per_address_max);
+            let Some(wire) = tls.wrap(socket) else { return counters.accept_errors += 1 };
+            let placed = table.insert(Connection::new(wire, origin, now), config.connections_per_address_max);
             let (slot, connection) = match placed {
                 Ok(placed) => placed,
                 Err(why) => return counters.refuse(why),
@@ -472,6 +489,10 @@ impl<T: EdgeTypes> Edge<T> {
         self.table.origins.forget(now);
         if !self.table.slots.iter().any(|connection| connection.is_ending && connection.account().is_some()) {
             self.reporter.forget_ended();
+        }
+        if let Some(new) = self.mailbox.take() {
+            self.config.adopt(&new);
+            self.rate = Rate::new(self.config.messages_per_s_max);
         }
         for slot in 0..self.table.slots.len() {
             let Some(connection) = self.table.get_mut(slot) else { continue };

@@ -20,6 +20,7 @@ pub mod edge;
 pub mod feed;
 mod limits;
 mod login;
+mod mailbox;
 pub mod notes;
 mod order_port;
 mod parking;
@@ -33,6 +34,8 @@ pub mod roster;
 mod session;
 mod slots;
 mod table;
+mod tls;
+mod wire;
 mod ws_link;
 
 pub use config::{EdgeConfig, FeedConfig, UdpConfig};
@@ -42,9 +45,12 @@ pub use doorway::Doorway;
 pub use drop_copy::DropCopy;
 pub use edge::Edge;
 pub use feed::{Feed, Publisher, SnapshotAgent};
+pub use mailbox::Mailbox;
 pub use ports::{
     Clock, CommandPort, Credentials, DurableCursor, EdgePorts, EdgeTypes, EventPort, FeedPorts, FeedTypes, Full, Probe,
     StreamFull, StreamRead, StreamStore, StreamWrite, Ticket, Verdict,
 };
 pub use reactor::{OpenError, WakeHandle};
 pub use reporter::{ReportError, ReportTimes, Reporter};
+pub use tls::{Certificate, TlsError};
+pub use wire::TlsSwitch;

@@ -70,9 +70,9 @@ impl Readiness {
         self.writable |= event.is_writable();
     }
 
-    /// After a read of `read` of `wanted` bytes: a short one emptied the socket, unless the peer's end is behind it.
-    pub(crate) fn after_read(&mut self, read: usize, wanted: usize) {
-        self.readable = read == wanted || self.read_closed;
+    /// After a read that may have left something behind, or has emptied the socket, unless the peer's end is behind it.
+    pub(crate) fn after_read(&mut self, may_have_more: bool) {
+        self.readable = may_have_more || self.read_closed;
     }
 }
 
@@ -161,7 +161,7 @@ impl Reactor {
     }
 
     /// Lets go of a connection. False when the system refuses.
-    pub(crate) fn release(&self, socket: &mut TcpStream) -> bool {
+    pub(crate) fn release(&self, socket: &mut impl Source) -> bool {
         self.poll.registry().deregister(socket).is_ok()
     }
 

@@ -2,9 +2,7 @@
 //! fixed buffer from the same stream that a TCP connection is written from; the handshake is over before this is made.
 
 use std::io::{self, Write};
-use std::net::Shutdown;
 
-use mio::net::TcpStream;
 use protocol::soupbin::{self, Cut};
 use tungstenite::protocol::frame::coding::CloseCode;
 
@@ -14,6 +12,7 @@ use crate::feed::websocket::{Heard, Socket};
 use crate::ports::StreamRead;
 use crate::reactor::Readiness;
 use crate::session::Ending;
+use crate::wire::Wire;
 
 /// Bytes of frames that are made ahead of the socket.
 const OUT_BYTES: usize = 64 << 10;
@@ -53,7 +52,7 @@ impl WsLink {
         link
     }
 
-    pub(crate) fn tcp(&mut self) -> &mut TcpStream {
+    pub(crate) fn tcp(&mut self) -> &mut Wire {
         &mut self.socket.pipe().socket
     }
 
@@ -128,7 +127,7 @@ impl WsLink {
 
     /// True when nothing waits to be written.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.start == self.end && !self.socket.has_control()
+        self.start == self.end && !self.socket.has_control() && !self.socket.is_pending()
     }
 
     /// Makes frames of the stream from `cursor` on, which is moved, and writes once.
@@ -159,6 +158,14 @@ impl WsLink {
         self.make_room();
         self.take_control();
         let mut wrote = Wrote::Bytes(0, 0);
+        if readiness.writable
+            && let Err(error) = self.tcp().flush()
+        {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Wrote::Closed;
+            }
+            readiness.writable = false;
+        }
         if self.start < self.end && readiness.writable {
             let bytes = self.out.get(self.start..self.end).unwrap_or_default();
             match self.socket.pipe().socket.write(bytes) {
@@ -173,7 +180,7 @@ impl WsLink {
         }
         if self.is_closed && self.is_flushed() {
             // The peer may be gone already; then the next read tells.
-            drop(self.tcp().shutdown(Shutdown::Write));
+            self.tcp().end();
         }
         wrote
     }

@@ -10,8 +10,11 @@ use protocol::{AccountName, Firm, Price, Qty, Symbol};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+mod live;
+mod tls;
 mod udp;
 
+pub use tls::TlsSection;
 pub use udp::UdpSection;
 
 use crate::placement::{Step, WaitKey};
@@ -120,6 +123,10 @@ struct File {
     #[serde(default)]
     passwords: Passwords,
     #[serde(default)]
+    log: Log,
+    #[serde(default)]
+    tls: TlsSection,
+    #[serde(default)]
     durability: Durability,
     #[serde(default)]
     journal: JournalSection,
@@ -198,6 +205,10 @@ section!(
 section!(
     /// What a hash of a password costs.
     Passwords { memory_kib: u32 = 19_456, iterations: u32 = 2 }
+);
+section!(
+    /// What is logged.
+    Log { level: String = "warn".to_owned() }
 );
 section!(Durability { mode: DurabilityMode = DurabilityMode::Journal });
 section!(
@@ -408,6 +419,9 @@ impl Config {
                 "journal or fdatasync on an address that is not loopback",
             ));
         }
+        if file.tls.is_used() && (file.tls.certificate.is_none() || file.tls.key.is_none()) {
+            return Err(check.bad("tls.certificate", "nothing", "certificate and key, where a port speaks TLS"));
+        }
         let udp = check.udp(&file.udp, overrides.port_offset)?;
         let instruments = check.instruments(&file)?;
         let is_listed = |symbol| instruments.iter().any(|listed: &InstrumentConfig| listed.symbol == symbol);
@@ -438,17 +452,9 @@ impl Config {
     pub fn feed(&self) -> &FeedSection {
         &self.file.feed
     }
-    /// The feed by UDP.
-    pub fn udp(&self) -> &UdpSection {
-        &self.file.udp
-    }
     /// The drop-copy port.
     pub fn drop_copy(&self) -> &DropCopySection {
         &self.file.drop_copy
-    }
-    /// What a hash of a password costs.
-    pub fn passwords(&self) -> &Passwords {
-        &self.file.passwords
     }
     /// Segments.
     pub fn journal(&self) -> &JournalSection {
@@ -554,18 +560,7 @@ impl Check<'_> {
         within("order_entry.unsent_mib_max", file.order_entry.unsent_mib_max, 1, 1_024)?;
         within("order_entry.login_ms", file.order_entry.login_ms, 10, 3_600_000)?;
         within("order_entry.silence_ms", file.order_entry.silence_ms, 10, 3_600_000)?;
-        let per_address = u64::from(file.order_entry.connections_per_address_max);
-        within("order_entry.connections_per_address_max", per_address, 1, 65_536)?;
-        within("order_entry.logins_per_s_max", file.order_entry.logins_per_s_max, 1, 1_000_000)?;
-        within("order_entry.login_backoff_ms_max", file.order_entry.login_backoff_ms_max, 0, 10_000)?;
-        within("order_entry.frame_ms", file.order_entry.frame_ms, 10, 3_600_000)?;
-        within("order_entry.frame_bytes_max", u64::from(file.order_entry.frame_bytes_max), 64, 65_537)?;
-        within("order_entry.messages_per_s_max", file.order_entry.messages_per_s_max, 1, 1_000_000_000)?;
-        within("order_entry.messages_per_turn_max", u64::from(file.order_entry.messages_per_turn_max), 1, 65_536)?;
-        let per_address = u64::from(file.feed.connections_per_address_max);
-        within("feed.connections_per_address_max", per_address, 1, 65_536)?;
-        within("feed.handshake_ms", file.feed.handshake_ms, 10, 3_600_000)?;
-        within("feed.request_bytes_max", u64::from(file.feed.request_bytes_max), 256, 65_536)?;
+        live::bounds(file, &within)?;
         within("passwords.memory_kib", u64::from(file.passwords.memory_kib), 1_024, 1 << 20)?;
         within("passwords.iterations", u64::from(file.passwords.iterations), 1, 16)?;
         within("feed.subscribers_max", u64::from(file.feed.subscribers_max), 1, 65_536)?;

@@ -13,6 +13,8 @@ use crossbeam_queue::ArrayQueue;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::logging;
+
 /// Lines that may wait.
 const LINES_MAX: usize = 4_096;
 /// How long the writing thread sleeps when nobody wakes it.
@@ -116,9 +118,13 @@ impl Log {
         let filter = EnvFilter::try_from_env("HFT_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
         let build = tracing_subscriber::fmt().with_writer(ToLines(Arc::clone(&lines))).with_env_filter(filter);
         if std::env::var_os("HFT_LOG_FORMAT").is_some_and(|format| format == "json") {
-            build.json().init();
+            let build = build.json().with_filter_reloading();
+            logging::keep(build.reload_handle());
+            build.init();
         } else {
-            build.with_ansi(false).init();
+            let build = build.with_ansi(false).with_filter_reloading();
+            logging::keep(build.reload_handle());
+            build.init();
         }
         let writing = Arc::clone(&lines);
         let thread = std::thread::Builder::new().name("hft-log".into()).spawn(move || {

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use engine::runtime::plan::Plan;
 use engine::runtime::topology::Topology;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::VenueArgs;
 use crate::clock;
 use crate::config::{Config, DurabilityMode};
+use crate::logging;
 use crate::output::print_line;
 use crate::placement::{self, Prepared};
+use crate::reload;
 use crate::replay::summary_of;
 use crate::topology_cmd::plan_lines;
 use crate::venue::hash_marks::HashMark;
@@ -45,7 +47,7 @@ pub struct Args {
     test_stall: Option<TestStall>,
 }
 
-/// Serves until SIGINT or SIGTERM; exit code 0 after an orderly stop.
+/// Serves until SIGINT or SIGTERM; exit code 0 after an orderly stop. SIGHUP reads the configuration again.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut overrides = args.venue.overrides();
     overrides.durability = args.durability;
@@ -54,6 +56,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let plan = placement::plan(&topology, &config)?;
     banner(&config, &topology, &plan);
     let mut prepared = Prepared::before(&config, &plan, &topology)?;
+    logging::set_level(&config.log().level)?;
+    // Told before anything is recovered.
+    config.tls().read()?;
+    let asked_to_reload = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, Arc::clone(&asked_to_reload)).context("cannot watch for signals")?;
     let asked_to_stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&asked_to_stop)).context("cannot watch for signals")?;
@@ -86,7 +93,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     prepared.after(&config, &plan, &topology)?;
     prepared.lines.iter().for_each(|line| print_line(&format!("  host          {line}")));
     print_line("ready");
-    wait(&asked_to_stop, &running, &venue);
+    wait(
+        &asked_to_stop,
+        &running,
+        &venue,
+        |config| {
+            if asked_to_reload.swap(false, Ordering::Relaxed) {
+                *config = reload::reload(config.clone(), Config::load(&args.venue.config, &overrides), &venue.knobs);
+            }
+        },
+        config.clone(),
+    );
     print_line("stopping");
     stop(running, follower, &venue, started)
 }
@@ -127,8 +144,15 @@ fn free_port(key: &str, address: SocketAddr) -> anyhow::Result<()> {
     })
 }
 
-fn wait(asked_to_stop: &AtomicBool, running: &Running, venue: &assembly::Venue) {
+fn wait(
+    asked_to_stop: &AtomicBool,
+    running: &Running,
+    venue: &assembly::Venue,
+    look: impl Fn(&mut Config),
+    mut config: Config,
+) {
     while !asked_to_stop.load(Ordering::Relaxed) && running.fault().is_none() && !venue.preparer_failed() {
+        look(&mut config);
         std::thread::park_timeout(LOOK);
     }
 }

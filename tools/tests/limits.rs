@@ -112,3 +112,42 @@ fn passwords_are_hashed_changed_and_never_shown() {
         assert!(!text.contains("s3cret") && !text.contains("n3w-pass"), "{text}");
     }
 }
+
+#[test]
+fn a_hangup_changes_what_can_change_and_names_the_rest() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = config(temp.path(), &[], "");
+    let mut venue = Venue::start_with(&temp.path().join("data"), &["--config", path.to_str().unwrap()]);
+    let mut session = Client::login(venue.order_port(), "DEMO01");
+    session.messages(1);
+    let hang_up = |venue: &Venue| {
+        let pid = venue.pid().to_string();
+        assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    };
+    config(
+        temp.path(),
+        &[("frame_bytes_max = 65537", "frame_bytes_max = 300"), ("commands = 16384", "commands = 8192")],
+        "",
+    );
+    hang_up(&venue);
+    venue.wait_for("reloaded: 1 changed");
+    let told = venue.printed.join("\n");
+    assert!(told.contains("reload: order_entry.frame_bytes_max = 300, was 65537"), "{told}");
+    assert!(told.contains("reload: rings.commands stays 16384: it takes a restart"), "{told}");
+    // The session goes on under the new limit.
+    session.enter(1, b'B', 1, "AAPL", 1_000_000);
+    assert_eq!(session.message()[0], b'A');
+    eventually("the new limit", || {
+        let mut long = Client::connect(venue.order_port());
+        long.send(&[2, 0, b'+']);
+        long.try_send(&[b'x'; 511]).then(|| long.is_closed_now()).filter(|closed| *closed)
+    });
+    fs::write(&path, "nonsense").unwrap();
+    hang_up(&venue);
+    eventually("the refusal", || {
+        venue.next_line().filter(|line| line.starts_with("reload refused, nothing has changed"))
+    });
+    session.enter(2, b'B', 1, "AAPL", 1_000_000);
+    assert_eq!(session.message()[0], b'A');
+    venue.stop("-TERM");
+}

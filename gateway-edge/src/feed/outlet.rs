@@ -185,6 +185,7 @@ impl Outlet {
         sources: &Sources<'_, S>,
         limit: u64,
     ) -> io::Result<Option<usize>> {
+        socket.pipe().socket.flush()?;
         if self.segment.is_some() {
             return self.write_segment(socket, sources.stream).map(Some);
         }

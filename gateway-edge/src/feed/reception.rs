@@ -1,7 +1,5 @@
 //! What comes from those who are connected to the feed's port: requests, re-requests, closes.
 
-use std::net::Shutdown;
-
 use protocol::Nanos;
 use protocol::moldudp64::{HEADER_BYTES, Header, Request};
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -255,8 +253,7 @@ impl<T: FeedTypes> Feed<T> {
 
     /// Its last byte is out: says so, and waits for the peer to go.
     pub(crate) fn linger(subscriber: &mut Subscriber, now: Nanos) {
-        // The peer may be gone already; then the next read tells.
-        drop(subscriber.socket.pipe().socket.shutdown(Shutdown::Write));
+        subscriber.socket.pipe().socket.end();
         subscriber.enter(Stage::Lingering, now);
     }
 }

@@ -27,10 +27,12 @@ use crate::feed::snapshot::{SnapshotAgent, SnapshotLink};
 use crate::feed::subscriber::{Stage, Subscriber};
 use crate::feed::udp::{self, Udp};
 use crate::limits::Origins;
+use crate::mailbox::Mailbox;
 use crate::pending::{Filled, PendingEvents};
 use crate::ports::{DurableCursor, FeedPorts, FeedTypes, StreamRead};
 use crate::reactor::{OpenError, Reactor, WakeHandle, register};
 use crate::slots::Slots;
+use crate::wire::TlsSwitch;
 
 /// The lists of one turn.
 const SCRATCH_BYTES: usize = 64 << 10;
@@ -56,6 +58,8 @@ pub struct Feed<T: FeedTypes> {
     framed_at: Nanos,
     pub(crate) subscribers: Slots<Subscriber>,
     pub(crate) origins: Origins,
+    mailbox: Mailbox<FeedConfig>,
+    tls: TlsSwitch,
     /// Those that follow the feed.
     pub(crate) followers: Vec<usize>,
     /// Those that follow the top of every book.
@@ -100,6 +104,8 @@ impl<T: FeedTypes> Feed<T> {
             has_more_events: false,
             subscribers: Slots::new(config.connections_max),
             origins: Origins::new(config.connections_max),
+            mailbox: Mailbox::new(),
+            tls: TlsSwitch::default(),
             followers: Vec::with_capacity(config.connections_max),
             watchers: Vec::with_capacity(config.connections_max),
             bbo: BboBoard::new(),
@@ -205,6 +211,16 @@ impl<T: FeedTypes> Feed<T> {
         self.reactor.waker()
     }
 
+    /// What new connections speak: plain TCP, until a certificate is set.
+    pub fn tls(&self) -> TlsSwitch {
+        self.tls.clone()
+    }
+
+    /// Where new times and limits are left for it; it takes them over within a scan.
+    pub fn mailbox(&self) -> Mailbox<FeedConfig> {
+        self.mailbox.clone()
+    }
+
     /// What happened so far.
     pub fn counters(&self) -> &FeedCounters {
         &self.counters
@@ -245,7 +261,7 @@ impl<T: FeedTypes> Feed<T> {
     }
 
     fn accept(&mut self, now: Nanos) -> usize {
-        let Self { reactor, subscribers, counters, guests, origins, config, .. } = self;
+        let Self { reactor, subscribers, counters, guests, origins, config, tls, .. } = self;
         let (accepted, failed) = reactor.accept(config.accepts_per_turn, |socket, origin, registry| {
             *guests += 1;
             if subscribers.taken() == subscribers.len() {
@@ -256,7 +272,8 @@ impl<T: FeedTypes> Feed<T> {
                 counters.connections_over_address_limit += 1;
                 return;
             }
-            let Some((slot, subscriber)) = subscribers.insert(Subscriber::new(socket, origin, *guests, now)) else {
+            let Some(wire) = tls.wrap(socket) else { return origins.go(origin) };
+            let Some((slot, subscriber)) = subscribers.insert(Subscriber::new(wire, origin, *guests, now)) else {
                 return;
             };
             if register(&mut subscriber.socket.pipe().socket, slot, registry) {
@@ -319,6 +336,9 @@ impl<T: FeedTypes> Feed<T> {
         let header = Header::end_of_session(ended, self.framed_messages + 1);
         let from = self.log.end();
         self.log.push(header, &[]);
+        if let Some(udp) = &mut self.udp {
+            udp.end_session(header, now);
+        }
         let ending: Arc<[u8]> = self.log.slices(from, self.log.end()).concat().into();
         for slot in 0..self.subscribers.len() {
             let Some(subscriber) = self.subscribers.get_mut(slot).filter(|found| found.stage == Stage::Feed) else {
@@ -383,8 +403,10 @@ impl<T: FeedTypes> Feed<T> {
     /// Sends by UDP what is new, and answers who asks again.
     fn serve_udp(&mut self, now: Nanos) -> usize {
         let Some(udp) = &mut self.udp else { return 0 };
-        let session = self.publisher.session();
-        udp.send(&self.log, &mut self.counters) + udp.answer(self.publisher.stream(), session, now, &mut self.counters)
+        let current = (self.publisher.session(), self.publisher.stream());
+        let sessions = [current, self.publisher.ended().unwrap_or(current)];
+        udp.tell_end(now, &mut self.counters);
+        udp.send(&self.log, &mut self.counters) + udp.answer(&sessions, now, &mut self.counters)
     }
 
     /// The address of the re-request port.
@@ -570,6 +592,9 @@ impl<T: FeedTypes> Feed<T> {
     fn scan(&mut self, now: Nanos) -> usize {
         let mut removed = 0;
         self.origins.forget(now);
+        if let Some(new) = self.mailbox.take() {
+            self.config.adopt(&new);
+        }
         for slot in 0..self.subscribers.len() {
             let Some(subscriber) = self.subscribers.get(slot) else { continue };
             let limit_ms = match subscriber.stage {

@@ -1,11 +1,11 @@
 //! One connection of the feed's port: its socket, what it is being sent, and which stage it is in.
 
-use mio::net::TcpStream;
 use protocol::Nanos;
 
 use crate::feed::outlet::Outlet;
 use crate::feed::websocket::Socket;
 use crate::limits::Origin;
+use crate::wire::Wire;
 
 /// Where a connection of the feed's port stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
-    pub(crate) fn new(socket: TcpStream, origin: Origin, guest: u64, now: Nanos) -> Self {
+    pub(crate) fn new(socket: Wire, origin: Origin, guest: u64, now: Nanos) -> Self {
         Self {
             socket: Socket::new(socket),
             outlet: Outlet::new(),
@@ -93,6 +93,6 @@ impl Subscriber {
 
     /// True once it has all it will ever get and nothing is expected from it.
     pub(crate) fn is_spoken_out(&self) -> bool {
-        self.outlet.is_idle() && !self.socket.has_control()
+        self.outlet.is_idle() && !self.socket.has_control() && !self.socket.is_pending()
     }
 }

@@ -10,6 +10,7 @@ use protocol::moldudp64::{HEADER_BYTES, Header, Request};
 use protocol::{Nanos, SessionName};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::clock::passed;
 use crate::config::UdpConfig;
 use crate::counters::FeedCounters;
 use crate::feed::frame_log::{FRAME_HEADER_BYTES_MAX, FrameLog, packet_of};
@@ -25,6 +26,9 @@ const PACKETS_PER_TURN: usize = 512;
 const REQUESTS_PER_TURN: usize = 64;
 /// What the system is asked to hold for us.
 const SEND_BUFFER_BYTES: usize = 4 << 20;
+/// The end of a session is said so often, and for so long.
+const END_EVERY_MS: u64 = 1_000;
+const END_TOLD_MS: u64 = 30_000;
 
 /// Both sockets.
 #[derive(Debug)]
@@ -42,6 +46,15 @@ pub(crate) struct Udp {
     meter: Meter,
     packet_bytes_max: usize,
     packet: Vec<u8>,
+    ended: Option<Ended>,
+}
+
+/// A session that was ended, of which receivers are told for a while.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    header: Header,
+    at: Nanos,
+    told_at: Nanos,
 }
 
 impl Udp {
@@ -62,6 +75,7 @@ impl Udp {
             meter: Meter::default(),
             packet_bytes_max,
             packet: Vec::with_capacity(PACKET_BYTES_MAX + FRAME_HEADER_BYTES_MAX),
+            ended: None,
         })
     }
 
@@ -94,6 +108,28 @@ impl Udp {
         sent
     }
 
+    /// A session was ended; `header` says so.
+    pub(crate) fn end_session(&mut self, header: Header, now: Nanos) {
+        self.ended = Some(Ended { header, at: now, told_at: now });
+    }
+
+    /// Says again and again for a while that a session was ended: a packet that is lost cannot be asked for.
+    pub(crate) fn tell_end(&mut self, now: Nanos, counters: &mut FeedCounters) {
+        let Some(ended) = &mut self.ended else { return };
+        if !passed(ended.told_at, now, END_EVERY_MS) {
+            return;
+        }
+        ended.told_at = now;
+        for destination in &self.destinations {
+            let sent = self.sender.send_to(&ended.header.to_bytes(), *destination);
+            counters.datagrams += u64::from(sent.is_ok());
+            counters.datagrams_failed += u64::from(sent.is_err());
+        }
+        if passed(ended.at, now, END_TOLD_MS) {
+            self.ended = None;
+        }
+    }
+
     /// More packets are waiting to be sent.
     pub(crate) fn is_behind(&self, log: &FrameLog) -> bool {
         self.cursor < log.end()
@@ -112,8 +148,7 @@ impl Udp {
     /// how many were heard.
     pub(crate) fn answer(
         &mut self,
-        stream: &impl StreamRead,
-        session: SessionName,
+        sessions: &[(SessionName, &impl StreamRead)],
         now: Nanos,
         counters: &mut FeedCounters,
     ) -> usize {
@@ -125,7 +160,7 @@ impl Udp {
                     heard += 1;
                     let request = request.get(..bytes.min(HEADER_BYTES)).unwrap_or_default();
                     let early = self.rate.early(self.meter, now).is_some();
-                    if !early && self.make_answer(request, stream, session) {
+                    if !early && self.make_answer(request, sessions) {
                         self.rate.count(&mut self.meter, now);
                         counters.rerequests += 1;
                         // Lost like any other packet when the system takes no more: it is asked for again.
@@ -142,15 +177,18 @@ impl Udp {
         heard
     }
 
-    fn make_answer(&mut self, request: &[u8], stream: &impl StreamRead, session: SessionName) -> bool {
+    fn make_answer(&mut self, request: &[u8], sessions: &[(SessionName, &impl StreamRead)]) -> bool {
         let Ok(Request(request)) = Request::decode(request) else { return false };
+        let Some((session, stream)) = sessions.iter().find(|(session, _)| *session == request.session) else {
+            return false;
+        };
         let offset = stream.offset_of(request.sequence).filter(|_| request.sequence <= stream.messages());
-        let Some(offset) = offset.filter(|_| request.session == session) else { return false };
+        let Some(offset) = offset else { return false };
         let room = self.packet_bytes_max - HEADER_BYTES;
         let to = stream.end().min(offset + room as u64);
         let (bytes, count) = packet_of(stream.bytes(offset, to), room, u64::from(request.count));
         self.packet.clear();
-        self.packet.extend_from_slice(&Header { session, sequence: request.sequence, count }.to_bytes());
+        self.packet.extend_from_slice(&Header { session: *session, sequence: request.sequence, count }.to_bytes());
         self.packet.extend_from_slice(stream.bytes(offset, offset + bytes as u64));
         count > 0
     }

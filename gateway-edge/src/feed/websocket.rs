@@ -3,13 +3,13 @@
 
 use std::io::{self, Read, Write};
 
-use mio::net::TcpStream;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tungstenite::{Bytes, Error, Message, WebSocket};
 
 use crate::reactor::Readiness;
+use crate::wire::Wire;
 
 /// Bytes that may wait to be said besides the feed: an HTTP response, pongs, a close.
 const CONTROL_BYTES_MAX: usize = 1024;
@@ -40,7 +40,7 @@ pub(crate) enum Heard {
 /// The socket as tungstenite sees it.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    pub(crate) socket: TcpStream,
+    pub(crate) socket: Wire,
     pub(crate) readiness: Readiness,
     /// Bytes read but not taken: the HTTP head while it comes, then what came behind it.
     pub(crate) ahead: Vec<u8>,
@@ -51,7 +51,7 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    fn new(socket: TcpStream) -> Self {
+    fn new(socket: Wire) -> Self {
         let control = Vec::with_capacity(CONTROL_BYTES_MAX);
         Self { socket, readiness: Readiness::NEW, ahead: Vec::new(), control, share: 0 }
     }
@@ -72,7 +72,7 @@ impl Read for Pipe {
         match &outcome {
             Ok(read) => {
                 self.share -= read;
-                self.readiness.after_read(*read, wanted);
+                self.readiness.after_read(self.socket.may_have_more(*read, wanted));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readiness.readable = false,
             Err(_) => {}
@@ -102,7 +102,7 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(socket: TcpStream) -> Self {
+    pub(crate) fn new(socket: Wire) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(MESSAGE_BYTES_MAX)
             .write_buffer_size(0)
@@ -202,6 +202,11 @@ impl Socket {
 
     pub(crate) fn has_control(&self) -> bool {
         !self.websocket.get_ref().control.is_empty()
+    }
+
+    /// Bytes that were written wait for the socket.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.websocket.get_ref().socket.is_pending()
     }
 
     /// What waits to be said besides the feed: whole frames.

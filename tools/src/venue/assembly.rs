@@ -27,6 +27,7 @@ use protocol::{Command, CommandBody, Event, Sequence, SessionName, record};
 use crate::clock::{monotonic, utc_now};
 use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
+use crate::reload::Knobs;
 use crate::venue::bootstrap;
 use crate::venue::control::{Control, ControlPorts, TOLD_MAX, ToldQueue};
 use crate::venue::credentials::{Cost, PasswordPort, VenueCredentials};
@@ -66,6 +67,8 @@ pub struct Venue {
     pub marks: MarkQueue,
     /// What the venue counts.
     pub metrics: Metrics,
+    /// What it can be told while it runs.
+    pub knobs: Knobs,
     preparer: Option<PreparerThread>,
     _data_dir: DataDir,
 }
@@ -289,7 +292,27 @@ pub fn assemble(config: &Config, fault: &Arc<Fault>, asked_to_stop: &AtomicBool)
         feed_readers,
     };
     let agents = agents(config, recovering, writer, shared)?;
-    Ok((agents, Venue { hasher, ready_at, paths, marks, metrics, preparer, _data_dir: data_dir }))
+    let knobs = knobs(config, &agents)?;
+    Ok((agents, Venue { hasher, ready_at, paths, marks, metrics, knobs, preparer, _data_dir: data_dir }))
+}
+
+/// What the ports can be told while they run.
+fn knobs(config: &Config, agents: &Agents) -> anyhow::Result<Knobs> {
+    let knobs = Knobs {
+        edge: agents.edge.mailbox(),
+        drop_copy: agents.drop_copy.mailbox(),
+        feed: agents.feed.mailbox(),
+        tls: [
+            (config.tls().order_entry, agents.edge.tls()),
+            (config.tls().feed, agents.feed.tls()),
+            (config.tls().drop_copy, agents.drop_copy.tls()),
+        ]
+        .into_iter()
+        .filter_map(|(is_used, port)| is_used.then_some(port))
+        .collect(),
+    };
+    knobs.certify(config.tls().read()?.as_ref());
+    Ok(knobs)
 }
 
 /// The hash chain is checked on a thread of its own while the journal is replayed: it also covers what the replay does not

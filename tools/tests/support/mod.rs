@@ -131,6 +131,13 @@ impl Venue {
         }
     }
 
+    /// The next line that it prints.
+    pub fn next_line(&mut self) -> Option<String> {
+        let line = self.lines.recv_timeout(PATIENCE).ok();
+        self.printed.extend(line.clone());
+        line
+    }
+
     pub fn order_port(&self) -> u16 {
         9_001 + self.offset
     }
@@ -282,6 +289,17 @@ impl Client {
         let messages: Option<Vec<_>> = (0..count).map(|_| self.packet().map(|(_, payload)| payload)).collect();
         self.next += messages.as_ref().map_or(0, |messages| messages.len() as u64);
         messages
+    }
+
+    /// True when the venue has closed, or closes within a moment.
+    pub fn is_closed_now(&mut self) -> bool {
+        self.socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a socket");
+        let ended = match self.socket.read(&mut [0; 64]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        };
+        self.socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        ended
     }
 
     /// True when the venue closes without another sequenced message.
