@@ -24,8 +24,10 @@ fn trade(venue: &Venue) {
     }
     maker.messages(5);
     taker.enter(1, b'S', 50, "AAPL", 1_504_000);
+    // Answered before the next is sent, so that the two do not come at one time.
+    taker.messages(1);
     taker.enter(2, b'S', 150, "AAPL", 1_503_300);
-    taker.messages(4);
+    taker.messages(3);
 }
 
 /// A recorded day: its data directory, and what the venue said at its end.
