@@ -28,7 +28,7 @@ fn set_up(dir: &str) {
     child.stdin.take().unwrap().write_all(b"demo-pass\n").unwrap();
     assert!(child.wait().unwrap().success());
     done(dir, &["fees", "set", "0", "--maker-ppm", "100", "--taker-ppm", "250"]);
-    done(dir, &["account", "deposit", "CASH01", "USD", "10000000"]);
+    done(dir, &["account", "deposit", "CASH01", "USD", "1000000000"]);
     done(dir, &["account", "deposit", "CASH01", "AAPL", "50000"]);
     let rates = ["--max-message-rate", "5000", "--max-symbol-rate", "4000", "--max-duplicate-rate", "100"];
     done(dir, &[&["account", "limits", "CASH01"], &rates[..]].concat());
@@ -67,10 +67,16 @@ fn money_and_limits_survive_every_kill() {
         if let Some(before) = before.take() {
             assert_eq!(shown(&dir), before, "cycle {cycle}");
         }
-        let (port, first) = (venue.order_port(), 1 + cycle * 10_000_000);
+        let (port, first) = (venue.order_port(), 2 + cycle * 10_000_000);
         let bots = [("CASH01", b'B', false), ("DEMO01", b'S', false), ("DEMO03", b'S', cycle % 2 == 1)];
-        let clients = bots.map(|(account, ..)| Client::login_from(port, account, SessionName::BLANK, 0));
         let mut trading = Vec::new();
+        if cycle == 0 {
+            // A bid that nobody reaches, so that something is reserved whatever trades.
+            let mut resting = Client::login_from(port, "CASH01", SessionName::BLANK, 0);
+            resting.enter(1, b'B', 100, "AAPL", 10_000);
+            resting.messages(1);
+        }
+        let clients = bots.map(|(account, ..)| Client::login_from(port, account, SessionName::BLANK, 0));
         for (client, (_, side, is_wrong)) in clients.into_iter().zip(bots) {
             trading.push(std::thread::spawn(move || trade(client, side, first, is_wrong)));
         }
