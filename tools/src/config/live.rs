@@ -1,6 +1,7 @@
 //! The keys that a running venue can change: their bounds, and taking them over.
 
-use super::{Config, FeedSection, File, LoadConfigError, Log, OrderEntry, Passwords, TlsSection, UdpSection};
+use super::sections::File;
+use super::{Config, FeedSection, LoadConfigError, Log, OrderEntry, Passwords, TlsSection, UdpSection};
 
 /// Checks them; `within` is told key, value, lowest and highest.
 pub(super) fn bounds(

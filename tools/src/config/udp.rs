@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use gateway_edge::UdpConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{Check, LoadConfigError};
+use super::LoadConfigError;
+use super::check::Check;
 
 /// The feed by UDP.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
