@@ -1,5 +1,6 @@
 //! The deterministic matching core, and the pinned runtime around it.
 
+mod cache;
 pub mod core;
 pub mod event_hash;
 mod memory;

@@ -119,13 +119,13 @@ impl Core {
     }
 
     /// Does what was planned, after Accepted or Replaced was told.
-    /// `cold` makes the record of what rests.
+    /// `cold` writes the record of what rests.
     #[inline]
     pub(super) fn carry_out(
         &mut self,
         plan: Plan,
         order: &Incoming,
-        cold: impl FnOnce() -> Cold,
+        cold: impl FnOnce(&mut Cold),
         out: &mut Out<'_, impl EventSink>,
     ) {
         match plan {
@@ -135,9 +135,10 @@ impl Core {
             Plan::Trade => {
                 let leaves = self.trade(order, out);
                 if leaves != 0 {
-                    let cold = cold();
-                    let done = cold.done + (order.quantity - leaves);
-                    self.rest(order, leaves, || Cold { done, ..cold });
+                    self.rest(order, leaves, |record| {
+                        cold(record);
+                        record.done += order.quantity - leaves;
+                    });
                     if order.flags.shown() {
                         out.push(self.rested(order, leaves));
                     }
@@ -276,7 +277,7 @@ impl Core {
 
     /// Puts an order on the book, behind all others at its price.
     #[inline]
-    pub(super) fn rest(&mut self, order: &Incoming, leaves: u32, cold: impl FnOnce() -> Cold) {
+    pub(super) fn rest(&mut self, order: &Incoming, leaves: u32, cold: impl FnOnce(&mut Cold)) {
         let node = Node::order(order.owner, order.user_ref_num, leaves, order.order_ref, order.flags);
         self.put(order.side, order.key, &node, cold);
     }
@@ -284,7 +285,7 @@ impl Core {
     /// Puts an order on the book, into the index and behind all others of its account.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
-    pub(super) fn put(&mut self, side: SideId, key: u32, order: &Node, cold: impl FnOnce() -> Cold) {
+    pub(super) fn put(&mut self, side: SideId, key: u32, order: &Node, cold: impl FnOnce(&mut Cold)) {
         let slot = self.books.rest(side, key, order, cold);
         self.index.insert(order.name, slot);
         self.accounts.link(&mut self.books.slab, order.owner(), slot);

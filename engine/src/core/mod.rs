@@ -181,9 +181,9 @@ impl Core {
     }
 
     /// Applies commands from the front, until all are applied or `is_enough` says so after one; answers how many.
-    pub fn apply_some<S: EventSink>(
+    pub fn apply_some<'c, S: EventSink>(
         &mut self,
-        commands: &[Command],
+        commands: impl IntoIterator<Item = &'c Command>,
         events: &mut S,
         is_enough: impl Fn(&S) -> bool,
     ) -> usize {

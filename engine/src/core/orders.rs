@@ -45,7 +45,7 @@ impl Core {
         let plan = self.plan(&order);
         out.details(order.flags.details(), || self.quantity_ahead(&order, plan));
         self.tell_accepted(enter, &order, plan, out);
-        self.carry_out(plan, &order, || cold_of(enter), out);
+        self.carry_out(plan, &order, |record| write_cold(enter, record), out);
     }
 
     #[inline]
@@ -204,7 +204,7 @@ impl Core {
         let told = if joins && old_shown { Shown::No } else { now_shown };
         let replaced = replaced(replace, order, (&original, &cold), (plan.state(), told, old_shown));
         self.tell(replaced, out);
-        self.carry_out(plan, order, || cold_of_replacement(replace, &cold), out);
+        self.carry_out(plan, order, |record| write_cold_of_replacement(replace, &cold, record), out);
         if joins {
             out.push(self.rested(order, order.quantity));
         }
@@ -298,35 +298,61 @@ pub(super) fn replaced(
     }
 }
 
-/// What a new order keeps beside its hot record.
-#[inline]
+/// What an order keeps beside its hot record.
 pub(super) fn cold_of(enter: &EnterOrder) -> Cold {
-    Cold {
-        done: 0,
-        tags: enter.tags.present.0,
-        time_in_force: enter.time_in_force,
-        capacity: enter.capacity,
-        cross_type: enter.cross_type,
-        sweep: enter.sweep,
-        cl_ord_id: enter.cl_ord_id,
-        group_id: enter.tags.group_id,
-        customer_type: enter.tags.customer_type,
-        cancel_on_disconnect: enter.tags.cancel_on_disconnect,
-        reserved: [0; 2],
-    }
+    let mut cold = Cold::BLANK;
+    write_cold(enter, &mut cold);
+    cold
+}
+
+/// The same, written where it stays.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+pub(super) fn write_cold(enter: &EnterOrder, record: &mut Cold) {
+    let Cold {
+        done,
+        tags,
+        time_in_force,
+        capacity,
+        cross_type,
+        sweep,
+        cl_ord_id,
+        group_id,
+        customer_type,
+        cancel_on_disconnect,
+        reserved,
+    } = record;
+    *done = 0;
+    *tags = enter.tags.present.0;
+    *time_in_force = enter.time_in_force;
+    *capacity = enter.capacity;
+    *cross_type = enter.cross_type;
+    *sweep = enter.sweep;
+    *cl_ord_id = enter.cl_ord_id;
+    *group_id = enter.tags.group_id;
+    *customer_type = enter.tags.customer_type;
+    *cancel_on_disconnect = enter.tags.cancel_on_disconnect;
+    *reserved = [0; 2];
 }
 
 /// What a replacement keeps: its own text and terms, the rest inherited.
 pub(super) fn cold_of_replacement(replace: &ReplaceOrder, original: &Cold) -> Cold {
+    let mut cold = *original;
+    write_cold_of_replacement(replace, original, &mut cold);
+    cold
+}
+
+/// The same, written where it stays.
+#[inline]
+pub(super) fn write_cold_of_replacement(replace: &ReplaceOrder, original: &Cold, record: &mut Cold) {
     let tags = &replace.tags;
-    let disconnect = tags.present.has(TagSet::CANCEL_ON_DISCONNECT);
-    Cold {
-        tags: tags.present.0,
-        cl_ord_id: replace.cl_ord_id,
-        time_in_force: replace.time_in_force,
-        cancel_on_disconnect: if disconnect { tags.cancel_on_disconnect } else { original.cancel_on_disconnect },
-        sweep: replace.sweep,
-        ..*original
+    *record = *original;
+    record.tags = tags.present.0;
+    record.cl_ord_id = replace.cl_ord_id;
+    record.time_in_force = replace.time_in_force;
+    record.sweep = replace.sweep;
+    if tags.present.has(TagSet::CANCEL_ON_DISCONNECT) {
+        record.cancel_on_disconnect = tags.cancel_on_disconnect;
     }
 }
 

@@ -244,7 +244,7 @@ impl Core {
         let is_special = taker.extra.is_special();
         let flags = order.flags.with_special(is_special);
         let node = Node::order(order.owner, order.user_ref_num, displayed, order.order_ref, flags);
-        let slot = self.books.rest(order.side, order.key, &node, || taker.cold);
+        let slot = self.books.rest(order.side, order.key, &node, |record| *record = taker.cold);
         self.index.insert(node.name, slot);
         self.accounts.link(&mut self.books.slab, order.owner, slot);
         if is_special {

@@ -8,7 +8,7 @@ use super::Core;
 use super::book::ladder::{key_of, limit_against, side_id};
 use super::book::slab::{Cold, Node, OrderFlags};
 use super::matcher::{Incoming, Plan};
-use super::orders::{cold_of, cold_of_replacement};
+use super::orders::{write_cold, write_cold_of_replacement};
 use super::sink::{EventSink, Out};
 use super::validate::RULED;
 use protocol::EventBody;
@@ -76,7 +76,7 @@ impl Core {
         out.push(accepted(enter, order_ref, Shown::Anonymous));
         let flags = OrderFlags::new(enter.side, Display::Visible, false, false);
         let node = Node::order(enter.owner, enter.user_ref_num, enter.quantity.0, order_ref, flags);
-        self.put(side, key, &node, || cold_of(enter));
+        self.put(side, key, &node, |record| write_cold(enter, record));
         true
     }
 
@@ -105,7 +105,7 @@ impl Core {
             is_immediate: enter.time_in_force.is_immediate(),
             flags: OrderFlags::new(enter.side, Display::Visible, false, false),
         };
-        self.carry_out(Plan::Trade, &order, || cold_of(enter), out);
+        self.carry_out(Plan::Trade, &order, |record| write_cold(enter, record), out);
         true
     }
 
@@ -144,7 +144,7 @@ impl Core {
             old_shown: true,
         });
         let node = Node::order(replace.owner, replace.user_ref_num, open, order_ref, original.flags());
-        self.put(side, key, &node, || cold_of_replacement(replace, &cold));
+        self.put(side, key, &node, |record| write_cold_of_replacement(replace, &cold, record));
         true
     }
 

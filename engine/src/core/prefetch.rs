@@ -1,16 +1,13 @@
 //! Hints to the caches for commands that wait. A batch is walked in stages, because the place of a record is known only
 //! from the one before: table entry, order or page, level and neighbours. Changes nothing, reads only what is there.
 
-#![expect(
-    unsafe_code,
-    reason = "no safe function asks for a cache line; measured in docs/decisions/0001-order-book.md"
-)]
-
 use super::Core;
 use super::book::ladder::side_id;
 use super::book::slab::{NONE, name_of};
+use crate::cache::{touch, touch_at};
 use protocol::types::{Owner, UserRefNum};
 use protocol::{Command, CommandBody};
+use std::borrow::Borrow;
 
 /// Commands that are walked at once: enough to have all loads of a stage on their way together.
 const BATCH: usize = 32;
@@ -18,30 +15,10 @@ const BATCH: usize = 32;
 /// Open orders from which hints pay: with fewer the tables stay in the second-level cache, and the hints only cost.
 const ORDERS_WORTH: u32 = 1 << 18;
 
-/// Asks for the cache line of a value.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "one instruction")]
-fn touch<T>(value: &T) {
-    touch_at(std::ptr::from_ref(value).cast());
-}
-
-/// Asks for the cache line of an address.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "one instruction")]
-fn touch_at(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch reads nothing and faults on no address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
-}
-
 impl Core {
     /// Hints that all of `commands` will be applied next: the first [`BATCH`] of them are walked in three stages. Changes
     /// nothing.
-    pub fn prefetch_batch(&self, commands: &[Command]) {
+    pub fn prefetch_batch(&self, commands: &[impl Borrow<Command>]) {
         if self.books.slab.orders() >= ORDERS_WORTH {
             self.walk(commands);
         }
@@ -52,8 +29,8 @@ impl Core {
 
     /// What the risk checks need: it is a larger part of a command than the book, and pays with few orders, too.
     #[inline(never)]
-    fn touch_risk(&self, commands: &[Command]) {
-        for command in commands.iter().take(BATCH) {
+    fn touch_risk(&self, commands: &[impl Borrow<Command>]) {
+        for command in commands.iter().take(BATCH).map(Borrow::borrow) {
             if let CommandBody::Enter(enter) = &command.body {
                 self.risk.touch(enter.owner, enter.user_ref_num, touch_at);
             } else if let Some((owner, number)) = named(command) {
@@ -63,12 +40,12 @@ impl Core {
     }
 
     #[inline(never)]
-    fn walk(&self, commands: &[Command]) {
+    fn walk(&self, commands: &[impl Borrow<Command>]) {
         let mut slots = [NONE; BATCH];
-        for command in commands.iter().take(BATCH) {
+        for command in commands.iter().take(BATCH).map(Borrow::borrow) {
             self.touch_first(command);
         }
-        for (slot, command) in slots.iter_mut().zip(commands) {
+        for (slot, command) in slots.iter_mut().zip(commands.iter().map(Borrow::borrow)) {
             *slot = self.touch_second(command);
         }
         for slot in slots.into_iter().filter(|slot| *slot != NONE) {

@@ -193,7 +193,7 @@ impl Core {
         let is_special = extra.is_special();
         let flags = flags.with_special(is_special);
         let node = Node::order(record.owner, record.number, displayed, OrderRef(record.feed_ref), flags);
-        let slot = self.books.rest(side, key, &node, || record.cold);
+        let slot = self.books.rest(side, key, &node, |cold| *cold = record.cold);
         if !flags.shown() {
             // To its place among the reserves of this price, which came with what is displayed.
             self.books.move_to(slot, key, |_| ());

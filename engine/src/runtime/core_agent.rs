@@ -4,16 +4,17 @@
 
 use std::sync::Arc;
 
+use crate::cache::touch_all;
 use crate::core::{Core, EventBuffer};
 use crate::runtime::agent::Agent;
 use crate::runtime::counters::Counter;
 use crate::runtime::cursor::{Cursor, DueTime};
-use crate::runtime::pipeline::{CommandPoller, EventPublisher};
+use crate::runtime::pipeline::{COMMANDS_AT_ONCE, CommandPoller, EventPublisher};
 use crate::runtime::stages::StampWriter;
 use protocol::{Command, Nanos};
 
-/// Commands taken from the ring at once: so far the next ones are prefetched.
-const BATCH_MAX: usize = 32;
+/// So many commands ahead, the lines of a command are asked for that another cpu has written.
+const AHEAD: usize = 6;
 /// Events of a batch after which they are handed over before the next command is applied.
 const EVENTS_HAND_OVER: usize = 256;
 
@@ -23,6 +24,7 @@ pub struct CoreAgent {
     core: Core,
     commands: CommandPoller,
     publisher: EventPublisher,
+    /// Commands taken from the ring that wait until the events of those before are handed over.
     batch: Vec<Command>,
     batch_at: usize,
     events: EventBuffer,
@@ -63,7 +65,7 @@ impl CoreAgent {
             core,
             commands,
             publisher,
-            batch: Vec::with_capacity(BATCH_MAX),
+            batch: Vec::with_capacity(COMMANDS_AT_ONCE),
             batch_at: 0,
             events,
             events_at: 0,
@@ -111,6 +113,40 @@ impl CoreAgent {
         self.applied.store(self.core.last_sequence());
         true
     }
+
+    /// Applies what is left of the last batch.
+    fn apply_left(&mut self) -> usize {
+        let left = self.batch.get(self.batch_at..).unwrap_or_default();
+        let applied = self.core.apply_some(left, &mut self.events, is_enough);
+        self.batch_at += applied;
+        applied
+    }
+
+    /// Applies the next batch in the ring, where it lies; what must wait until events are handed over is copied out.
+    fn apply_next(&mut self) -> usize {
+        let Self { core, commands, events, batch, .. } = self;
+        let mut applied = 0;
+        commands.poll_in_place(|commands| {
+            core.prefetch_batch(commands);
+            let mut later = commands.iter().skip(AHEAD);
+            let each = commands.iter().map(|command| {
+                if let Some(later) = later.next() {
+                    touch_all(*later);
+                }
+                *command
+            });
+            applied = core.apply_some(each, events, is_enough);
+            batch.clear();
+            batch.extend(commands.iter().skip(applied).copied());
+        });
+        self.batch_at = 0;
+        applied
+    }
+}
+
+/// A batch ends here, so that its events do not wait for those of many more commands.
+fn is_enough(events: &EventBuffer) -> bool {
+    events.as_slice().len() >= EVENTS_HAND_OVER
 }
 
 impl Agent for CoreAgent {
@@ -122,17 +158,7 @@ impl Agent for CoreAgent {
         if !self.events.as_slice().is_empty() && !self.hand_over() {
             return 0;
         }
-        if self.batch_at == self.batch.len() {
-            self.batch.clear();
-            self.batch_at = 0;
-            let batch = &mut self.batch;
-            self.commands.poll(BATCH_MAX as u64, |command| batch.push(*command));
-            self.core.prefetch_batch(batch);
-        }
-        let waiting = self.batch.get(self.batch_at..).unwrap_or_default();
-        let applied =
-            self.core.apply_some(waiting, &mut self.events, |events| events.as_slice().len() >= EVENTS_HAND_OVER);
-        self.batch_at += applied;
+        let applied = if self.batch_at < self.batch.len() { self.apply_left() } else { self.apply_next() };
         if applied > 0 {
             if let Some(watch) = &mut self.watch {
                 watch.sequence.set(self.core.last_sequence().0);

@@ -190,7 +190,7 @@ mod tests {
             } else {
                 assert_eq!(index.find(&slab, node.name), None);
                 if !slab.is_full() {
-                    let slot = slab.rest(level, &node, || Cold::BLANK);
+                    let slot = slab.rest(level, &node, |record| *record = Cold::BLANK);
                     index.insert(node.name, slot);
                     map.insert(node.name, slot);
                 }

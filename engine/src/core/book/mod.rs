@@ -144,7 +144,7 @@ impl Books {
     /// Puts an order behind all others at `key`; gives its slot.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
-    pub(crate) fn rest(&mut self, side: SideId, key: u32, order: &Node, cold: impl FnOnce() -> Cold) -> u32 {
+    pub(crate) fn rest(&mut self, side: SideId, key: u32, order: &Node, cold: impl FnOnce(&mut Cold)) -> u32 {
         let level = if self.side(side).is_small() {
             self.small_level_or_new(side, key)
         } else {
@@ -290,7 +290,7 @@ impl Books {
     /// Puts an order beside the book; gives its slot.
     pub(crate) fn park(&mut self, side: SideId, order: &Node, cold: Cold) -> u32 {
         let level = self.level_at(side, PARKED);
-        self.slab.rest(level, order, || cold)
+        self.slab.rest(level, order, |record| *record = cold)
     }
 
     /// Moves an order to another key of its side, or beside the book with [`PARKED`], behind those with a lower reference;

@@ -379,11 +379,11 @@ impl Slab {
         self.free_level = slot;
     }
 
-    /// Takes a slot, writes the order into it and puts it at the end of a FIFO. `cold` is asked last, so that what it
-    /// reads is not carried over the rest.
+    /// Takes a slot, writes the order into it and puts it at the end of a FIFO. `cold` writes the record beside it where it
+    /// lies: built elsewhere and copied, it would be read back before it is out of the store buffer.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
-    pub(crate) fn rest(&mut self, level: u32, order: &Node, cold: impl FnOnce() -> Cold) -> u32 {
+    pub(crate) fn rest(&mut self, level: u32, order: &Node, cold: impl FnOnce(&mut Cold)) -> u32 {
         let slot = self.free_order;
         assert!(slot != NONE);
         let sentinel = self.nodes.at_mut(level as usize);
@@ -394,7 +394,7 @@ impl Slab {
         let node = self.nodes.at_mut(slot as usize);
         self.free_order = node.next;
         *node = Node { next: level, prev: last, level, ..*order };
-        *self.cold.at_mut(slot as usize) = cold();
+        cold(self.cold.at_mut(slot as usize));
         self.orders = self.orders.wrapping_add(1);
         slot
     }
