@@ -3,12 +3,17 @@
 
 use engine::core::{Core, EventBuffer, EventSink};
 use engine::event_hash::EventHasher;
+use engine::runtime::agent::Agent;
+use engine::runtime::core_agent::CoreAgent;
+use engine::runtime::cursor::Cursor;
+use engine::runtime::pipeline::{input_ring, output_ring};
 use engine::testing::naive_book::NaiveVenue;
 use engine::testing::order_flow::{OrderFlow, opening};
 use engine::testing::random::Random;
 use engine::testing::workload::{REGIMES, Scale, generate};
-use protocol::types::{Nanos, Sequence};
-use protocol::{Command, Event};
+use protocol::types::{Nanos, Price, Qty, Sequence, TimeInForce};
+use protocol::{Command, CommandBody, Event};
+use std::sync::Arc;
 
 fn commands(seed: u64, count: usize) -> Vec<Command> {
     let (mut naive, mut flow) = (NaiveVenue::new(), OrderFlow::new(seed));
@@ -58,6 +63,66 @@ fn batch_boundaries_and_hints_change_nothing() {
             assert_eq!(again.state_hash(), core.state_hash());
         }
     }
+}
+
+/// A market in which one new order in three takes from dozens of others: a batch of commands makes more events than are handed
+/// over at once.
+fn sweeping_market() -> (Vec<Command>, Vec<Command>) {
+    let scale = Scale { instruments: 1, accounts: 4, orders_max: 1 << 16, standing: Some(40_000) };
+    let regime = REGIMES.iter().find(|regime| regime.name == "static").unwrap();
+    let mut workload = generate(regime, scale, 6, 3_000);
+    for command in workload.commands.iter_mut().filter(|command| command.sequence.0 % 3 == 0) {
+        if let CommandBody::Enter(enter) = &mut command.body {
+            let price = enter.price.0;
+            enter.price = Price(if enter.side.is_buy() { price / 100 * 150 } else { price / 200 * 100 });
+            enter.quantity = Qty(4_000);
+            enter.time_in_force = TimeInForce::Ioc;
+        }
+    }
+    (workload.opening, workload.commands)
+}
+
+/// The core on its thread, between small rings that fill up in the middle of batches, against the core alone.
+#[test]
+fn the_agent_between_full_rings_loses_nothing_and_changes_nothing() {
+    let (opening, flow) = sweeping_market();
+    let (mut core, mut all) = (Core::new(), All::default());
+    let mut replica = Core::new();
+    for command in &opening {
+        core.apply(command, &mut all);
+        replica.apply(command, &mut All::default());
+    }
+    all.0.clear();
+    flow.iter().for_each(|command| core.apply(command, &mut all));
+    let last = opening.last().unwrap();
+    let (mut publisher, mut journal, poller) = input_ring(128, last.sequence, last.ingress);
+    let (output, mut readers) = output_ring(64);
+    let applied = Arc::new(Cursor::new(last.sequence));
+    let mut agent = CoreAgent::new(replica, poller, output, Arc::clone(&applied), || Nanos(0));
+    let (mut told, mut random, mut waiting) = (Vec::new(), Random::new(3), flow.iter().peekable());
+    let mut stood_still = 0;
+    while applied.load() < flow.last().unwrap().sequence || told.len() < all.0.len() {
+        for _ in 0..random.between(0, 100) {
+            let Some(command) = waiting.peek() else { break };
+            if publisher.try_submit(command.ingress, &command.body).is_err() {
+                break;
+            }
+            waiting.next();
+        }
+        journal.poll(u64::MAX, |_| ());
+        let before = applied.load();
+        agent.turn();
+        stood_still += u32::from(applied.load() == before);
+        let share = random.between(0, 40).into();
+        let [edge, feed, projections] = &mut readers;
+        edge.poll(share, |event| told.push(*event));
+        feed.poll(share, |_| ());
+        projections.poll(share, |_| ());
+    }
+    assert!(told == all.0);
+    assert_eq!(agent.into_core().state_hash(), core.state_hash());
+    assert!(all.0.len() > 8 * flow.len(), "{} events", all.0.len());
+    assert!(stood_still > 50, "the rings were full {stood_still} times");
 }
 
 /// Hints are given to large books only: this one is large enough, and on many instruments.
