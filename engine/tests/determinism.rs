@@ -69,7 +69,7 @@ fn batch_boundaries_and_hints_change_nothing() {
 /// over at once.
 fn sweeping_market() -> (Vec<Command>, Vec<Command>) {
     let scale = Scale { instruments: 1, accounts: 4, orders_max: 1 << 16, standing: Some(40_000) };
-    let regime = REGIMES.iter().find(|regime| regime.name == "static").unwrap();
+    let [regime, ..] = &REGIMES;
     let mut workload = generate(regime, scale, 6, 3_000);
     for command in workload.commands.iter_mut().filter(|command| command.sequence.0 % 3 == 0) {
         if let CommandBody::Enter(enter) = &mut command.body {
@@ -93,7 +93,9 @@ fn the_agent_between_full_rings_loses_nothing_and_changes_nothing() {
         replica.apply(command, &mut All::default());
     }
     all.0.clear();
-    flow.iter().for_each(|command| core.apply(command, &mut all));
+    for command in &flow {
+        core.apply(command, &mut all);
+    }
     let last = opening.last().unwrap();
     let (mut publisher, mut journal, poller) = input_ring(128, last.sequence, last.ingress);
     let (output, mut readers) = output_ring(64);
