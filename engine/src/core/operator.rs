@@ -200,6 +200,9 @@ impl Core {
     pub(super) fn recount(&mut self) {
         self.risk.begin_recount();
         for account in (0..).take(self.accounts.count()).map(AccountId) {
+            if !self.risk.counts(account) {
+                continue;
+            }
             let sentinel = self.books.slab.account_link(account);
             let mut slot = self.books.slab.link(sentinel).newer;
             while slot != sentinel {

@@ -103,10 +103,11 @@ impl Core {
         let mut by_ref = Vec::new();
         for id in (1..).take(self.instruments.count()) {
             for is_buy in [true, false] {
+                let mut worst = u32::MAX;
                 for _ in 0..reader.u32()? {
                     let record = self.decode_order(reader)?;
                     reader.check(record.flags.side().is_buy() == is_buy, "side")?;
-                    by_ref.push(self.decode_on_book(reader, id, &record)?);
+                    by_ref.push(self.decode_on_book(reader, id, &record, &mut worst)?);
                 }
             }
             for _ in 0..reader.u32()? {
@@ -165,20 +166,22 @@ impl Core {
         Ok(Record { price, open, displayed, feed_ref, owner, number, flags, cold, extra })
     }
 
-    /// An order on the book; gives its reference and slot.
+    /// An order on the book; gives its reference and slot. `worst` is the key of the order of this side before it, and becomes
+    /// its own.
     fn decode_on_book(
         &mut self,
         reader: &Reader<'_>,
         id: u16,
         record: &Record,
+        worst: &mut u32,
     ) -> Result<(u64, u32), DecodeStateError> {
         let Record { flags, extra, .. } = record;
         let tick = self.instruments.instrument(InstrumentId(id)).tick_of(record.price);
         let tick = reader.some(tick.filter(|_| record.price.is_limit()), "price")?;
         let side = side_id(id, flags.side().is_buy());
         let key = key_of(side, tick, flags.shown());
-        let last = self.worst_whole(side);
-        reader.check(last == 0 || key <= last, "order of the orders")?;
+        reader.check(key <= *worst, "order of the orders")?;
+        *worst = key;
         let is_iceberg = extra.max_floor != 0;
         let displayed = if is_iceberg { record.displayed } else { record.open };
         let is_whole = if flags.shown() { record.displayed == displayed } else { record.displayed == 0 };
@@ -212,15 +215,6 @@ impl Core {
             }
         }
         Ok((extra.order_ref, slot))
-    }
-
-    /// The worst key of a side on which an order, not a reserve, rests.
-    fn worst_whole(&self, side: u32) -> u32 {
-        // Reserves are put on the book with their orders, at the key below, which the next order may not be above.
-        let worst = self.books.worst(side);
-        let level = self.books.levels(side).find(|(key, _)| *key == worst).map(|(_, level)| level);
-        let is_reserve_only = level.is_some_and(|level| self.books.fifo(level).all(|slot| self.is_reserve(slot)));
-        if is_reserve_only { worst | 1 } else { worst }
     }
 
     /// An order that waits beside the book; gives its reference and slot.

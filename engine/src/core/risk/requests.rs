@@ -274,10 +274,15 @@ impl Risk {
         self.is_recount_due = false;
     }
 
+    /// The open orders of this account are counted.
+    pub(crate) fn counts(&self, account: AccountId) -> bool {
+        self.flags[account.0 as usize] & COUNTED != 0
+    }
+
     /// Counts one open order, if its account's are counted.
     pub(crate) fn count(&mut self, order: &ToCount) {
         let ToCount { owner, number, instrument, is_buy, price, leaves } = *order;
-        if self.flags[owner.account().0 as usize] & COUNTED != 0 {
+        if self.counts(owner.account()) {
             let price = if price.is_market() { 0 } else { price.0 };
             self.count_order(OpenOrder { owner, number, price, leaves: leaves.0, instrument, is_buy });
         }
