@@ -1,13 +1,13 @@
-//! Journals as each version of the format has written them, kept as files: they stay readable, and the version of today writes
-//! them byte for byte. `JOURNAL_WRITE_FIXTURES=1 cargo test -p journal --test fixtures` writes those of a new version.
+//! Journals and streams as each version of the format has written them, kept as files: they stay readable, and the version of
+//! today writes them byte for byte. `JOURNAL_WRITE_FIXTURES=1 cargo test -p journal --test fixtures` writes those of a new version.
 
 #![expect(clippy::unwrap_used, reason = "a step that fails, fails the test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use journal::{FORMAT_VERSION, JournalConfig, JournalReader, JournalWriter, verify};
-use protocol::{Nanos, Sequence};
+use journal::{FORMAT_VERSION, JournalConfig, JournalReader, JournalWriter, StreamConfig, StreamWriter, verify};
+use protocol::{Nanos, Sequence, SessionName};
 
 const LAST: u64 = 70;
 
@@ -80,4 +80,49 @@ fn the_version_of_today_writes_these_very_bytes() {
         }
     }
     assert!(files(temp.path()) == files(&kept), "another byte needs another version");
+}
+
+/// A message of a stream, framed; its last byte is not zero.
+fn message(number: u64) -> Vec<u8> {
+    let payload = [&body(number)[..], b"."].concat();
+    let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[..], &payload].concat()
+}
+
+/// Opens the stream and makes its messages; how many of them were there as they are made now.
+fn make_stream(path: &Path) -> u64 {
+    let session = SessionName(*b"SESSION001");
+    let config = StreamConfig { capacity_bytes: 1 << 20, ..StreamConfig::account(*b"fixture venue id", session) };
+    let mut writer = StreamWriter::open(path, &config).unwrap();
+    for number in 1..=LAST {
+        writer.append(&message(number)).unwrap();
+    }
+    let report = writer.end_rebuild().unwrap();
+    assert_eq!(report.dropped_bytes, 0);
+    assert_eq!(writer.reader().messages(), LAST);
+    report.kept
+}
+
+/// Without the zeros at the end, which are space that was allocated ahead.
+fn used(path: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(path).unwrap();
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+    bytes
+}
+
+#[test]
+fn the_streams_of_every_version_go_on() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("stream");
+    let kept = fixtures().join(format!("streams/v{FORMAT_VERSION}.stream"));
+    assert_eq!(make_stream(&path), 0);
+    if std::env::var_os("JOURNAL_WRITE_FIXTURES").is_some() {
+        fs::create_dir_all(kept.parent().unwrap()).unwrap();
+        fs::write(&kept, used(&path)).unwrap();
+    }
+    assert!(used(&path) == used(&kept), "another byte needs another version");
+    for version in 1..=FORMAT_VERSION {
+        fs::copy(fixtures().join(format!("streams/v{version}.stream")), &path).unwrap();
+        assert_eq!(make_stream(&path), LAST, "each message is the one that is there: version {version}");
+    }
 }
