@@ -2,14 +2,14 @@
 //! and what repeats it.
 //!
 //! `cargo run --release -p journal --example torture -- power-cuts [CASES] [FIRST SEED] | failing-calls [SEEDS] | bits [BYTES] [STEP] | cuts [BYTES] |
-//! full-disks [SIZES]`
+//! full-disks [SIZES] | snapshots [STEP OF BITS]`
 
 #![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use journal::testing::{every_bit, every_cut, failing_calls, full_disks, power_cuts};
+use journal::testing::{every_bit, every_cut, every_page, failing_calls, full_disks, power_cuts};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
         "bits" => bits(first.unwrap_or(1 << 20), second.unwrap_or(1)),
         "cuts" => every_cut(first.unwrap_or(65_536)).map(|figures| println!("cuts: {figures:?}")),
         "full-disks" => full_disks(4..first.unwrap_or(400)).map(|figures| println!("full disks: {figures:?}")),
-        _ => Err("name one of: power-cuts, failing-calls, bits, cuts, full-disks".to_owned()),
+        "snapshots" => pages(first.unwrap_or(997)),
+        _ => Err("name one of: power-cuts, failing-calls, bits, cuts, full-disks, snapshots".to_owned()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,6 +55,13 @@ fn calls(seeds: u64) -> Result<(), String> {
         }
         println!("failing calls, {kind}: {seeds} scenarios, {cases} cases, {failed} of them failed and recovered");
     }
+    Ok(())
+}
+
+fn pages(step: u64) -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let figures = every_page(folder.path(), usize::try_from(step).map_err(|error| error.to_string())?)?;
+    println!("snapshots: {figures:?}");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use journal::testing::{every_bit, every_cut, failing_calls, full_disks, power_cuts};
+use journal::testing::{every_bit, every_cut, every_page, failing_calls, full_disks, power_cuts};
 
 #[test]
 fn power_cuts_lose_nothing_that_was_acknowledged_and_need_no_help() {
@@ -39,4 +39,13 @@ fn each_cut_leaves_the_longest_valid_prefix() {
 fn a_disk_that_fills_up_is_told_before_it_hurts_and_loses_nothing() {
     let figures = full_disks(4..60).unwrap();
     assert!(figures.cases == 56 && figures.acknowledged > 56_000, "{figures:?}");
+}
+
+#[test]
+fn a_snapshot_that_is_loaded_is_one_that_was_written_whatever_was_done_to_its_pages() {
+    let temp = tempfile::tempdir().unwrap();
+    let figures = every_page(temp.path(), 9_973).unwrap();
+    let loaded = figures.newest + figures.older + figures.none;
+    assert!(figures.pages > 50 && loaded == figures.cases && figures.cases > 450, "{figures:?}");
+    assert!(figures.newest > 50 && figures.older > 100 && figures.none > 0, "{figures:?}");
 }

@@ -2,8 +2,10 @@
 
 mod full_disk;
 mod sim_disk;
+mod snapshot_damage;
 mod torture;
 
 pub use full_disk::full_disks;
 pub use sim_disk::{Rng, SimDisk, SimFile, SimMap};
+pub use snapshot_damage::{SnapshotFigures, every_page};
 pub use torture::{Figures, every_bit, every_cut, failing_calls, power_cuts};
