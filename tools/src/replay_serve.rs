@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use crossbeam_queue::ArrayQueue;
 use engine::core::EventBuffer;
 use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{EventPublisher, EventRingPoller, output_ring};
@@ -72,7 +73,9 @@ fn serve(config: &Config, record: &Record<'_>, folder: &Path, pace: Pace, stop: 
     let journal_dir = record.data_dir.join("journal");
     let replica = reading::replica(record.data_dir, Begin::First, record.to)?;
     let from = replica.core.last_sequence();
-    let mut publisher = publisher(config, &journal_dir, folder)?;
+    // The readers of the files of further sessions, for who makes snapshots: the last one counts.
+    let readers = Arc::new(ArrayQueue::new(1));
+    let mut publisher = publisher(config, &journal_dir, folder, &readers)?;
     let reader = publisher.stream_mut().reader();
     let (events, [feed_events, first, second]) = output_ring(RING);
     let (applied, durable) = (Arc::new(Cursor::new(from)), Arc::new(Cursor::new(from)));
@@ -83,6 +86,7 @@ fn serve(config: &Config, record: &Record<'_>, folder: &Path, pace: Pace, stop: 
     };
     let mut feed: Feed<VenueFeed> = Feed::new(feed_config(config), ports, publisher)?;
     let mut snapshots = feed.snapshot_agent(reader);
+    snapshots.follow_next(readers);
     let commands = Commands::open(&journal_dir, from, record.to)?;
     let playing = Playing { replica, commands, pace, events, unread: [first, second], applied, durable, stop };
     print_line(&format!("serving {} on ws://{}/itch and /glimpse", journal_dir.display(), config.feed_address));
@@ -104,8 +108,13 @@ fn serve(config: &Config, record: &Record<'_>, folder: &Path, pace: Pace, stop: 
     })
 }
 
-/// The feed's stream in a file of its own.
-fn publisher(config: &Config, journal_dir: &Path, folder: &Path) -> anyhow::Result<Publisher<StreamFile>> {
+/// The feed's stream in files of its own, one per session; those that are opened on the way have a reader in `readers`.
+fn publisher(
+    config: &Config,
+    journal_dir: &Path,
+    folder: &Path,
+    readers: &Arc<ArrayQueue<StreamFileReader>>,
+) -> anyhow::Result<Publisher<StreamFile>> {
     let mut reader = JournalReader::open_oldest(journal_dir)?;
     reader.next()?;
     let venue_id = reader.newest_header().map(|header| header.venue_id).context("the journal is empty")?;
@@ -121,7 +130,12 @@ fn publisher(config: &Config, journal_dir: &Path, folder: &Path) -> anyhow::Resu
         Ok::<_, std::io::Error>(file)
     };
     let first = open(SessionName::BLANK).context("cannot make the file that is served")?;
-    Ok(Publisher::new(first).with_next(open))
+    let readers = Arc::clone(readers);
+    Ok(Publisher::new(first).with_next(move |session| {
+        let file = open(session)?;
+        readers.force_push(file.reader());
+        Ok(file)
+    }))
 }
 
 fn keep_book(snapshots: &mut SnapshotAgent<StreamFileReader>, stop: &AtomicBool) {

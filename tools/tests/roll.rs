@@ -5,8 +5,10 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use protocol::SessionName;
@@ -76,9 +78,13 @@ struct Feed(WebSocket<MaybeTlsStream<TcpStream>>);
 
 impl Feed {
     fn open(venue: &Venue, path: &str) -> Self {
-        let socket = TcpStream::connect(("127.0.0.1", venue.feed_port())).unwrap();
+        Self::at(venue.feed_port(), path)
+    }
+
+    fn at(port: u16, path: &str) -> Self {
+        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let url = format!("ws://127.0.0.1:{}/{path}", venue.feed_port());
+        let url = format!("ws://127.0.0.1:{port}/{path}");
         Self(tungstenite::client(url, MaybeTlsStream::Plain(socket)).unwrap().0)
     }
 
@@ -127,6 +133,38 @@ fn check_feed(venue: &Venue, feed: Feed, carried: u64, is_first: bool) {
     let orders: Vec<_> = snapshot.iter().filter(|message| message[0] == b'A').collect();
     assert_eq!(orders.len(), 1, "{}", kinds(&snapshot));
     assert_eq!(orders[0][11..19], carried.to_be_bytes(), "the reference is the one that its owner was told");
+}
+
+/// What was recorded over a roll is served again, and a snapshot is one of the session that the feed has come to.
+#[test]
+fn a_recorded_roll_is_served_again() {
+    let temp = tempfile::tempdir().unwrap();
+    let venue = Venue::start(&temp.path().join("data"));
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    client.enter_tif(1, b'B', 10, "AAPL", 1_000_000, GTC);
+    assert!(matches!(decoded(&client.messages(2)[1]), Outbound::Accepted(_)));
+    roll(&venue);
+    read_out(&mut client);
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    client.enter(2, b'B', 20, "AAPL", 1_001_000);
+    eventually("it is accepted", || matches!(client.outbound(), Outbound::Accepted(_)).then_some(()));
+    let path = venue.dir().to_owned();
+    venue.stop("-INT");
+
+    let offset = support::free_offset();
+    let mut command = hft(&["replay", "--serve", "--data-dir", &path, "--port-offset", &offset.to_string()]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.take(2).last().is_some_and(|line| line.contains("at_the_end")));
+    let orders = eventually("a snapshot of the second session", || {
+        let (_, snapshot) = Feed::at(9_002 + offset, "glimpse").read_out();
+        let orders: Vec<_> = snapshot.into_iter().filter(|message| message[0] == b'A').collect();
+        (orders.len() == 2).then_some(orders)
+    });
+    let quantities: Vec<_> = orders.iter().map(|order| order[23]).collect();
+    assert_eq!(quantities, [20, 10], "the best price first");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
