@@ -1,11 +1,11 @@
 //! `kill -9` under load, again and again: what a bot was told is there when it comes back, byte for byte, nothing is executed
 //! twice, and an independent replay comes to the same hashes.
 //!
-//! 20 cycles; `HFT_KILL_CYCLES=1000 cargo test --release -p tools --test kill_cycles -- --nocapture` for as many as one
-//! likes. It prints how long the restarts took.
+//! 20 cycles; `cargo test --release -p tools --test kill_cycles -- --cycles 1000` for as many as one likes. It prints what was
+//! compared and how long the restarts took. A venue lives through 50 of them, then a new one is begun.
 
 #![expect(clippy::unwrap_used, reason = "in a test, what should not happen fails it")]
-#![expect(clippy::disallowed_methods, reason = "restarts are timed for people")]
+#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "restarts are timed for people, and told")]
 
 mod support;
 
@@ -20,6 +20,10 @@ use support::{Client, Venue, enter, json, run};
 const BURST: u32 = 20;
 /// Messages that are compared at each return; all are at the end.
 const LOOK_BACK: usize = 10_000;
+/// Kills that one venue lives through: its files stay of a size that any disk has.
+const PER_VENUE: u32 = 50;
+/// Kills without arguments.
+const CYCLES: u32 = 20;
 /// The account query: tag-less, one byte.
 const QUERY: &[u8] = b"Q";
 
@@ -101,23 +105,28 @@ impl Bot {
     }
 }
 
-#[test]
-fn what_was_told_survives_every_kill() {
-    let cycles: u32 = std::env::var("HFT_KILL_CYCLES").map_or(20, |text| text.parse().expect("a number of cycles"));
+/// What the kills came to.
+#[derive(Default)]
+struct Figures {
+    restarts: Vec<Duration>,
+    answers: usize,
+    executions: usize,
+}
+
+/// One venue from its first start to an orderly stop, killed so many times in between.
+fn what_was_told_survives(cycles: u32, random: &mut impl FnMut() -> u64, figures: &mut Figures) {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("data");
     let mut bots = vec![Bot::new("DEMO01", b'B'), Bot::new("DEMO03", b'S')];
-    let (mut restarts, mut seed) = (Vec::new(), 0x5eed_u64);
     for cycle in 0..cycles {
         let started = Instant::now();
         let venue = Venue::start(&dir);
-        restarts.push(started.elapsed());
+        figures.restarts.push(started.elapsed());
         let port = venue.order_port();
         let clients: Vec<_> = bots.iter_mut().map(|bot| bot.come_back(port, LOOK_BACK)).collect();
         let trading: Vec<_> =
             bots.into_iter().zip(clients).map(|(bot, client)| std::thread::spawn(move || bot.trade(client))).collect();
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        std::thread::park_timeout(Duration::from_millis(5 + (seed >> 33) % 120));
+        std::thread::park_timeout(Duration::from_millis(5 + random() % 120));
         venue.kill();
         bots = trading.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert!(bots.iter().all(|bot| !bot.told.is_empty()), "cycle {cycle}: nothing was told");
@@ -136,14 +145,45 @@ fn what_was_told_survives_every_kill() {
         (&replayed["event_hash"], &replayed["state_hash"]),
         "an independent replay"
     );
-    restarts.sort_unstable();
-    let at = |share: usize| restarts[(restarts.len() - 1) * share / 100];
-    println!(
-        "{cycles} kills, {} answers, {} executions, 0 lost, 0 twice; restart p50 {:?} p99 {:?} max {:?}",
-        bots.iter().map(|bot| bot.told.len()).sum::<usize>(),
-        executions[0],
-        at(50),
-        at(99),
-        at(100),
-    );
+    figures.answers += bots.iter().map(|bot| bot.told.len()).sum::<usize>();
+    figures.executions += executions[0];
+}
+
+/// The number behind `--cycles`; `None` when the arguments ask for another test than this one.
+fn cycles() -> Option<u32> {
+    let (mut cycles, mut arguments) = (CYCLES, std::env::args().skip(1));
+    while let Some(argument) = arguments.next() {
+        if argument == "--cycles" {
+            cycles = arguments.next().unwrap().parse().unwrap();
+        } else if argument == "--list" || !argument.starts_with('-') && !module_path!().contains(&argument) {
+            return None;
+        }
+    }
+    Some(cycles)
+}
+
+fn main() {
+    let Some(cycles) = cycles() else { return };
+    let (mut left, mut figures, mut seed) = (cycles, Figures::default(), 0x5eed_u64);
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed >> 33
+    };
+    while left > 0 {
+        let these = left.min(PER_VENUE);
+        what_was_told_survives(these, &mut random, &mut figures);
+        left -= these;
+        // The first start of a venue has nothing to come back from, and is counted all the same.
+        figures.restarts.sort_unstable();
+        let at = |share: usize| figures.restarts[(figures.restarts.len() - 1) * share / 100];
+        println!(
+            "{} kills, {} answers, {} executions, 0 lost, 0 twice; restart p50 {:?} p99 {:?} max {:?}",
+            cycles - left,
+            figures.answers,
+            figures.executions,
+            at(50),
+            at(99),
+            at(100),
+        );
+    }
 }

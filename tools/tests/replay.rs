@@ -134,7 +134,8 @@ fn a_few_more_orders_change_what_the_page_says_they_change() {
     assert!(stderr(&refused).contains("line 2: side"), "{}", stderr(&refused));
 }
 
-/// The same journal in this build and in the other one, from the first command and from a snapshot, on one cpu and on all.
+/// The same journal in this build and in the other one, from the first command and from a snapshot, on one cpu, on two and on
+/// all. With `HFT_BOTH_BUILDS=1` nothing of that may be missing: `.ci/run` asks so once both are built.
 #[test]
 fn whatever_plays_a_journal_comes_to_the_same_hashes() {
     let temp = tempfile::tempdir().unwrap();
@@ -149,7 +150,8 @@ fn whatever_plays_a_journal_comes_to_the_same_hashes() {
     eventually("all are answered", || (client.message()[0] == b'A').then_some(()));
     let path = venue.dir().to_owned();
     let stopped = venue.stop("-INT");
-    let wanted = (stopped["event_hash"].clone(), stopped["state_hash"].clone());
+    let wanted = (&stopped["event_hash"], &stopped["state_hash"]);
+    let is_whole = std::env::var_os("HFT_BOTH_BUILDS").is_some();
     let mine = env!("CARGO_BIN_EXE_hft");
     // The other profile's binary, where it has been built.
     let other = if mine.contains("/debug/") {
@@ -157,32 +159,36 @@ fn whatever_plays_a_journal_comes_to_the_same_hashes() {
     } else {
         mine.replace("/release/", "/debug/")
     };
-    let mut played = 0;
-    for binary in [mine, &other].into_iter().filter(|binary| Path::new(binary).exists()) {
-        for more in [&[][..], &["--from-snapshot"][..]] {
-            for cpus in [None, Some("0")] {
-                let mut command = if let Some(cpus) = cpus {
-                    let mut command = Command::new("taskset");
-                    command.args(["-c", cpus, binary]);
-                    command
-                } else {
-                    Command::new(binary)
-                };
-                command.args(["replay", "--data-dir", &path, "--json"]).args(more);
-                let Ok(output) = command.output() else { continue };
-                if binary == other && !output.status.success() {
-                    println!("skipped: {other} is of another version: {}", stderr(&output));
+    let mut played = Vec::new();
+    for binary in [mine, &other] {
+        if !Path::new(binary).exists() {
+            assert!(!is_whole, "{binary} is not built");
+            println!("skipped: {binary} is not built");
+            continue;
+        }
+        for (begin, more) in [("first command", &[][..]), ("snapshot", &["--from-snapshot"][..])] {
+            for cpus in [None, Some("0"), Some("0,1")] {
+                let arguments = [&["replay", "--data-dir", &path, "--json"], more].concat();
+                let output = replay_on(cpus, binary, &arguments);
+                let Some(output) = output.filter(|output| binary == mine || output.status.success()) else {
+                    assert!(!is_whole, "{binary} from the {begin} on cpus {cpus:?} cannot be run");
+                    println!("skipped: {binary} from the {begin} on cpus {cpus:?}");
                     continue;
-                }
+                };
                 let found = json(&output);
-                assert_eq!(
-                    (&found["event_hash"], &found["state_hash"]),
-                    (&wanted.0, &wanted.1),
-                    "{binary} {more:?} {cpus:?}"
-                );
-                played += 1;
+                let hashes = (&found["event_hash"], &found["state_hash"]);
+                assert_eq!(hashes, wanted, "{binary} from the {begin} on cpus {cpus:?}");
+                let build = if binary.contains("/debug/") { "debug" } else { "release" };
+                played.push(format!("{build} from the {begin} on cpus {}", cpus.unwrap_or("as given")));
             }
         }
     }
-    assert!(played >= 2, "{played}");
+    assert!(played.len() >= 2 && (!is_whole || played.len() == 12), "{played:?}");
+    println!("{} replays, the same hashes: {}", played.len(), played.join("; "));
+}
+
+/// `None` where cpus cannot be chosen.
+fn replay_on(cpus: Option<&str>, binary: &str, arguments: &[&str]) -> Option<std::process::Output> {
+    let Some(cpus) = cpus else { return Command::new(binary).args(arguments).output().ok() };
+    Command::new("taskset").args(["-c", cpus, binary]).args(arguments).output().ok()
 }
