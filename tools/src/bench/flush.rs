@@ -1,5 +1,5 @@
 //! The part of `hft bench journal` that is about flushes: each way of writing one record, an acknowledgement after a flush, group
-//! commit under continuous load, and what the journal's thread costs the matching thread.
+//! commit under continuous load.
 
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures for people")]
 
@@ -15,9 +15,10 @@ use engine::runtime::agent::Agent;
 use engine::runtime::core_agent::CoreAgent;
 use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{CommandPublisher, EventRingPoller, input_ring, output_ring};
+use engine::runtime::topology;
 use engine::testing::workload::{Regime, Scale, Workload, generate};
 use hdrhistogram::Histogram;
-use journal::JournalWriter;
+use journal::{JournalWriter, PreparerThread};
 use protocol::{Nanos, Sequence};
 
 use crate::bench::journal::{Tell, append, journal_config, rounded};
@@ -40,8 +41,7 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 pub fn measure(flushes: u32, regime: &Regime, folder: &Path, tell: &mut Tell<'_>) -> anyhow::Result<()> {
     let workload = generate(regime, Scale::default(), 1, 200_000);
     one_at_a_time(flushes, &workload, folder, tell)?;
-    under_load(flushes, &workload, folder, tell)?;
-    beside_the_core(&workload, folder, tell)
+    under_load(flushes, &workload, folder, tell)
 }
 
 /// Ways to make one record durable.
@@ -96,7 +96,7 @@ fn one_at_a_time(flushes: u32, workload: &Workload, folder: &Path, tell: &mut Te
     let mut mapped = JournalWriter::open(&mapped_dir, &journal_config(SEGMENT_BYTES, true), Sequence::ZERO)?;
     let mut commands = workload.opening.iter().chain(&workload.commands);
     let mut times = [histogram()?, histogram()?, histogram()?, histogram()?];
-    let mut venue = Venue::open(&folder.join("one"), workload)?;
+    let mut venue = Venue::open(&folder.join("one"), workload, DurabilityMode::Fdatasync)?;
     for _ in 0..ROUNDS {
         for (bare, time) in bare.iter_mut().zip(&mut times) {
             for _ in 0..flushes / ROUNDS {
@@ -111,7 +111,7 @@ fn one_at_a_time(flushes: u32, workload: &Workload, folder: &Path, tell: &mut Te
                 Ok(())
             })?;
         }
-        venue.beside_a_journal(|venue| {
+        venue.beside_a_journal(None, |venue| {
             for _ in 0..flushes / ROUNDS {
                 timed(&mut times[3], || venue.acknowledged(1))?;
             }
@@ -136,22 +136,30 @@ fn spread(times: &Histogram<u64>) -> serde_json::Value {
 }
 
 /// A core and a journal on two threads, as a venue has them, without sockets.
-struct Venue<'a> {
+pub struct Venue<'a> {
     workload: &'a Workload,
     at: usize,
     commands: CommandPublisher,
-    core: CoreAgent,
+    /// The matching side.
+    pub core: CoreAgent,
     pollers: [EventRingPoller; 3],
-    journal: Option<JournalAgent>,
+    /// The journal's side, while it is on no thread.
+    pub journal: Option<JournalAgent>,
     durable: Arc<Cursor>,
     applied: Arc<Cursor>,
+    _preparer: PreparerThread,
 }
 
 impl<'a> Venue<'a> {
-    fn open(dir: &Path, workload: &'a Workload) -> anyhow::Result<Self> {
+    /// With its accounts and instruments open. In `memory` mode nothing is kept of the further commands.
+    ///
+    /// # Errors
+    /// The disk refuses something.
+    pub fn open(dir: &Path, workload: &'a Workload, mode: DurabilityMode) -> anyhow::Result<Self> {
         std::fs::create_dir(dir)?;
         let mut core = Core::new();
-        let mut writer = JournalWriter::open(dir, &journal_config(SEGMENT_BYTES, true), Sequence::ZERO)?;
+        let flushes = mode == DurabilityMode::Fdatasync;
+        let mut writer = JournalWriter::open(dir, &journal_config(SEGMENT_BYTES, flushes), Sequence::ZERO)?;
         let mut events = engine::core::EventBuffer::default();
         for command in &workload.opening {
             append(&mut writer, command)?;
@@ -165,16 +173,38 @@ impl<'a> Venue<'a> {
         let (applied, durable) = (Arc::new(Cursor::new(last)), Arc::new(Cursor::new(last)));
         let core = CoreAgent::new(core, poller, publisher, Arc::clone(&applied), || Nanos(0));
         let fault = Arc::new(Fault::default());
-        let journal = JournalAgent::new(journal, Some(writer), DurabilityMode::Fdatasync, Arc::clone(&durable), fault);
-        Ok(Self { workload, at: 0, commands, core, pollers, journal: Some(journal), durable, applied })
+        let preparer = writer.preparer().spawn()?;
+        let writer = (mode != DurabilityMode::Memory).then_some(writer);
+        let journal = JournalAgent::new(journal, writer, mode, Arc::clone(&durable), fault);
+        Ok(Self {
+            workload,
+            at: 0,
+            commands,
+            core,
+            pollers,
+            journal: Some(journal),
+            durable,
+            applied,
+            _preparer: preparer,
+        })
     }
 
-    /// Runs the journal's agent on a thread of its own while `work` is done.
-    fn beside_a_journal(&mut self, work: impl FnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    /// Runs the journal's agent on a thread of its own, on this cpu or anywhere, while `work` is done.
+    ///
+    /// # Errors
+    /// What `work` answers.
+    pub fn beside_a_journal(
+        &mut self,
+        cpu: Option<usize>,
+        work: impl FnOnce(&mut Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut journal = self.journal.take().context("one journal at a time")?;
         let stop = AtomicBool::new(false);
         let (done, journal) = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
+                if let Some(Err(error)) = cpu.map(|cpu| topology::run_on(&[cpu])) {
+                    tracing::warn!(%error, "the journal runs anywhere");
+                }
                 while !stop.load(Ordering::Acquire) {
                     if journal.turn() == 0 {
                         std::hint::spin_loop();
@@ -191,14 +221,15 @@ impl<'a> Venue<'a> {
     }
 
     /// Submits the next command, if there is room.
-    fn submit(&mut self) -> bool {
+    pub fn submit(&mut self) -> bool {
         let Some(command) = self.workload.commands.get(self.at % self.workload.commands.len()) else { return false };
         let taken = self.commands.try_submit(Nanos(0), &command.body).is_ok();
         self.at += usize::from(taken);
         taken
     }
 
-    fn match_and_drain(&mut self) -> usize {
+    /// Matches what was submitted, and takes the events away.
+    pub fn match_and_drain(&mut self) -> usize {
         let done = self.core.turn();
         for poller in &mut self.pollers {
             poller.poll(4_096, |event| {
@@ -227,14 +258,14 @@ impl<'a> Venue<'a> {
 
 /// Commands come all the time: each waits for the flush that is under way, and for its own.
 fn under_load(flushes: u32, workload: &Workload, folder: &Path, tell: &mut Tell<'_>) -> anyhow::Result<()> {
-    let mut venue = Venue::open(&folder.join("load"), workload)?;
+    let mut venue = Venue::open(&folder.join("load"), workload, DurabilityMode::Fdatasync)?;
     let mut bare = Bare::new(&folder.join("bare-load"), "", 0)?;
     let (mut times, mut flushed, mut bare_times) = (histogram()?, 0_u64, histogram()?);
     for _ in 0..flushes / 4 {
         timed(&mut bare_times, || bare.write())?;
     }
     let before = venue.commands.last();
-    venue.beside_a_journal(|venue| {
+    venue.beside_a_journal(None, |venue| {
         let mut waiting = std::collections::VecDeque::new();
         let (mut durable, mut next) = (venue.durable.load(), monotonic());
         while flushed < u64::from(flushes) {
@@ -260,47 +291,5 @@ fn under_load(flushes: u32, workload: &Workload, folder: &Path, tell: &mut Tell<
     tell("under_load_records_per_flush", rounded(records as f64 / flushed.max(1) as f64));
     let ratio = times.value_at_quantile(0.5) as f64 / bare_times.value_at_quantile(0.5) as f64;
     tell("under_load_over_bare_flush_p50", rounded(ratio));
-    Ok(())
-}
-
-/// Single commands through the core's agent: with the journal's agent in turn on the same thread, and on another one.
-fn beside_the_core(workload: &Workload, folder: &Path, tell: &mut Tell<'_>) -> anyhow::Result<()> {
-    const COMMANDS: usize = 100_000;
-    let mut alone = Venue::open(&folder.join("alone"), workload)?;
-    let mut beside = Venue::open(&folder.join("beside"), workload)?;
-    let (mut alone_times, mut beside_times) = (histogram()?, histogram()?);
-    for _ in 0..2 {
-        let mut journal = alone.journal.take().context("one journal at a time")?;
-        for _ in 0..COMMANDS / 2 {
-            one(&mut alone, &mut alone_times)?;
-            if alone.at.is_multiple_of(512) {
-                journal.turn();
-            }
-        }
-        journal.turn();
-        alone.journal = Some(journal);
-        beside.beside_a_journal(|beside| {
-            for _ in 0..COMMANDS / 2 {
-                one(beside, &mut beside_times)?;
-            }
-            Ok(())
-        })?;
-    }
-    for (name, times) in [("matching_ns", &alone_times), ("matching_beside_journal_ns", &beside_times)] {
-        let at = |quantile| times.value_at_quantile(quantile);
-        tell(name, serde_json::json!({ "p50": at(0.5), "p99": at(0.99), "p99.9": at(0.999) }));
-    }
-    Ok(())
-}
-
-/// One command, submitted and matched; the turn of the core is timed.
-fn one(venue: &mut Venue<'_>, times: &mut Histogram<u64>) -> anyhow::Result<()> {
-    while !venue.submit() {
-        std::hint::spin_loop();
-    }
-    let started = monotonic();
-    venue.core.turn();
-    times.record(u64::try_from(started.elapsed().as_nanos())?)?;
-    venue.match_and_drain();
     Ok(())
 }

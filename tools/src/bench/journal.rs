@@ -15,7 +15,7 @@ use protocol::{AccountName, Command, CommandBody, Firm, Nanos, Sequence, record}
 use serde_json::{Value, json};
 
 use crate::VenueArgs;
-use crate::bench::flush;
+use crate::bench::{beside, flush};
 use crate::clock::monotonic;
 use crate::output::{hex, print_line};
 use crate::venue::counted_streams::CountedStreams;
@@ -81,6 +81,7 @@ fn measure(args: &Args, folder: &Path) -> anyhow::Result<Value> {
     recovery(args, regime, &folder.join("data"), &mut tell)?;
     snapshot(args, regime, &folder.join("snapshots.sqlite"), &mut tell)?;
     flush::measure(args.flushes, regime, folder, &mut tell)?;
+    beside::measure(regime, folder, &mut tell)?;
     Ok(Value::Object(figures))
 }
 
@@ -101,7 +102,7 @@ fn recovery(args: &Args, regime: &Regime, data_dir: &Path, tell: &mut Tell<'_>) 
     let venue = VenueArgs { config: args.config.clone(), data_dir: Some(data_dir.to_owned()), port_offset: 0 };
     let config = venue.load()?;
     let (built, first_hash) = assembly::recover_only(&config)?;
-    tell("recovery_without_streams_per_second", built.commands_per_second().into());
+    tell("recovery_streams_written_anew_per_second", built.commands_per_second().into());
     let (mut recovered, mut replayed) = (0, u64::MAX);
     for _ in 0..args.rounds {
         let (found, hash) = assembly::recover_only(&config)?;

@@ -1,5 +1,6 @@
 //! `hft bench`: measures this machine with this venue on it. Every figure stands beside a yardstick of the same run.
 
+mod beside;
 mod core;
 mod flush;
 mod journal;
