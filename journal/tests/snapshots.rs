@@ -129,18 +129,24 @@ fn snapshots_of_a_state_that_turned_out_wrong_are_dropped() {
     assert_eq!(store.remove_after(Sequence(10)).unwrap(), 0);
 }
 
-/// A database as version 1 wrote it: read as it is, and brought up to date by the first writer.
+/// A database as each version wrote it: read as it is, and brought up to date by the first writer.
 #[test]
-fn a_database_of_version_1_is_read_and_brought_up_to_date() {
+fn a_database_of_every_version_is_read_and_brought_up_to_date() {
+    for version in 1..=2 {
+        database_of_version(version);
+    }
+}
+
+fn database_of_version(written: i32) {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("snapshots.sqlite");
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/other/snapshots-v1.sqlite");
-    fs::copy(kept, &path).unwrap();
+    let kept = format!("tests/fixtures/other/snapshots-v{written}.sqlite");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(kept), &path).unwrap();
     let version =
         |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
-    assert_eq!(version(&Connection::open(&path).unwrap()).unwrap(), 1);
+    assert_eq!(version(&Connection::open(&path).unwrap()).unwrap(), written);
     let kept = SnapshotStore::open_read_only(&path).unwrap().newest_valid().unwrap().unwrap();
-    assert_eq!((kept.meta, kept.state), (meta(2), b"the state of version 1".to_vec()));
+    assert_eq!((kept.meta, kept.state), (meta(2), format!("the state of version {written}").into_bytes()));
     let mut store = SnapshotStore::open(&path, 3).unwrap();
     assert_eq!(version(&Connection::open(&path).unwrap()).unwrap(), 2);
     write(&mut store, 3).unwrap();
@@ -221,6 +227,24 @@ fn load(path: &Path, bytes: &[u8]) -> u64 {
 }
 
 #[test]
+fn a_database_that_cannot_be_written_is_moved_aside_and_begun_anew() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("snapshots.sqlite");
+    let (mut store, moved) = SnapshotStore::open_or_replace(&path, 2).unwrap();
+    assert_eq!(moved, None);
+    write(&mut store, 1).unwrap();
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[..4096].fill(7);
+    fs::write(&path, &bytes).unwrap();
+    let (mut store, moved) = SnapshotStore::open_or_replace(&path, 2).unwrap();
+    assert_eq!(fs::read(moved.unwrap()).unwrap(), bytes);
+    assert_eq!(sequences(&store), [0; 0]);
+    write(&mut store, 2).unwrap();
+    assert_eq!(sequences(&store), [2]);
+}
+
+#[test]
 fn another_programs_database_is_refused_and_left_alone() {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("snapshots.sqlite");
@@ -228,6 +252,7 @@ fn another_programs_database_is_refused_and_left_alone() {
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1);").unwrap();
     let before = fs::read(&path).unwrap();
     assert!(matches!(SnapshotStore::open(&path, 2), Err(SnapshotError::OtherDatabase { .. })));
+    assert!(SnapshotStore::open_or_replace(&path, 2).is_err());
     assert_eq!(fs::read(&path).unwrap(), before);
     fs::write(&path, [7; 5000]).unwrap();
     assert!(matches!(SnapshotStore::open(&path, 2), Err(SnapshotError::Sqlite { .. })));
@@ -241,7 +266,7 @@ fn writes_the_fixture_when_asked_to() {
     store
         .write(SnapshotRows {
             meta: meta(2),
-            state: b"the state of version 1",
+            state: b"the state of version 2",
             instruments: &mut std::iter::empty(),
             accounts: &mut std::iter::empty(),
             orders: &mut [1].map(order).into_iter(),

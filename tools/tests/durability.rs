@@ -216,6 +216,16 @@ fn a_start_begins_at_the_newest_snapshot_that_can_be_used() {
     assert!(begun.is_some() && begun != Some(second), "{begun:?}");
     let stopped = venue.stop("-INT");
     assert_eq!(stopped["event_hash"], replayed(&path, &[])["event_hash"]);
+
+    // No database any more: from the first command, and the damaged one is kept aside.
+    fs::write(&database, [7; 9_000]).unwrap();
+    let venue = Venue::start(&dir);
+    assert_eq!(begins(&venue), None, "{:#?}", venue.printed);
+    let stopped = venue.stop("-INT");
+    assert_eq!(stopped["event_hash"], replayed(&path, &[])["event_hash"]);
+    assert_eq!(fs::read(dir.join("snapshots.sqlite.damaged")).unwrap(), [7; 9_000]);
+    let venue = Venue::start(&dir);
+    assert!(begins(&venue).is_some(), "the new database has a snapshot: {:#?}", venue.printed);
 }
 
 /// Old segments are not replayed when a start begins at a snapshot; the chain over them is checked all the same.
@@ -303,6 +313,9 @@ fn a_follower_that_differs_is_told_and_stops_the_venue_where_that_is_asked_for()
     let path = venue.dir().to_owned();
     let stopped = venue.stop("-INT");
     assert_eq!(stopped["hashes_different"], 1, "{stopped}");
+    let counted = json(&run(&["counters", "follower", "--data-dir", &path, "--json"]));
+    assert_eq!(counted["values"]["follower.differences"], 1, "{counted}");
+    assert!(counted["alarms"].to_string().contains("follower-difference"), "{counted}");
     assert_eq!(stdout(&run(&["snapshot", "list", "--data-dir", &path])), "", "nothing is written once they differ");
 
     let config = configured(temp.path(), &[changed, ("drill_at = 0", "drill_at = 400"), ("\"go-on\"", "\"stop\"")]);

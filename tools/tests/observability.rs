@@ -61,6 +61,31 @@ fn counters_are_read_while_the_venue_runs_and_after_it_was_killed() {
 }
 
 #[test]
+fn journal_follower_and_disk_are_counted() {
+    let temp = tempfile::tempdir().unwrap();
+    let venue = Venue::start_with(&temp.path().join("data"), &["--durability", "fdatasync"]);
+    trade(&venue, 100);
+    let found = eventually("the follower has come to the end", || {
+        let found = counters(venue.dir());
+        let is_there = number(&found, "follower.sequence") == number(&found, "edge.sequence");
+        (is_there && number(&found, "follower.lag") == 0).then_some(found)
+    });
+    // One order at a time, and each was answered: a flush for each.
+    let (flushes, flushed) = (number(&found, "journal.flushes"), number(&found, "journal.flushed_commands"));
+    assert!(flushes >= 100 && flushed >= flushes, "{flushes} flushes of {flushed} commands");
+    assert_eq!(found["values"]["journal.flush"]["count"], flushes);
+    assert!(number(&found, "journal.free_mib") > 0 && number(&found, "journal.refusing_orders") == 0);
+    assert_eq!(number(&found, "follower.differences"), 0);
+    let frame = stdout(&run(&["top", "--once", "--data-dir", venue.dir()]));
+    assert!(frame.contains(" of 1 ") && frame.contains("different 0"), "{frame}");
+    let dir = venue.dir().to_owned();
+    venue.stop("-INT");
+    let found = counters(&dir);
+    assert_eq!((number(&found, "follower.snapshots"), number(&found, "follower.compared")), (1, 1));
+    assert_eq!(number(&found, "follower.same_at_sequence"), number(&found, "journal.sequence"));
+}
+
+#[test]
 fn an_orderly_stop_is_told_apart_from_a_death() {
     let temp = tempfile::tempdir().unwrap();
     let venue = Venue::start(&temp.path().join("data"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use protocol::{Nanos, Sequence};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 
 use crate::snapshots::tables::{
     self, AccountRow, BalanceRow, InstrumentRow, LimitRow, OrderRow, PositionRow, SessionRow, TABLES, TABLES_OF_2,
@@ -117,6 +117,14 @@ pub enum SnapshotError {
         /// Its version.
         version: i32,
     },
+    /// A damaged database cannot be moved aside.
+    #[error("{}: the snapshot database is damaged and cannot be moved aside: {source}", path.display())]
+    Stuck {
+        /// The database.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
     /// A number is too large for the database.
     #[error("{what} {value} is too large for the snapshot database")]
     TooLarge {
@@ -125,6 +133,18 @@ pub enum SnapshotError {
         /// Its value.
         value: u64,
     },
+}
+
+impl SnapshotError {
+    /// The file is no database, or not a whole one.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Sqlite { source, .. } => {
+                matches!(source.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+            }
+            Self::OtherDatabase { .. } | Self::Stuck { .. } | Self::TooLarge { .. } => false,
+        }
+    }
 }
 
 /// The database, open for writing or for reading.
@@ -154,6 +174,27 @@ impl SnapshotStore {
         store.connection.execute_batch(pragmas).map_err(at(path))?;
         store.bring_up_from(version)?;
         Ok(store)
+    }
+
+    /// As [`SnapshotStore::open`]; a database that is damaged so that it cannot be written is moved aside first, to a name that
+    /// ends with `.damaged`, which is answered too. What is in it can be told again from the journal.
+    ///
+    /// # Errors
+    /// As [`SnapshotStore::open`], for other reasons than damage; or it cannot be moved.
+    pub fn open_or_replace(path: &Path, keep: u32) -> Outcome<(Self, Option<PathBuf>)> {
+        match Self::open(path, keep) {
+            Err(error) if error.is_damage() => {
+                let aside = beside(path, ".damaged");
+                let moved = std::fs::rename(path, &aside);
+                moved.map_err(|source| SnapshotError::Stuck { path: path.to_owned(), source })?;
+                for log in ["-wal", "-shm"] {
+                    // They belong to the damaged one; most often there are none.
+                    drop(std::fs::rename(beside(path, log), beside(&aside, log)));
+                }
+                Ok((Self::open(path, keep)?, Some(aside)))
+            }
+            opened => Ok((opened?, None)),
+        }
     }
 
     /// Opens an existing database for reading only.
@@ -331,6 +372,13 @@ impl SnapshotStore {
         }
         Ok(())
     }
+}
+
+/// A name beside that of the database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn at(path: &Path) -> impl Fn(rusqlite::Error) -> SnapshotError {

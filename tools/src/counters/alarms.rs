@@ -52,6 +52,9 @@ pub fn alarms(now: &Snapshot, utc_ns: u64) -> Vec<Alarm> {
     if is_live && free < DISK_LOW_BYTES {
         raise("disk-low", format!("{} MiB free", free >> 20));
     }
+    if is_live && now.number("journal.refusing_orders") == 1 {
+        raise("orders-refused", format!("{} MiB free, new orders are refused", now.number("journal.free_mib")));
+    }
     let lag = |ahead: &str, behind: &str| now.number(ahead).saturating_sub(now.number(behind));
     let journal = lag("edge.sequence", "journal.sequence");
     if journal > JOURNAL_LAG_MAX {

@@ -23,6 +23,8 @@ pub struct Model {
     pub depths: Vec<Depth>,
     /// Numbers of sessions and connections.
     pub sessions: Vec<(&'static str, u64)>,
+    /// Journal, follower and disk in one line.
+    pub storage: String,
     /// Best prices.
     pub books: Vec<Book>,
     /// What to look at.
@@ -99,6 +101,7 @@ impl Model {
             ]
             .map(|(name, counter)| (name, now.number(counter)))
             .into(),
+            storage: storage(now),
             books: books(now),
             alarms: alarms(now, utc_ns),
         }
@@ -116,6 +119,23 @@ fn title(now: &Snapshot, utc_ns: u64) -> String {
         state,
         now.text("venue.durability"),
         now.process
+    )
+}
+
+fn storage(now: &Snapshot) -> String {
+    let number = |name: &str| now.number(name);
+    if now.text("venue.durability") == "memory" {
+        return "nothing is kept".to_owned();
+    }
+    let flushes = number("journal.flushes");
+    let per_flush = number("journal.flushed_commands").checked_div(flushes);
+    let flushed = per_flush.map_or_else(String::new, |commands| format!("flushes {flushes} of {commands}   "));
+    format!(
+        "{flushed}snapshots {}   hashes {}, different {}   disk {} MiB free",
+        number("follower.snapshots"),
+        number("follower.compared"),
+        number("follower.differences"),
+        number("journal.free_mib"),
     )
 }
 
@@ -194,6 +214,10 @@ pub(crate) mod tests {
         set("core.sequence", Value::Gauge(4_990));
         set("journal.sequence", Value::Gauge(4_970));
         set("follower.sequence", Value::Gauge(4_000));
+        set("follower.compared", Value::Counter(61));
+        set("journal.flushes", Value::Counter(100));
+        set("journal.flushed_commands", Value::Counter(2_350));
+        set("journal.free_mib", Value::Gauge(57_311));
         set("ring.commands.slots", Value::Gauge(16_384));
         set("edge.sessions_open", Value::Gauge(4));
         set("book.AAPL", Value::Row([1_503_400, 60, 1_503_500, 10, 1_503_400, 4, 0, u64::from(b'T')]));
@@ -216,5 +240,6 @@ pub(crate) mod tests {
         assert_eq!(model.alarms[0].name, "venue-down");
         assert!(model.title.contains("DOWN"), "{}", model.title);
         assert_eq!(decimal(5, -2), "500");
+        assert_eq!(model.storage, "flushes 100 of 23   snapshots 0   hashes 61, different 0   disk 57311 MiB free");
     }
 }

@@ -16,7 +16,8 @@ const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 
 /// Draws one frame.
 pub fn draw(model: &Model, frame: &mut Frame<'_>) {
-    let [title, sessions, rates, stages, lower, alarms] = Layout::vertical([
+    let [title, sessions, storage, rates, stages, lower, alarms] = Layout::vertical([
+        Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(3),
@@ -28,6 +29,7 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>) {
     let style = if model.is_live { GOOD } else { BAD };
     frame.render_widget(Paragraph::new(model.title.as_str()).style(style), title);
     draw_sessions(model, frame, sessions);
+    frame.render_widget(Paragraph::new(model.storage.as_str()), storage);
     draw_rates(model, frame, rates);
     draw_stages(model, frame, stages);
     let [left, right] = Layout::horizontal([Constraint::Length(23), Constraint::Min(40)]).areas(lower);
@@ -164,6 +166,8 @@ mod tests {
             "written",
             "whole",
             "to journal",
+            "flushes 100 of 23 ",
+            "57311 MiB free",
             "follower",
             "sessions",
             "150.34 x 60",

@@ -51,7 +51,7 @@ pub fn start(config: &Config, venue: &Venue, fault: &Arc<Fault>, cpus: &[usize])
         return Ok(None);
     }
     let paths = &venue.paths;
-    let store = SnapshotStore::open(&paths.snapshots(), config.snapshots().keep)?;
+    let store = open_store(&paths.snapshots(), config.snapshots().keep)?;
     let every = config.snapshots().every_s;
     let old_segments = old_segments(config.journal().old_segments, paths.root())?;
     let (stopping, until) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(u64::MAX)));
@@ -87,6 +87,15 @@ pub fn start(config: &Config, venue: &Venue, fault: &Arc<Fault>, cpus: &[usize])
     });
     let thread = thread.context("cannot start the follower")?;
     Ok(Some(Follower { thread, stopping, until, counters }))
+}
+
+/// Opens the database, in place of a damaged one if need be.
+fn open_store(path: &Path, keep: u32) -> anyhow::Result<SnapshotStore> {
+    let (store, moved) = SnapshotStore::open_or_replace(path, keep)?;
+    if let Some(moved) = moved {
+        tracing::error!("the snapshot database was damaged: it is {} now, and a new one is begun", moved.display());
+    }
+    Ok(store)
 }
 
 fn old_segments(key: OldSegmentsKey, data_dir: &Path) -> anyhow::Result<OldSegments> {
@@ -189,6 +198,7 @@ impl Following {
             if let Some(difference) = self.comparison.compare() {
                 self.alarm(difference);
             }
+            self.terms.seen.compared(&self.terms.counters);
             if stopping.load(Ordering::Acquire) {
                 let since = *stopping_since.get_or_insert_with(clock::monotonic);
                 let caught_up = self.replica.core.last_sequence().0 >= until.load(Ordering::Relaxed);
@@ -223,7 +233,6 @@ impl Following {
             comparison.applied(&replica.hasher, command.sequence);
             read += 1;
         }
-        self.terms.counters.sequence.store(self.replica.core.last_sequence().0, Ordering::Relaxed);
         Ok(read)
     }
 
@@ -235,6 +244,8 @@ impl Following {
         {
             self.alarm(difference);
         }
+        self.terms.seen.note(&self.replica.core, true);
+        self.terms.seen.compared(&self.terms.counters);
         self.snapshot();
     }
 
@@ -267,7 +278,6 @@ impl Following {
             Ok(()) => {
                 self.last_snapshot = at;
                 self.terms.seen.snapshot(at);
-                self.terms.counters.snapshots.fetch_add(1, Ordering::Relaxed);
                 self.release_segments();
                 self.release_sessions();
             }

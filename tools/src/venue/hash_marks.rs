@@ -58,10 +58,6 @@ pub struct FollowerCounters {
     pub differences: AtomicU64,
     /// The last command at which they were the same.
     pub same_at: AtomicU64,
-    /// Snapshots written.
-    pub snapshots: AtomicU64,
-    /// The last command that the follower has applied.
-    pub sequence: AtomicU64,
 }
 
 /// A hash that is another than the live one: something between these two commands was told otherwise.

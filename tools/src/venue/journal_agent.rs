@@ -56,7 +56,7 @@ impl JournalAgent {
 
     fn flush(&mut self) -> bool {
         match (&mut self.writer, self.mode) {
-            (Some(writer), DurabilityMode::Fdatasync) => match timed_flush(writer, self.watch.as_mut()) {
+            (Some(writer), DurabilityMode::Fdatasync) => match timed_flush(writer, self.watch.as_mut(), self.last) {
                 Ok(()) => true,
                 Err(error) => {
                     self.fault.raise(format!("the journal cannot be flushed: {error}"));
@@ -68,10 +68,13 @@ impl JournalAgent {
     }
 }
 
-fn timed_flush(writer: &mut JournalWriter, watch: Option<&mut JournalWatch>) -> Result<(), FlushError> {
+/// Flushes everything up to `last`.
+fn timed_flush(writer: &mut JournalWriter, watch: Option<&mut JournalWatch>, last: Sequence) -> Result<(), FlushError> {
     let start = ticks();
     writer.flush()?;
     if let Some(watch) = watch {
+        watch.flushes.add(1);
+        watch.flushed.add(last.0.saturating_sub(watch.sequence.load()));
         watch.flush.record(watch.rate.between(start, ticks()));
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! What the venue counts about itself while it runs: the entries of its counters file, each handed to the one thread that
 //! writes it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use engine::core::Core;
@@ -16,6 +17,7 @@ use protocol::{InstrumentId, Sequence};
 
 use crate::clock::{monotonic, utc_now};
 use crate::config::Config;
+use crate::venue::hash_marks::FollowerCounters;
 
 /// Rows of books at the most: instruments beyond have none.
 const BOOKS_MAX: usize = 1_024;
@@ -25,6 +27,8 @@ const BOOKS_MAX: usize = 1_024;
 pub struct Metrics {
     counters: Arc<Mutex<Counters>>,
     rate: TickRate,
+    /// The last command that is durable, once there is a journal.
+    durable: Arc<OnceLock<CounterReader>>,
 }
 
 impl Metrics {
@@ -42,13 +46,17 @@ impl Metrics {
         counters.text("venue.feed", &config.feed_address.to_string());
         counters.gauge("ring.commands.slots").set(config.rings().commands.into());
         counters.gauge("ring.events.slots").set(config.rings().events.into());
-        Self { counters: Arc::new(Mutex::new(counters)), rate }
+        Self { counters: Arc::new(Mutex::new(counters)), rate, durable: Arc::default() }
     }
 
     /// In memory that nobody else sees.
     #[cfg(test)]
     pub fn private() -> Self {
-        Self { counters: Arc::new(Mutex::new(Counters::private())), rate: TickRate::NANOSECOND }
+        Self {
+            counters: Arc::new(Mutex::new(Counters::private())),
+            rate: TickRate::NANOSECOND,
+            durable: Arc::default(),
+        }
     }
 
     /// Adds entries.
@@ -102,7 +110,16 @@ impl Metrics {
         self.enter(|counters| {
             let mut sequence = counters.gauge("journal.sequence");
             sequence.set(last.0);
-            JournalWatch { durable, sequence, flush: counters.histogram("journal.flush"), rate: self.rate }
+            // Set once: there is one journal.
+            self.durable.get_or_init(|| sequence.reader());
+            JournalWatch {
+                durable,
+                sequence,
+                flush: counters.histogram("journal.flush"),
+                flushes: counters.counter("journal.flushes"),
+                flushed: counters.counter("journal.flushed_commands"),
+                rate: self.rate,
+            }
         })
     }
 }
@@ -116,6 +133,10 @@ pub struct JournalWatch {
     pub sequence: Counter,
     /// How long flushes take.
     pub flush: HistogramWriter,
+    /// Flushes that succeeded.
+    pub flushes: Counter,
+    /// Commands that they made durable.
+    pub flushed: Counter,
     /// Of the ticks that flushes are timed with.
     pub rate: TickRate,
 }
@@ -256,6 +277,12 @@ const BOOKS_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct FollowerSeen {
     sequence: Counter,
+    lag: Counter,
+    durable: Arc<OnceLock<CounterReader>>,
+    compared: Counter,
+    differences: Counter,
+    same_at: Counter,
+    snapshots: Counter,
     snapshot: Counter,
     snapshot_at: Counter,
     books: BookRows,
@@ -267,6 +294,12 @@ impl FollowerSeen {
     pub fn new(metrics: &Metrics) -> Self {
         Self {
             sequence: metrics.gauge("follower.sequence"),
+            lag: metrics.gauge("follower.lag"),
+            durable: Arc::clone(&metrics.durable),
+            compared: metrics.counter("follower.compared"),
+            differences: metrics.counter("follower.differences"),
+            same_at: metrics.gauge("follower.same_at_sequence"),
+            snapshots: metrics.counter("follower.snapshots"),
             snapshot: metrics.gauge("follower.snapshot_sequence"),
             snapshot_at: metrics.gauge("follower.snapshot_utc_ns"),
             books: BookRows::new(metrics.clone()),
@@ -276,15 +309,25 @@ impl FollowerSeen {
 
     /// Its core is here now; best prices only when it has caught up.
     pub fn note(&mut self, core: &Core, caught_up: bool) {
-        self.sequence.set(core.last_sequence().0);
+        let sequence = core.last_sequence().0;
+        self.sequence.set(sequence);
+        self.lag.set(self.durable.get().map_or(0, |durable| durable.load().saturating_sub(sequence)));
         if caught_up && monotonic() >= self.books_at {
             self.books.write(core);
             self.books_at = monotonic() + BOOKS_EVERY;
         }
     }
 
+    /// What the comparison of hashes has come to.
+    pub fn compared(&mut self, counters: &FollowerCounters) {
+        self.compared.set(counters.compared.load(Ordering::Relaxed));
+        self.differences.set(counters.differences.load(Ordering::Relaxed));
+        self.same_at.set(counters.same_at.load(Ordering::Relaxed));
+    }
+
     /// A snapshot was written.
     pub fn snapshot(&mut self, at: Sequence) {
+        self.snapshots.add(1);
         self.snapshot.set(at.0);
         self.snapshot_at.set(utc_now().0);
     }

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::runtime::agent::Agent;
+use engine::runtime::counters::Counter;
 use journal::{PreparerWatch, free_bytes};
 
 use crate::clock::monotonic;
+use crate::venue::metrics::Metrics;
 
 /// How often the disk is asked.
 const LOOK: Duration = Duration::from_millis(50);
@@ -50,6 +52,20 @@ impl SpaceNeeds {
     }
 }
 
+/// What others see of the disk.
+#[derive(Debug)]
+pub struct SpaceSeen {
+    free_mib: Counter,
+    refusing: Counter,
+}
+
+impl SpaceSeen {
+    /// Its entries.
+    pub fn new(metrics: &Metrics) -> Self {
+        Self { free_mib: metrics.gauge("journal.free_mib"), refusing: metrics.gauge("journal.refusing_orders") }
+    }
+}
+
 /// The watch as an agent of a housekeeping thread.
 #[derive(Debug)]
 pub struct SpaceAgent {
@@ -57,14 +73,15 @@ pub struct SpaceAgent {
     preparer: PreparerWatch,
     /// Written here only, Relaxed: one flag that stands alone. The edge reads it.
     refusing: Arc<AtomicBool>,
+    seen: SpaceSeen,
     level: Level,
     looked: Option<Instant>,
 }
 
 impl SpaceAgent {
     /// Sets `refusing` while new orders are to be refused. The first look is taken at once.
-    pub fn new(needs: SpaceNeeds, preparer: PreparerWatch, refusing: Arc<AtomicBool>) -> Self {
-        let mut agent = Self { needs, preparer, refusing, level: Level::Enough, looked: None };
+    pub fn new(needs: SpaceNeeds, preparer: PreparerWatch, refusing: Arc<AtomicBool>, seen: SpaceSeen) -> Self {
+        let mut agent = Self { needs, preparer, refusing, seen, level: Level::Enough, looked: None };
         agent.turn();
         agent
     }
@@ -101,6 +118,8 @@ impl Agent for SpaceAgent {
         let free = free_bytes(&self.needs.dir).unwrap_or(0);
         let before = self.level;
         self.level = self.needs.level(free, self.preparer.is_short(), before);
+        self.seen.free_mib.set(free >> 20);
+        self.seen.refusing.set(u64::from(self.level == Level::NearlyFull));
         if self.level != before {
             self.refusing.store(self.level == Level::NearlyFull, Ordering::Relaxed);
             self.tell(free, before);

@@ -26,7 +26,7 @@ use crate::venue::ports::{JournalCursor, RingCommands, RingEvents, StreamFileRea
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::registry::Registry;
 use crate::venue::scheduler::SchedulerAgent;
-use crate::venue::space::SpaceAgent;
+use crate::venue::space::{SpaceAgent, SpaceSeen};
 use crate::venue::threads::{Agents, Fault};
 use crate::venue::timer::TimerAgent;
 
@@ -107,7 +107,7 @@ pub(super) fn agents(
     let hashed = metrics.counter("projections.events");
     let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told, marker).counted(hashed);
     let stream_preparers = shared.stream_preparers;
-    let space = shared.preparer.map(|preparer| SpaceAgent::new(space_needs(config, shared.paths), preparer, refusing));
+    let space = space_agent(config, shared.paths, shared.preparer, refusing, metrics);
     Ok(Agents {
         edge,
         drop_copy,
@@ -131,4 +131,16 @@ fn drop_copy(
     credentials: PasswordPort,
 ) -> anyhow::Result<DropCopy<VenueEdge>> {
     Ok(DropCopy::new(drop_copy_config(config), SystemClock::new(), credentials, roster)?)
+}
+
+/// `None` where there is no journal.
+fn space_agent(
+    config: &Config,
+    paths: &DataPaths,
+    preparer: Option<PreparerWatch>,
+    refusing: Arc<AtomicBool>,
+    metrics: &Metrics,
+) -> Option<SpaceAgent> {
+    let needs = space_needs(config, paths);
+    preparer.map(|preparer| SpaceAgent::new(needs, preparer, refusing, SpaceSeen::new(metrics)))
 }

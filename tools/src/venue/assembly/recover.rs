@@ -248,29 +248,46 @@ impl Opening<'_> {
     }
 }
 
-/// The newest snapshot at which a start can begin: it is whole, and the journal has the command that it was made at. A
-/// damaged one is passed over.
+/// The newest snapshot at which a start can begin: it is whole, this program can read it, and the journal has the command that
+/// it was made at. Others are passed over, with a word.
 fn restore_point(paths: &DataPaths) -> anyhow::Result<Option<RestorePoint>> {
     if !paths.snapshots().exists() {
         return Ok(None);
     }
-    let Some(snapshot) = SnapshotStore::open_read_only(&paths.snapshots())?.newest_valid()? else { return Ok(None) };
-    let sequence = snapshot.meta.sequence;
-    let mut reader = JournalReader::open_after(&paths.journal_dir(), Sequence(sequence.0.saturating_sub(1)))?;
-    let is_in_journal =
-        reader.next()?.is_some_and(|found| found.sequence == sequence && found.ingress == snapshot.meta.ingress);
-    let point = if is_in_journal {
-        restore_point::decode(&snapshot)
-    } else {
-        Err(format!("the journal has no such command {sequence}"))
+    let opened = SnapshotStore::open_read_only(&paths.snapshots()).and_then(|store| Ok((store.list()?, store)));
+    let (snapshots, store) = match opened {
+        Err(error) if error.is_damage() => {
+            print_line(&format!("no snapshot is used: {error}"));
+            return Ok(None);
+        }
+        opened => opened?,
     };
-    match point {
-        Ok(point) => Ok(Some(point)),
-        Err(fault) => {
-            print_line(&format!("the newest snapshot, of sequence {sequence}, is not used: {fault}"));
-            Ok(None)
+    for meta in snapshots {
+        match usable_point(&store, meta.sequence, &paths.journal_dir())? {
+            Ok(point) => return Ok(Some(point)),
+            Err(fault) => print_line(&format!("the snapshot of sequence {} is not used: {fault}", meta.sequence)),
         }
     }
+    Ok(None)
+}
+
+/// The restore point of one snapshot, or why it is none.
+fn usable_point(
+    store: &SnapshotStore,
+    sequence: Sequence,
+    journal_dir: &Path,
+) -> anyhow::Result<Result<RestorePoint, String>> {
+    let snapshot = match store.snapshot(sequence) {
+        Ok(snapshot) => snapshot,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let mut reader = JournalReader::open_after(journal_dir, Sequence(sequence.0.saturating_sub(1)))?;
+    let is_in_journal =
+        reader.next()?.is_some_and(|found| found.sequence == sequence && found.ingress == snapshot.meta.ingress);
+    if !is_in_journal {
+        return Ok(Err("the journal has no such command".to_owned()));
+    }
+    Ok(restore_point::decode(&snapshot))
 }
 
 /// Streams of a venue that keeps nothing: made anew at each start.
