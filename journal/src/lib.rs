@@ -38,6 +38,7 @@ pub use mmap::{SegmentMap, free_bytes};
 pub use preparer::{PreparerThread, PreparerWatch, SegmentPreparer};
 pub use reader::{JournalReader, Record, first_sequence};
 pub use retention::{OldSegments, ReleaseError, release_before};
+pub use segment::about_last_sequence;
 pub use snapshots::store::{
     Snapshot, SnapshotCheck, SnapshotError, SnapshotMeta, SnapshotReport, SnapshotRows, SnapshotStore,
 };

@@ -4,12 +4,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use protocol::Sequence;
+
 use crate::error::{DamageKind, FileError, OpenJournalError};
 use crate::format::{
     HEADER_PAGE_BYTES, SEAL_AT, SEAL_BYTES, Seal, SegmentHeader, decode_page, index, is_zero, parse_record,
     parse_segment_name, segment_name,
 };
-use crate::storage::{Storage, StorageFile};
+use crate::storage::{Disk, Storage, StorageFile};
 
 /// How often a page that does not check is read again: the writer may be at it.
 const READS_MAX: usize = 8;
@@ -26,6 +28,28 @@ pub(crate) fn list(storage: &impl Storage, dir: &Path) -> Result<Vec<u64>, OpenJ
     let mut found: Vec<u64> = names.iter().filter_map(|name| parse_segment_name(name)).collect();
     found.sort_unstable();
     Ok(found)
+}
+
+/// Bytes of a record where there is no full segment to tell.
+const USUAL_RECORD_BYTES: u64 = 96;
+
+/// About the last sequence of the journal in this folder, from the names and lengths of its segments: for who shows how far a
+/// reading has come. The last segment counts as full; `None` for an empty journal.
+///
+/// # Errors
+/// When the folder is missing or cannot be listed.
+pub fn about_last_sequence(dir: &Path) -> Result<Option<Sequence>, OpenJournalError> {
+    let firsts = list(&Disk, dir)?;
+    let content = |first: u64| {
+        let bytes = std::fs::metadata(path(dir, first)).map_or(0, |found| found.len());
+        bytes.saturating_sub(HEADER_PAGE_BYTES as u64)
+    };
+    let per_record = |before: u64, last: u64| (content(before) / (last - before).max(1)).max(1);
+    Ok(match *firsts.as_slice() {
+        [] => None,
+        [last] => Some(Sequence(last + content(last) / USUAL_RECORD_BYTES)),
+        [.., before, last] => Some(Sequence(last + content(last) / per_record(before, last))),
+    })
 }
 
 /// Path of the segment that begins with this sequence.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use journal::{
     AppendError, Damage, DamageKind, HEADER_PAGE_BYTES, JournalConfig, JournalError, JournalReader, JournalWriter,
-    OpenJournalError, OpenWriterError, RECORD_HEADER_BYTES, VerifyReport, verify_records,
+    OpenJournalError, OpenWriterError, RECORD_HEADER_BYTES, VerifyReport, about_last_sequence, verify_records,
 };
 use protocol::{Nanos, Sequence};
 
@@ -114,6 +114,20 @@ fn what_is_appended_is_read_back_through_many_segments_and_starts() {
         let first = reader.next().unwrap().map(|record| record.sequence.0);
         assert_eq!(first, (after < last).then_some(after + 1));
     }
+}
+
+#[test]
+fn about_how_long_a_journal_is_is_told_without_reading_it() {
+    let temp = tempfile::tempdir().unwrap();
+    assert_eq!(about_last_sequence(temp.path()).unwrap(), None);
+    let mut writer = JournalWriter::open(temp.path(), &config(), Sequence(0)).unwrap();
+    append(&mut writer, 1, 20);
+    let about = |dir: &Path| about_last_sequence(dir).unwrap().unwrap().0;
+    assert!((20..100).contains(&about(temp.path())), "one segment, not full: {}", about(temp.path()));
+    append(&mut writer, 21, 1_000);
+    writer.seal().unwrap();
+    assert!((990..1_010).contains(&about(temp.path())), "{}", about(temp.path()));
+    assert!(about_last_sequence(&temp.path().join("missing")).is_err());
 }
 
 #[test]

@@ -319,7 +319,9 @@ impl SnapshotStore {
         let key = i64::try_from(sequence).map_err(|error| error.to_string())?;
         let read = |row: &Row<'_>| Ok((meta_of(row)?, row.get::<_, [u8; 32]>(7)?, row.get::<_, Vec<u8>>(8)?));
         let found = self.connection.query_row(select, [key], read).optional();
-        let (meta, hash, state) = found.map_err(|error| error.to_string())?.ok_or("it is gone")?;
+        let (meta, hash, state) = found
+            .map_err(|error| error.to_string())?
+            .ok_or("there is none; `hft snapshot list` names those that there are")?;
         if content_hash(&meta, &state) != hash {
             return Err("its content does not match its hash".into());
         }

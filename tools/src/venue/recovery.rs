@@ -12,7 +12,7 @@ use gateway_edge::ports::{StreamStore, StreamWrite};
 use gateway_edge::reporter::ReportError;
 use gateway_edge::{Publisher, Reporter};
 use indicatif::{ProgressBar, ProgressStyle};
-use journal::JournalReader;
+use journal::{JournalReader, about_last_sequence};
 use protocol::command::ListInstrument;
 use protocol::{Command, CommandBody, Event, EventBody, Sequence, record};
 
@@ -157,6 +157,8 @@ pub struct Commands {
     reader: JournalReader,
     to: Option<Sequence>,
     last: Sequence,
+    /// About how many there are.
+    expected: u64,
 }
 
 impl Commands {
@@ -165,7 +167,10 @@ impl Commands {
     /// # Errors
     /// The folder cannot be listed.
     pub fn open(journal_dir: &Path, after: Sequence, to: Option<Sequence>) -> anyhow::Result<Self> {
-        Ok(Self { reader: JournalReader::open_after(journal_dir, after)?, to, last: after })
+        let reader = JournalReader::open_after(journal_dir, after)?;
+        let end = about_last_sequence(journal_dir)?.unwrap_or(after);
+        let expected = to.map_or(end, |to| to.min(end)).0.saturating_sub(after.0);
+        Ok(Self { reader, to, last: after, expected })
     }
 
     /// Adds the next ones until there are `limit`; none at the end.
@@ -199,7 +204,7 @@ fn apply_all(
     mut look: impl FnMut(u64) -> anyhow::Result<()>,
     batches: &Batches,
 ) -> anyhow::Result<(u64, u64)> {
-    let progress = progress_bar(commands.to);
+    let progress = progress_bar(commands.expected);
     let (mut records, mut looked) = (0_u64, 0);
     let limit = if pace.is_max() { BATCH } else { 1 };
     while let Ok(mut batch) = batches.emptied.recv() {
@@ -285,9 +290,9 @@ pub fn introduce<S: StreamStore, W: StreamWrite>(
     core.accounts().try_for_each(|view| reporter.restore_account(view.account, view.name, view.firm))
 }
 
-/// A bar on standard error, drawn only on a terminal and only when it takes a while.
-fn progress_bar(to: Option<Sequence>) -> ProgressBar {
-    let bar = to.map_or_else(ProgressBar::new_spinner, |to| ProgressBar::new(to.0));
+/// A bar on standard error, drawn only on a terminal.
+fn progress_bar(commands: u64) -> ProgressBar {
+    let bar = ProgressBar::new(commands);
     let style = ProgressStyle::with_template("replaying {wide_bar} {human_pos} commands  {per_sec}  {eta} left");
     if let Ok(style) = style {
         bar.set_style(style);
