@@ -9,7 +9,7 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use journal::testing::{every_bit, every_cut, every_page, failing_calls, full_disks, power_cuts};
+use journal::testing::{Figures, every_bit, every_cut, every_page, failing_calls, full_disks, power_cuts};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -35,13 +35,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// In portions, so that something is seen meanwhile.
+/// In portions, so that something is seen meanwhile; the last line has them all.
 fn cuts_of_power(cases: u64, first: u64) -> Result<(), String> {
-    let (mut done, mut seed) = (0, first);
-    while done < cases {
+    let (mut all, mut seed) = (Figures::default(), first);
+    while all.cases < cases {
         let figures = power_cuts(seed..seed + 10_000)?;
-        (done, seed) = (done + figures.cases, seed + 10_000);
-        println!("power cuts: {done} so far, seeds below {seed}; of the last portion: {figures:?}");
+        all.cases += figures.cases;
+        all.acknowledged += figures.acknowledged;
+        all.lost_unacknowledged += figures.lost_unacknowledged;
+        all.torn += figures.torn;
+        seed += 10_000;
+        println!("power cuts, seeds below {seed}: {all:?}");
     }
     Ok(())
 }
