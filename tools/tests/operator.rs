@@ -154,6 +154,27 @@ fn wrong_words_are_bad_usage_and_a_missing_venue_is_named() {
         assert_eq!(output.status.code(), Some(2), "{amount}");
         assert!(stderr(&output).contains("AMOUNT"), "{amount}: {}", stderr(&output));
     }
+    let fields: [(&[&str], &str); 9] = [
+        (&["account", "withdraw", "DEMO01", "USD", "--data-dir", path, "--"], "AMOUNT"),
+        (&["account", "limits", "DEMO01", "--data-dir", path], "--max-order-notional"),
+        (&["account", "limits", "DEMO01", "--data-dir", path], "--max-open-orders"),
+        (&["account", "limits", "DEMO01", "--data-dir", path], "--price-collar"),
+        (&["limits", "firm", "DEMA", "--data-dir", path], "--credit"),
+        (&["limits", "instrument", "AAPL", "--data-dir", path], "--max-position-long"),
+        (&["limits", "venue", "--data-dir", path], "--max-message-rate"),
+        (&["fees", "set", "1", "--maker-ppm", "1", "--taker-ppm", "2", "--data-dir", path], "--threshold"),
+        (&["rate", "EUR", "--data-dir", path, "--"], "DOLLARS"),
+    ];
+    for (words, field) in fields {
+        for value in
+            ["NaN", "inf", "1e5", "-1", "+1", "0x10", "1.0000000000001", "1,5", "1_000", "", "99999999999999999999"]
+        {
+            let last = if field.starts_with("--") { format!("{field}={value}") } else { value.to_owned() };
+            let output = run(&[words, &[last.as_str()][..]].concat());
+            assert_eq!(output.status.code(), Some(2), "{words:?} {last}");
+            assert!(stderr(&output).contains(field), "{words:?} {last}: {}", stderr(&output));
+        }
+    }
     for args in
         [&["account"][..], &["kill"], &["instrument"], &["account", "limits", "DEMO01"], &["kill", "everything"]]
     {
@@ -212,6 +233,38 @@ fn limits_hold_from_one_command_to_the_next() {
     let venue = Venue::start(&dir);
     let mut client = Client::login_from(venue.order_port(), "DEMO01", SessionName::BLANK, 0);
     assert_eq!(refusal(&mut client, (20, b'B', 101, "AAPL", 1_000_000)), Some(0x0031), "limits survive a kill");
+}
+
+/// The reasons that the other tests do not see, on the wire: a locate, a market order, the three rates, the notional of a day.
+#[test]
+fn every_refusal_has_its_reason_on_the_wire() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    let mut maker = Client::login(venue.order_port(), "DEMO03");
+    client.message();
+    maker.message();
+    let limit = |words: &[&str]| done(&venue, &[&["account", "limits", "DEMO01"], words].concat());
+    limit(&["--locate-required", "true", "--market-orders", "false"]);
+    assert_eq!(refusal(&mut client, (1, b'T', 1, "AAPL", 1_000_000)), Some(0x0027));
+    assert_eq!(refusal(&mut client, (2, b'B', 1, "AAPL", 2_000_000_000)), Some(0x002C));
+    limit(&["--max-duplicate-rate", "0"]);
+    assert_eq!(refusal(&mut client, (3, b'B', 1, "AAPL", 1_000_000)), None);
+    assert_eq!(refusal(&mut client, (4, b'B', 1, "AAPL", 1_000_000)), Some(0x002A));
+    limit(&["--max-day-notional", "150"]);
+    assert_eq!(refusal(&mut maker, (1, b'S', 1, "AAPL", 1_000_000)), None, "a hundred dollars are traded");
+    assert_eq!(refusal(&mut client, (5, b'B', 1, "AAPL", 500_100)), Some(0x0025));
+    assert_eq!(refusal(&mut client, (6, b'B', 1, "AAPL", 500_000)), None);
+    limit(&["--max-symbol-rate", "0"]);
+    assert_eq!(refusal(&mut client, (7, b'B', 1, "AAPL", 400_000)), Some(0x0028));
+    limit(&["--max-message-rate", "0"]);
+    assert_eq!(refusal(&mut client, (8, b'B', 1, "AAPL", 400_000)), Some(0x0029));
+    let nothing = ["--max-symbol-rate", "none", "--max-message-rate", "none", "--max-position-long", "2"];
+    limit(&nothing);
+    assert_eq!(refusal(&mut client, (9, b'B', 1, "AAPL", 400_000)), Some(0x0020), "one is held, and one is open");
+    let shown = done(&venue, &["account", "show", "DEMO01"]);
+    assert_eq!(shown["limits"]["max-position-long"].as_str(), Some("2"), "{shown}");
+    assert!(shown["limits"]["max-symbol-rate"].is_null(), "{shown}");
 }
 
 #[test]
@@ -284,16 +337,25 @@ fn a_kill_switch_trips_by_itself_and_says_why() {
     assert_eq!(shown["lost_today"].as_str(), Some("50.1"));
     let statement = stdout(&run(&["account", "statement", "DEMO01", "--csv", "--data-dir", venue.dir()]));
     assert!(statement.contains("killed,loss of the day"), "{statement}");
+    let has_alarm = |venue: &Venue| {
+        let counters = json(&run(&["counters", "--json", "--data-dir", venue.dir()]));
+        counters["alarms"].as_array().unwrap().iter().any(|alarm| alarm == "switch-tripped")
+    };
+    support::eventually("the alarm", || has_alarm(&venue).then_some(()));
+    let top = stdout(&run(&["top", "--once", "--data-dir", venue.dir()]));
+    assert!(top.contains("switch-tripped: kill switches of accounts: 1 by loss of the day"), "{top}");
     venue.kill();
 
     let venue = Venue::start(&dir);
     let shown = done(&venue, &["account", "show", "DEMO01"]);
     assert_eq!(shown["killed_by"].as_str(), Some("loss of the day"), "it survives a kill");
+    assert!(has_alarm(&venue), "from the start");
     done(&venue, &["account", "limits", "DEMO01", "--loss-limit", "none"]);
     let mut client = Client::login_from(venue.order_port(), "DEMO01", SessionName::BLANK, 0);
     assert_eq!(refusal(&mut client, (20, b'B', 1, "AAPL", 940_000)), Some(0x000C));
     done(&venue, &["resume", "account", "DEMO01"]);
     assert_eq!(refusal(&mut client, (21, b'B', 1, "AAPL", 940_000)), None);
+    support::eventually("the alarm is over", || (!has_alarm(&venue)).then_some(()));
     done(&venue, &["account", "limits", "DEMO01", "--kill-reject-rate", "2"]);
     for number in 22..25 {
         assert_eq!(refusal(&mut client, (number, b'B', 0, "AAPL", 940_000)), Some(0x0013));

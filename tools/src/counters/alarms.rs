@@ -2,6 +2,7 @@
 //! docs/operations.md.
 
 use crate::counters::file::{Snapshot, Value};
+use crate::venue::trips::GAUGES;
 
 /// Something to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,9 @@ pub fn alarms(now: &Snapshot, utc_ns: u64) -> Vec<Alarm> {
     if is_live && now.number("journal.refusing_orders") == 1 {
         raise("orders-refused", format!("{} MiB free, new orders are refused", now.number("journal.free_mib")));
     }
+    if let Some(tripped) = tripped(now) {
+        raise("switch-tripped", format!("kill switches of accounts: {tripped}"));
+    }
     let lag = |ahead: &str, behind: &str| now.number(ahead).saturating_sub(now.number(behind));
     let journal = lag("edge.sequence", "journal.sequence");
     if journal > JOURNAL_LAG_MAX {
@@ -69,6 +73,14 @@ pub fn alarms(now: &Snapshot, utc_ns: u64) -> Vec<Alarm> {
         raise("follower-difference", format!("the follower came to another result {differences} times"));
     }
     found
+}
+
+/// Kill switches of accounts that tripped by themselves and are on, by cause.
+fn tripped(now: &Snapshot) -> Option<String> {
+    let counted = GAUGES.iter().map(|(cause, gauge)| (cause.as_text(), now.number(gauge)));
+    let on: Vec<String> =
+        counted.filter(|(_, number)| *number > 0).map(|(cause, number)| format!("{number} by {cause}")).collect();
+    (!on.is_empty()).then(|| on.join(", "))
 }
 
 #[cfg(test)]
@@ -93,7 +105,8 @@ mod tests {
         set(&mut now, "edge.answers_lost", 1);
         set(&mut now, "edge.sequence", 20_000);
         set(&mut now, "disk.free_bytes", 5 << 20);
-        assert_eq!(names(&now), ["thread-stalled", "answers-lost", "disk-low", "journal-lag"]);
+        set(&mut now, "risk.tripped.loss", 1);
+        assert_eq!(names(&now), ["thread-stalled", "answers-lost", "disk-low", "switch-tripped", "journal-lag"]);
         set(&mut now, "watchdog.utc_ns", 1);
         assert_eq!(names(&now)[0], "watchdog-silent");
         now.process = u64::MAX;

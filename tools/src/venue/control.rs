@@ -22,6 +22,7 @@ use crate::clock::{monotonic, utc_now};
 use crate::control::request::{LINE_BYTES_MAX, Reply, Request, SOCKET};
 use crate::venue::credentials::{VenueCredentials, is_usable};
 use crate::venue::registry::{Registry, account_name};
+use crate::venue::trips::Trips;
 
 /// How long a client may take to say what it wants.
 const REQUEST_MAX: Duration = Duration::from_secs(2);
@@ -70,6 +71,7 @@ pub struct Control {
     path: PathBuf,
     ports: ControlPorts,
     registry: Registry,
+    trips: Trips,
     last_request: u32,
     stopping: Arc<AtomicBool>,
 }
@@ -77,7 +79,7 @@ pub struct Control {
 impl Control {
     /// Opens the socket in `data_dir`, where no other venue runs. What cannot be opened is told, and the venue goes on
     /// without.
-    pub fn open(data_dir: &Path, ports: ControlPorts, registry: Registry) -> Self {
+    pub fn open(data_dir: &Path, ports: ControlPorts, (registry, trips): (Registry, Trips)) -> Self {
         let path = data_dir.join(SOCKET);
         let listener = match listen(&path) {
             Ok(listener) => Some(listener),
@@ -86,7 +88,7 @@ impl Control {
                 None
             }
         };
-        Self { listener, path, ports, registry, last_request: 0, stopping: Arc::default() }
+        Self { listener, path, ports, registry, trips, last_request: 0, stopping: Arc::default() }
     }
 
     /// Set when the venue stops: nothing is taken any more.
@@ -97,6 +99,7 @@ impl Control {
     fn learn(&mut self) -> Option<Told> {
         let told = self.ports.told.pop()?;
         self.registry.learn(&told.body);
+        self.trips.learn(&told.body);
         if let EventBody::KillSwitched { scope, is_killed: true, cause } = told.body
             && cause != KillCause::Operator
         {

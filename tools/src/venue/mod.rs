@@ -27,4 +27,5 @@ pub mod snapshot_rows;
 pub mod space;
 pub mod threads;
 pub mod timer;
+pub mod trips;
 pub mod watchdog;

@@ -29,6 +29,7 @@ use crate::venue::scheduler::SchedulerAgent;
 use crate::venue::space::{SpaceAgent, SpaceSeen};
 use crate::venue::threads::{Agents, Fault};
 use crate::venue::timer::TimerAgent;
+use crate::venue::trips::Trips;
 
 /// Operator commands that may wait for the edge.
 const OPERATOR_QUEUE: usize = 1_024;
@@ -97,7 +98,7 @@ pub(super) fn agents(
             durable,
             credentials: shared.credentials,
         },
-        Registry::of(&replica.core),
+        (Registry::of(&replica.core), Trips::of(&replica.core, metrics)),
     );
     let scheduler = SchedulerAgent::new(config.schedule.clone(), &replica.core, Arc::clone(&operator), edge.waker());
     let core = CoreAgent::new(replica.core, core_poller, events, Arc::clone(&applied), utc_now)
