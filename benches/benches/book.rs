@@ -2,12 +2,12 @@
 //!
 //! `cargo bench -p benches --bench book` prints nanoseconds per command and ratios; `-- --tiny` is the short run of CI;
 //! `-- --regime NAME`, `--rounds N`, `--commands N`, `--instruments N`, `--accounts N`, `--standing N`, `--limits` and `--only fast`
-//! narrow it down. `hft bench core` is the same for the users of the binary.
+//! (with `--limits`: `with` or `without`) narrow it down. `hft bench core` is the same for the users of the binary.
 
 #![expect(clippy::print_stdout, reason = "a report")]
 
 use benches::matching::{Options, REGIMES, host, measure, measure_only};
-use benches::risk::measure_risk;
+use benches::risk::{measure_risk, measure_risk_only};
 use std::process::ExitCode;
 
 struct Wanted {
@@ -45,7 +45,11 @@ fn wanted() -> Result<Wanted, String> {
 fn run(wanted: &Wanted) -> Result<bool, String> {
     let mut is_equal = true;
     for regime in REGIMES.iter().filter(|regime| wanted.regime.as_deref().is_none_or(|name| name == regime.name)) {
-        if wanted.limits {
+        if let (true, Some(only)) = (wanted.limits, &wanted.only) {
+            for nanos in measure_risk_only(only == "with", regime, &wanted.options) {
+                println!("{:12} limits, {only}: {nanos:.2} ns", regime.name);
+            }
+        } else if wanted.limits {
             let figures = measure_risk(regime, &wanted.options, || ());
             let [without, with, added] = [&figures.without, &figures.with, &figures.added].map(ToString::to_string);
             println!(

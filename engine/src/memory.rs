@@ -69,6 +69,20 @@ fn advise(start: NonNull<u8>, layout: Layout) {
     let _ = (start, layout);
 }
 
+/// Asks for large pages where the reserved memory of a vector holds whole ones, before anything is in it: for tables that are
+/// filled as they are needed. Only advice, as above.
+pub(crate) fn advise_large<T>(records: &Vec<T>) {
+    let (start, bytes) = (records.as_ptr().addr(), records.capacity().saturating_mul(size_of::<T>()));
+    let skipped = start.next_multiple_of(LARGE_PAGE) - start;
+    let whole = bytes.saturating_sub(skipped) / LARGE_PAGE * LARGE_PAGE;
+    let first = NonNull::new(records.as_ptr().wrapping_byte_add(skipped).cast_mut().cast::<u8>());
+    if let (Some(first), Ok(layout)) = (first, Layout::from_size_align(whole, LARGE_PAGE))
+        && whole != 0
+    {
+        advise(first, layout);
+    }
+}
+
 impl<T: Copy> Deref for Reserved<T> {
     type Target = [T];
 

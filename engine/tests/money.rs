@@ -85,12 +85,35 @@ struct Flow {
     last: Option<CommandBody>,
     trades: Vec<BustTrade>,
     rolls: u32,
+    /// Requests of the operator are rare, limits mostly far away, and prices wander: most orders pass without a close look.
+    is_calm: bool,
+    /// Percent that prices have wandered from where they began, by market.
+    drift: [u32; 4],
 }
 
 impl Flow {
+    fn new(seed: u64, is_calm: bool) -> Self {
+        Self {
+            random: Random::new(seed),
+            numbers: BTreeMap::new(),
+            last: None,
+            trades: Vec::new(),
+            rolls: 0,
+            is_calm,
+            drift: [100; 4],
+        }
+    }
+
     fn next(&mut self) -> CommandBody {
+        if self.is_calm && self.random.chance(3) {
+            let drift = self.random.pick(&[0, 1, 2, 3]);
+            let step = self.random.between(90, 111);
+            self.drift[drift] = (self.drift[drift] * step / 100).clamp(20, 900);
+        }
         match self.random.below(100) {
             0 if self.random.chance(5) => self.roll(),
+            88.. if self.is_calm && !self.random.chance(4) => self.enter(),
+            2..4 if self.is_calm && !self.random.chance(10) => self.cancel(),
             0..2 => CommandBody::Venue(VenueCommand::Tick),
             2..4 => self.bust(),
             4..55 => self.enter(),
@@ -119,7 +142,7 @@ impl Flow {
     }
 
     fn price(&mut self, market: usize) -> Price {
-        let middle = MARKETS[market].3;
+        let middle = u32::try_from(u64::from(MARKETS[market].3) * u64::from(self.drift[market]) / 100).unwrap();
         match self.random.below(40) {
             0 => Price::MARKET,
             1 => Price(self.random.between(1, 1_999_999_900)),
@@ -239,8 +262,8 @@ impl Flow {
             user_ref_num: self.recent(owner),
             side: self.random.pick(Side::ALL),
             quantity: Qty(self.random.below(300)),
-            present: TagSet::NONE,
-            shares_located: b'N',
+            present: TagSet::SHARES_LOCATED,
+            shares_located: self.random.pick(b"YNNN"),
             locate_broker: Firm::BLANK,
         })
     }
@@ -306,7 +329,10 @@ impl Flow {
             }
             LimitKind::PriceCollar => &[1, 5],
         };
-        let value = units_of(self.random.pick(sizes));
+        let mut value = units_of(self.random.pick(sizes));
+        if self.is_calm && limit_is_size(limit) {
+            value.0 = value.0.max(10 * Amount::ONE.0) * self.random.pick(&[10, 1_000, 100_000]);
+        }
         let value = if limit == LimitKind::PriceCollar { Amount(value.0 / 100) } else { value };
         let value = if self.random.chance(65) { Amount::UNSET } else { value };
         let of = InstrumentId(u16::try_from(self.random.between(1, 4)).unwrap());
@@ -315,12 +341,25 @@ impl Flow {
     }
 }
 
+/// More of it is another size of the same.
+fn limit_is_size(limit: LimitKind) -> bool {
+    !matches!(
+        limit,
+        LimitKind::ShortSale
+            | LimitKind::LocateRequired
+            | LimitKind::MarketOrders
+            | LimitKind::Restricted
+            | LimitKind::PriceCollar
+    )
+}
+
 /// How often each answer came.
-fn play(seed: u64, steps: u64, counts: &mut BTreeMap<String, u64>) {
+fn play(seed: u64, steps: u64, is_calm: bool, counts: &mut BTreeMap<String, u64>) {
     let mut pair = Pair::default();
-    let mut flow =
-        Flow { random: Random::new(seed), numbers: BTreeMap::new(), last: None, trades: Vec::new(), rolls: 0 };
-    for body in opening() {
+    let mut flow = Flow::new(seed, is_calm);
+    let is_mode = |body: &CommandBody| matches!(body, CommandBody::Operator(asked) if matches!(asked.action, OperatorAction::SetMode { .. }));
+    // Cash accounts are always looked at closely.
+    for body in opening().into_iter().filter(|body| !is_calm || !is_mode(body)) {
         pair.apply(&body).unwrap();
     }
     for step in 1..=steps {
@@ -367,7 +406,7 @@ fn play(seed: u64, steps: u64, counts: &mut BTreeMap<String, u64>) {
 fn balances_positions_and_refusals_are_those_of_the_naive_model() {
     let mut counts = BTreeMap::new();
     for seed in 1..=80 {
-        play(seed, 5_000, &mut counts);
+        play(seed, 5_000, false, &mut counts);
     }
     let often = [
         "LimitOrderQuantity",
@@ -405,6 +444,77 @@ fn balances_positions_and_refusals_are_those_of_the_naive_model() {
         assert!(counts.get(name).copied().unwrap_or(0) >= 20, "{name}: {counts:?}");
     }
     assert_eq!(counts.get(&format!("{:?}", Outcome::Full)), None);
+}
+
+/// Most orders are far from every limit: what is decided in passing is what the naive model decides at length.
+#[test]
+fn orders_far_from_their_limits_are_counted_as_those_near_them() {
+    let mut counts = BTreeMap::new();
+    for seed in 1_001..=1_080 {
+        play(seed, 5_000, true, &mut counts);
+    }
+    for name in
+        ["LimitOpenNotional", "LimitPosition", "CreditExceeded", "LimitDayNotional", "killed by DayLoss", "traded"]
+    {
+        assert!(counts.get(name).copied().unwrap_or(0) >= 20, "{name}: {counts:?}");
+    }
+}
+
+/// A switch that trips while there is no place for another unfinished cancel cancels all the same.
+#[test]
+fn a_trip_among_as_many_unfinished_cancels_as_there_may_be_cancels() {
+    let mut pair = Pair::default();
+    for mut body in opening() {
+        if let CommandBody::OpenVenue(open) = &mut body {
+            open.orders_per_command_max = 1;
+        }
+        pair.apply(&body).unwrap();
+    }
+    let mut flow = Flow::new(1, true);
+    let mut rest = |pair: &mut Pair, account, price, count| {
+        for _ in 0..count {
+            let owner = Owner::new(AccountId(account), Channel(0));
+            let CommandBody::Enter(enter) = flow.enter() else { unreachable!() };
+            let mut tags = OrderTags::NONE;
+            (tags.present, tags.cancel_on_disconnect) = (TagSet::CANCEL_ON_DISCONNECT, b'N');
+            let enter = EnterOrder {
+                owner,
+                user_ref_num: flow.fresh(owner),
+                price: Price(price),
+                quantity: Qty(1),
+                side: Side::Buy,
+                instrument: InstrumentId(1),
+                time_in_force: TimeInForce::Day,
+                display: Display::Visible,
+                tags,
+                ..enter
+            };
+            pair.apply(&CommandBody::Enter(enter)).unwrap();
+        }
+    };
+    rest(&mut pair, 2, 100, 2);
+    rest(&mut pair, 4, 200, 3);
+    // Each looks at one order, leaves it alone, and is not finished.
+    for _ in 0..4_096 {
+        pair.apply(&CommandBody::Venue(VenueCommand::Disconnected(AccountId(2)))).unwrap();
+    }
+    let scope = Scope::Account(AccountId(4));
+    for (limit, units) in [(LimitKind::KillRejectRate, 1), (LimitKind::OpenOrders, 1)] {
+        let set = SetLimit { scope, limit, instrument: InstrumentId(0), value: units_of(units) };
+        let action = OperatorAction::SetLimit(set);
+        pair.apply(&CommandBody::Operator(OperatorCommand { request: 1, action })).unwrap();
+    }
+    rest(&mut pair, 4, 200, 2);
+    let is_trip = |event: &Event| matches!(event.body, EventBody::KillSwitched { is_killed: true, .. });
+    assert!(pair.told().iter().any(is_trip), "{:?}", pair.told());
+    pair.compare_states().and_then(|()| pair.verify()).unwrap();
+    let mut canceled = 0;
+    for _ in 0..5_000 {
+        let is_one = |event: &&Event| matches!(event.body, EventBody::Canceled { .. });
+        canceled += pair.told().iter().filter(is_one).count();
+        pair.apply(&CommandBody::Venue(VenueCommand::Tick)).unwrap();
+    }
+    assert_eq!(canceled, 3, "those of the account whose switch tripped, and nobody else's");
 }
 
 /// A venue that trades, one order after the other.

@@ -28,10 +28,10 @@ impl Account {
         self.open & !(DISABLED | UNUSUAL | GUARDED)
     }
 
-    /// New orders are taken, get nothing by default, and are checked against nothing.
+    /// New orders are taken, and get nothing by default.
     #[inline]
-    pub(crate) fn is_plain(self) -> bool {
-        self.open & (DISABLED | UNUSUAL | GUARDED) == 0
+    pub(crate) fn is_ordinary(self) -> bool {
+        self.open & (DISABLED | UNUSUAL) == 0
     }
 
     /// Something is set for it: its orders are checked, and counted.

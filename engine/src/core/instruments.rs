@@ -54,7 +54,7 @@ pub(crate) struct Instrument {
     unusual: u32,
 }
 
-/// Bits of [`Instrument::is_plain`].
+/// Bits of [`Instrument::is_ordinary`].
 pub(crate) mod unusual {
     /// It is not trading.
     pub(crate) const STATE: u32 = 1;
@@ -78,10 +78,16 @@ impl Instrument {
         self.state == TradingState::Trading
     }
 
-    /// Nothing is out of the ordinary: it is trading, and all that rests is plain.
+    /// Nothing but limits is out of the ordinary: it is trading, and all that rests is plain.
     #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.unusual == 0
+    pub(crate) fn is_ordinary(&self) -> bool {
+        self.unusual & !unusual::GUARDED == 0
+    }
+
+    /// Orders are checked against limits of it, or of everybody.
+    #[inline]
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.unusual & unusual::GUARDED != 0
     }
 
     /// Sets or clears a reason of [`unusual`].

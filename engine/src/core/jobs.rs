@@ -11,7 +11,7 @@ use protocol::types::{AccountId, CancelReason, InstrumentId, Nanos, Owner, Side,
 /// Cancels of accounts that may be unfinished at once.
 pub(super) const JOBS_MAX: usize = 4_096;
 /// Those of the whole venue come on top: one of each kind, which begins anew when it is asked for again.
-pub(super) const DAY_JOBS_MAX: usize = 3;
+pub(super) const DAY_JOBS_MAX: usize = 4;
 
 /// A cancel by filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) enum Filter {
     Disconnect,
     /// What does not outlive the market hours, or the system hours.
     Day(bool),
-    /// Everything: the kill switch of the account tripped.
+    /// Everything: the kill switch of the account tripped. Of the whole venue: of every account whose own switch is on.
     Killed,
     /// What does not outlive the trading day.
     Roll,
@@ -94,6 +94,10 @@ impl Core {
             None => job.done.0..last,
         };
         for account in accounts {
+            let is_spared = job.account.is_none() && job.filter == Filter::Killed;
+            if is_spared && !self.risk.is_killed_itself(AccountId(account)) {
+                continue;
+            }
             if !self.run_on_account(at, AccountId(account), out) {
                 return self.note_cancelling(job.account);
             }

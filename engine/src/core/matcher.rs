@@ -4,7 +4,7 @@
 use super::Core;
 use super::book::ladder::{SideId, tick_of};
 use super::book::slab::{Cold, Node, OrderFlags};
-use super::risk::{Fill, Party};
+use super::risk::{Fill, OpenOrder, Party};
 use super::sink::{EventSink, Out};
 use protocol::EventBody;
 use protocol::event::Shown;
@@ -268,8 +268,17 @@ impl Core {
         let maker = self.books.slab.node(slot);
         let fill = Fill { instrument: order.instrument, quantity: Qty(quantity), price, now: out.ingress() };
         let is_buy = maker.flags().side().is_buy();
-        let maker = Party { owner: maker.owner(), number: maker.user_ref_num(), is_buy };
-        let taker = Party { owner: order.owner, number: order.user_ref_num, is_buy: !is_buy };
+        // It is a plain order: it trades at its own price.
+        let resting = OpenOrder {
+            owner: maker.owner(),
+            number: maker.user_ref_num(),
+            price: price.0,
+            leaves: maker.leaves,
+            instrument: order.instrument,
+            is_buy,
+        };
+        let maker = Party { owner: maker.owner(), is_buy, resting: Some(resting) };
+        let taker = Party { owner: order.owner, is_buy: !is_buy, resting: None };
         if let Some(fees) = self.risk.traded_counted(MatchNumber(self.matches), fill, maker, taker) {
             out.push(fees);
         }

@@ -80,7 +80,7 @@ use protocol::limits::CANCELS_PENDING_MAX;
 use protocol::money::Legs;
 use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Sequence, SessionName, UserRefNum};
 use protocol::{Command, CommandBody, EventBody};
-use risk::Risk;
+use risk::{OpenOrder, Risk};
 use roll::Day;
 use sink::Out;
 use special::Specials;
@@ -211,7 +211,7 @@ impl Core {
             return self.apply_watched(command, out);
         }
         self.dispatch(command, out);
-        if self.has_noted {
+        if self.has_noted && !self.look_in_passing(out.ingress()) {
             return self.apply_noted(command, None, out);
         }
         if self.specials.conditional != 0 {
@@ -228,7 +228,7 @@ impl Core {
     fn apply_watched(&mut self, command: &Command, out: &mut Out<'_, impl EventSink>) {
         let (named, refs) = (self.instrument_named(&command.body), self.order_refs);
         self.dispatch(command, out);
-        if self.has_noted {
+        if self.has_noted && !self.look_in_passing(out.ingress()) {
             return self.apply_noted(command, Some((named, refs)), out);
         }
         if self.specials.conditional != 0 {
@@ -381,8 +381,19 @@ impl Core {
 
     /// Tells an event that changes an order or trades, so that the risk state learns it, and what that has to say.
     pub(super) fn tell(&mut self, body: EventBody, out: &mut Out<'_, impl EventSink>) {
+        let resting = self.resting_in(&body);
+        self.tell_of(body, resting, out);
+    }
+
+    /// The same, about these open orders.
+    pub(super) fn tell_of(
+        &mut self,
+        body: EventBody,
+        resting: [Option<OpenOrder>; 2],
+        out: &mut Out<'_, impl EventSink>,
+    ) {
         out.push(body);
-        if let Some(more) = self.risk.observe(&body, out.ingress()) {
+        if let Some(more) = self.risk.observe(&body, resting, out.ingress()) {
             out.push(more);
         }
         if self.risk.is_sync_due() {

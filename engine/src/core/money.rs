@@ -14,6 +14,8 @@ pub(crate) struct Scale {
     pub(crate) quantity: i128,
     /// Amount of one wire unit of price times one of quantity.
     pub(crate) notional: i128,
+    /// The same where it fits, as it nearly always does; else 0.
+    narrow: u64,
 }
 
 impl Scale {
@@ -23,7 +25,18 @@ impl Scale {
         let quantity = 12 - i32::from(qty_decimals);
         let notional = quantity - i32::from(price_decimals);
         let power = |exponent: i32| u32::try_from(exponent).map_or(1, |exponent| 10_i128.pow(exponent));
-        Self { quantity: power(quantity), notional: power(notional) }
+        let narrow = u64::try_from(power(notional)).unwrap_or(0);
+        Self { quantity: power(quantity), notional: power(notional), narrow }
+    }
+
+    /// What a price times a quantity comes to: as [`Scale::notional`], with one product where the unit fits 64 bits.
+    #[inline]
+    pub(crate) fn notional_of(self, price: u32, quantity: u32) -> Option<Amount> {
+        let wire = u64::from(price) * u64::from(quantity);
+        if self.narrow == 0 {
+            return self.notional(wire.into());
+        }
+        i128::try_from(u128::from(wire) * u128::from(self.narrow)).ok().map(Amount)
     }
 
     /// What a quantity comes to, in units of what is traded.
@@ -87,8 +100,8 @@ pub(crate) struct Bucket {
     pub(crate) at: Nanos,
 }
 
-/// One event.
-const EVENT: u64 = 1_000_000_000;
+/// One event, as [`Bucket::level`] counts.
+pub(crate) const EVENT: u64 = 1_000_000_000;
 /// A second in nanoseconds.
 const SECOND: u64 = 1_000_000_000;
 
@@ -99,7 +112,8 @@ impl Bucket {
     pub(crate) const RATE_MAX: u64 = 1_000_000_000;
 
     /// What is in it now, for a rate of at most [`Bucket::RATE_MAX`].
-    fn level(self, rate: u64, now: Nanos) -> u64 {
+    #[inline]
+    pub(crate) fn level(self, rate: u64, now: Nanos) -> u64 {
         let elapsed = now.0.saturating_sub(self.at.0).min(SECOND);
         self.level.saturating_add(elapsed * rate).min(rate * EVENT)
     }
@@ -136,6 +150,8 @@ mod tests {
                 let wanted =
                     exact.checked_mul(scale.notional.unsigned_abs()).filter(|wide| *wide <= i128::MAX.unsigned_abs());
                 assert_eq!(scale.notional(wire).map(|amount| amount.0.unsigned_abs()), wanted);
+                assert_eq!(scale.notional_of(PRICE_MAX, u32::MAX), scale.notional(wire));
+                assert_eq!(scale.notional_of(1, 7), scale.notional(7));
             }
         }
     }

@@ -11,7 +11,9 @@ use protocol::command::{ListInstrument, OpenVenue};
 use protocol::operator::{
     AccountMode, AddInstrument, CreateAccount, KillCause, OperatorAction, OperatorCommand, Outcome, Scope, SetLimit,
 };
-use protocol::types::{AccountId, CancelReason, Firm, InstrumentId, Owner, Price, Symbol, TradingState, UserRefNum};
+use protocol::types::{
+    AccountId, CancelReason, Firm, InstrumentId, Nanos, Owner, Price, Symbol, TradingState, UserRefNum,
+};
 
 impl Core {
     /// Does or refuses a request, and says which.
@@ -80,13 +82,23 @@ impl Core {
         while let Some((account, cause)) = self.risk.next_trip(out.ingress()) {
             has_tripped = true;
             out.push(EventBody::KillSwitched { scope: Scope::Account(account), is_killed: true, cause });
-            // With as many unfinished cancels as there may be, nothing is cancelled until the operator kills.
-            let _begun: bool = self.begin_job(Some(account), Filter::Killed, out);
+            // With as many unfinished cancels as there may be, one takes all accounts whose switch is on.
+            if !self.begin_job(Some(account), Filter::Killed, out) {
+                self.begin_job(None, Filter::Killed, out);
+            }
         }
         if self.risk.is_sync_due() {
             self.sync_guards();
         }
         has_tripped
+    }
+
+    /// Looks at what was noted when nobody has to be looked at closely; false when somebody has.
+    #[inline(never)]
+    pub(super) fn look_in_passing(&mut self, now: Nanos) -> bool {
+        let is_over = self.risk.look_in_passing(now);
+        self.has_noted = !is_over;
+        is_over
     }
 
     fn create_account(&mut self, create: &CreateAccount, out: &mut Out<'_, impl EventSink>) -> Outcome {
@@ -206,7 +218,7 @@ impl Core {
             let sentinel = self.books.slab.account_link(account);
             let mut slot = self.books.slab.link(sentinel).newer;
             while slot != sentinel {
-                let order = self.to_count(slot);
+                let order = self.open_order(slot);
                 self.risk.count(&order);
                 slot = self.books.slab.link(slot).newer;
             }

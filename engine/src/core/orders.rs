@@ -5,7 +5,7 @@ use super::accounts::Freshness;
 use super::book::ladder::{key_of, side_id};
 use super::book::slab::{Cold, Node, OrderFlags};
 use super::matcher::{Incoming, Plan, shown};
-use super::risk::Wish;
+use super::risk::{OpenOrder, Wish};
 use super::sink::{EventSink, Out};
 use super::validate::{ReplaceRefusal, Terms, has_locate};
 use protocol::command::{EnterOrder, OrderTags, RefuseReplace, ReplaceOrder, TagSet};
@@ -22,6 +22,7 @@ impl Core {
             return;
         }
         match self.plain_tick(enter) {
+            Some(tick) if self.is_guarded(enter) => self.enter_guarded(enter, tick, out),
             Some(tick) if self.rest_plain(enter, tick, out) || self.take_plain(enter, tick, out) => {}
             Some(tick) => self.enter_any(enter, Some(tick), out),
             None => self.enter_checked(enter, out),
@@ -30,7 +31,7 @@ impl Core {
 
     /// A new order that may be anything.
     #[inline(never)]
-    fn enter_checked(&mut self, enter: &EnterOrder, out: &mut Out<'_, impl EventSink>) {
+    pub(super) fn enter_checked(&mut self, enter: &EnterOrder, out: &mut Out<'_, impl EventSink>) {
         match self.check_enter(enter, out.ingress()) {
             Err(reason) => self.reject(enter.owner, enter.user_ref_num, reason, out),
             Ok(tick) if self.is_special(enter) => self.enter_special(enter, tick, out),
@@ -160,10 +161,16 @@ impl Core {
             price: replace.price,
             is_immediate: terms.is_immediate(),
             has_locate: has_locate(&replace.tags),
-            replaces: Some(replace.orig_user_ref_num),
+            replaces: self.counted(slot),
             is_election: false,
         };
         self.risk.check(&wish, now).map_err(ReplaceRefusal::Rejects)
+    }
+
+    /// An open order as the risk state counts it, when it does.
+    pub(super) fn counted(&self, slot: u32) -> Option<OpenOrder> {
+        let owner = self.books.slab.node(slot).owner();
+        self.risk.is_counted(owner).then(|| self.open_order(slot))
     }
 
     /// The replacement as an order of its own. What its tags leave out is inherited.
@@ -194,6 +201,7 @@ impl Core {
     fn swap(&mut self, replace: &ReplaceOrder, slot: u32, order: &Incoming, out: &mut Out<'_, impl EventSink>) {
         let original = *self.books.slab.node(slot);
         let cold = *self.books.slab.cold(slot);
+        let open = self.counted(slot);
         self.take_off(slot);
         let plan = if order.quantity == 0 { Plan::Die } else { self.plan(order) };
         let old_shown = original.flags().shown();
@@ -203,7 +211,7 @@ impl Core {
         out.details(order.flags.details(), || self.quantity_ahead(order, plan));
         let told = if joins && old_shown { Shown::No } else { now_shown };
         let replaced = replaced(replace, order, (&original, &cold), (plan.state(), told, old_shown));
-        self.tell(replaced, out);
+        self.tell_of(replaced, [open, None], out);
         self.carry_out(plan, order, |record| write_cold_of_replacement(replace, &cold, record), out);
         if joins {
             out.push(self.rested(order, order.quantity));

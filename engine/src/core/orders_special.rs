@@ -106,6 +106,7 @@ impl Core {
         let old = self.specials.extra_of(slot, original.flags()).copied().unwrap_or(Extra::BLANK);
         let old_shown = self.is_shown(slot);
         let extra = self.extra_of_replacement(replace, (&order, tags), &old, out.ingress());
+        let open = self.counted(slot);
         self.take_off(slot);
         let mut taker = self.taker(order, cold_of_replacement(replace, &cold), extra);
         let fate = if order.quantity == 0 { Fate::Dies } else { self.fate(&mut taker) };
@@ -115,7 +116,7 @@ impl Core {
         let told = if is_one || !old_shown { now_shown } else { Shown::No };
         out.details(order.flags.details(), || self.ahead_of(now_shown, &order));
         let replaced = replaced(replace, &order, (&original, &cold), (fate.state(), told, old_shown));
-        self.tell(replaced, out);
+        self.tell_of(replaced, [open, None], out);
         self.fulfil(fate, taker, !is_one, out);
     }
 
@@ -300,14 +301,14 @@ impl Core {
         tags.present.0 & SPECIAL != 0
             || is_timed
             || enter.cross_type != CrossType::Continuous
-            || !self.instruments.instrument(enter.instrument).is_plain()
+            || !self.instruments.instrument(enter.instrument).is_ordinary()
             || self.accounts.account(enter.owner.account()).is_unusual()
     }
 
     /// A replacement that passed the checks goes the long way.
     pub(super) fn is_special_replacement(&self, tags: &OrderTags, instrument: InstrumentId) -> bool {
         tags.present.0 & (SPECIAL | TagSet::EXPIRE_TIME.0 | TagSet::EXPIRE_AT.0) != 0
-            || !self.instruments.instrument(instrument).is_plain()
+            || !self.instruments.instrument(instrument).is_ordinary()
     }
 
     /// Self-match prevention as the order asks for it, or as the account does where the order says nothing.

@@ -9,12 +9,13 @@ use super::book::ladder::{key_of, limit_against, side_id};
 use super::book::slab::{Cold, Node, OrderFlags};
 use super::matcher::{Incoming, Plan};
 use super::orders::{write_cold, write_cold_of_replacement};
+use super::risk::Entrant;
 use super::sink::{EventSink, Out};
 use super::validate::RULED;
 use protocol::EventBody;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use protocol::event::Shown;
-use protocol::types::{CrossType, Display, Firm, OrderRef, OrderState, Qty, TimeInForce};
+use protocol::types::{CrossType, Display, Firm, Nanos, OrderRef, OrderState, Qty, TimeInForce};
 
 /// Tags that a plain order does not have.
 const UNUSUAL: u32 = RULED | TagSet::FIRM.0 | TagSet::REPORT_DETAILS.0 | TagSet::SIDE.0;
@@ -46,7 +47,40 @@ fn accepted(enter: &EnterOrder, order_ref: OrderRef, shown: Shown) -> EventBody 
 }
 
 impl Core {
-    /// The tick of a plain limit order when nothing is wrong with it. `None` says nothing.
+    /// Something is set for the account, for the instrument, or for everybody.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    pub(super) fn is_guarded(&self, enter: &EnterOrder) -> bool {
+        let instrument = self.instruments.instrument(enter.instrument);
+        self.accounts.account(enter.owner.account()).is_guarded() || instrument.is_guarded()
+    }
+
+    /// A plain order that is checked against limits: when it is far from all of them it goes on as any plain one.
+    #[inline(never)]
+    pub(super) fn enter_guarded(&mut self, enter: &EnterOrder, tick: u32, out: &mut Out<'_, impl EventSink>) {
+        let side = side_id(enter.instrument.0, enter.side.is_buy());
+        let crosses = self.books.side(side ^ 1).best_key() >= limit_against(key_of(side, tick, true));
+        let is_decided =
+            if crosses { enter.time_in_force != TimeInForce::Fok } else { !enter.time_in_force.is_immediate() };
+        let entrant = Entrant {
+            owner: enter.owner,
+            number: enter.user_ref_num,
+            instrument: enter.instrument,
+            side: enter.side,
+            quantity: enter.quantity.0,
+            price: enter.price.0,
+        };
+        // What it will do is known before it is counted.
+        if !is_decided || !self.risk.admit(&entrant, out.ingress()) {
+            self.enter_checked(enter, out);
+        } else if crosses {
+            self.take_plain(enter, tick, out);
+        } else {
+            self.rest_plain(enter, tick, out);
+        }
+    }
+
+    /// The tick of a plain limit order when nothing is wrong with it, limits apart. `None` says nothing.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
     pub(super) fn plain_tick(&self, enter: &EnterOrder) -> Option<u32> {
@@ -57,8 +91,8 @@ impl Core {
             && enter.price.is_limit()
             && enter.quantity.0.wrapping_sub(1) < instrument.max_qty
             && instrument.is_on_lot(enter.quantity)
-            && instrument.is_plain()
-            && self.accounts.account(enter.owner.account()).is_plain()
+            && instrument.is_ordinary()
+            && self.accounts.account(enter.owner.account()).is_ordinary()
             && !self.books.slab.is_full();
         fits.then_some(tick)
     }
@@ -122,6 +156,21 @@ impl Core {
         let Some((side, key, open)) = self.plain_replacement(replace, slot, &original) else {
             return false;
         };
+        if self.accounts.account(replace.owner.account()).is_guarded()
+            || self.instruments.instrument(self.instrument_of(slot)).is_guarded()
+        {
+            let entrant = Entrant {
+                owner: replace.owner,
+                number: replace.user_ref_num,
+                instrument: self.instrument_of(slot),
+                side: original.flags().side(),
+                quantity: open,
+                price: replace.price.0,
+            };
+            if !self.admit_replacement(&entrant, slot, out.ingress()) {
+                return false;
+            }
+        }
         self.accounts.consume(replace.owner, replace.user_ref_num);
         let instrument = self.instrument_of(slot);
         let cold: Cold = *self.books.slab.cold(slot);
@@ -148,6 +197,17 @@ impl Core {
         true
     }
 
+    /// Counts a plain replacement instead of its original, when it may even stand beside it. False says nothing.
+    #[inline(never)]
+    fn admit_replacement(&mut self, entrant: &Entrant, slot: u32, now: Nanos) -> bool {
+        let original = self.open_order(slot);
+        let is_admitted = self.risk.admit(entrant, now);
+        if is_admitted {
+            self.risk.reduce_counted(&original, original.leaves);
+        }
+        is_admitted
+    }
+
     /// Side, key and open quantity of a plain replacement that rests.
     #[inline]
     fn plain_replacement(&self, replace: &ReplaceOrder, slot: u32, original: &Node) -> Option<(u32, u32, u32)> {
@@ -167,8 +227,8 @@ impl Core {
             && open != 0
             && replace.quantity.0 <= instrument.max_qty
             && instrument.is_on_lot(replace.quantity)
-            && instrument.is_plain()
-            && self.accounts.account(replace.owner.account()).is_plain()
+            && instrument.is_ordinary()
+            && self.accounts.account(replace.owner.account()).is_ordinary()
             && self.books.side(side ^ 1).best_key() < limit_against(key);
         fits.then_some((side, key, open))
     }

@@ -2,10 +2,10 @@
 //! from the one before: table entry, order or page, level and neighbours. Changes nothing, reads only what is there.
 
 use super::Core;
-use super::book::ladder::side_id;
+use super::book::ladder::{instrument_of, side_id};
 use super::book::slab::{NONE, name_of};
 use crate::cache::{touch, touch_at};
-use protocol::types::{Owner, UserRefNum};
+use protocol::types::{AccountId, InstrumentId, Owner, UserRefNum};
 use protocol::{Command, CommandBody};
 use std::borrow::Borrow;
 
@@ -22,21 +22,38 @@ impl Core {
         if self.books.slab.orders() >= ORDERS_WORTH {
             self.walk(commands);
         }
-        if self.risk.is_counting() {
+        if self.risk.is_large() {
             self.touch_risk(commands);
         }
     }
 
-    /// What the risk checks need: it is a larger part of a command than the book, and pays with few orders, too.
+    /// What the risk checks need: what is kept of accounts, then their positions.
     #[inline(never)]
     fn touch_risk(&self, commands: &[impl Borrow<Command>]) {
-        for command in commands.iter().take(BATCH).map(Borrow::borrow) {
-            if let CommandBody::Enter(enter) = &command.body {
-                self.risk.touch(enter.owner, enter.user_ref_num, touch_at);
-            } else if let Some((owner, number)) = named(command) {
-                self.risk.touch(owner, number, touch_at);
+        let mut pairs = [None; BATCH];
+        for (pair, command) in pairs.iter_mut().zip(commands.iter().map(Borrow::borrow)) {
+            *pair = self.pair_of(command);
+            if let Some((account, instrument)) = *pair {
+                self.risk.touch(account, instrument, touch_at);
             }
         }
+        for (account, instrument) in pairs.into_iter().flatten() {
+            self.risk.touch_position(account, instrument, touch_at);
+        }
+    }
+
+    /// The account and the instrument that a command is about, as far as it can be seen now.
+    fn pair_of(&self, command: &Command) -> Option<(AccountId, InstrumentId)> {
+        if let CommandBody::Enter(enter) = &command.body {
+            return Some((enter.owner.account(), enter.instrument));
+        }
+        let (owner, number) = named(command)?;
+        let slot = self.index.guess(name_of(owner, number))?;
+        let level = self.books.slab.node(slot).level;
+        if level == NONE {
+            return None;
+        }
+        Some((owner.account(), InstrumentId(instrument_of(self.books.slab.node(level).side()))))
     }
 
     #[inline(never)]

@@ -66,9 +66,10 @@ impl Core {
             reason,
             shown: node.flags().shown(),
         });
-        if self.accounts.account(node.owner().account()).is_guarded() {
-            let (owner, number) = (node.owner(), node.user_ref_num());
-            self.risk.reduce(owner, number, Qty(quantity));
+        let owner = node.owner();
+        if self.accounts.account(owner.account()).is_guarded() && self.risk.is_counted(owner) {
+            let order = self.open_order(slot);
+            self.risk.reduce_counted(&order, quantity);
         }
     }
 
@@ -84,7 +85,7 @@ impl Core {
         let side = node.flags().side();
         let intended = modify.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
         let is_change = modify.side != side || intended < node.leaves;
-        if intended > node.leaves || !may_mark(side, modify.side) || !is_change {
+        if intended > node.leaves || !self.may_mark(modify, slot) || !is_change {
             return;
         }
         out.details(node.flags().details(), || 0);
@@ -108,6 +109,22 @@ impl Core {
         if intended < node.leaves {
             self.books.slab.reduce(slot, node.leaves - intended);
         }
+    }
+
+    /// The marking of an order may become what a Modify asks: by the list of ouch50.md §6, and by the limits on short sales.
+    pub(super) fn may_mark(&self, modify: &ModifyOrder, slot: u32) -> bool {
+        let (from, to, account) = (self.books.slab.node(slot).flags().side(), modify.side, modify.owner.account());
+        let instrument = self.instrument_of(slot);
+        let has_locate = modify.shares_located == b'Y' || modify.locate_broker != Firm::BLANK;
+        let is_listed = from == to
+            || matches!(
+                (from, to),
+                (Side::Sell, Side::SellShort | Side::SellShortExempt) | (Side::SellShortExempt, Side::SellShort)
+            );
+        is_listed
+            && (from == to
+                || !self.risk.is_guarded(account, instrument)
+                || self.risk.may_mark(account, instrument, (to, has_locate)))
     }
 
     /// Cancels what passes the filters, oldest first.
@@ -186,13 +203,4 @@ impl Core {
         let level = self.books.slab.node(slot).level;
         InstrumentId(ladder::instrument_of(self.books.slab.node(level).side()))
     }
-}
-
-/// Which sell markings may become which: the strict list of ouch50.md §6.
-pub(super) fn may_mark(from: Side, to: Side) -> bool {
-    from == to
-        || matches!(
-            (from, to),
-            (Side::Sell, Side::SellShort | Side::SellShortExempt) | (Side::SellShortExempt, Side::SellShort)
-        )
 }

@@ -3,7 +3,6 @@
 
 use super::Core;
 use super::book::PARKED;
-use super::requests::may_mark;
 use super::sink::{EventSink, Out};
 use protocol::EventBody;
 use protocol::command::{CancelOrder, ModifyOrder};
@@ -67,7 +66,7 @@ impl Core {
         let intended = modify.quantity.0.saturating_sub(self.books.slab.cold(slot).done);
         if self.is_frozen(self.instrument_of(slot))
             || intended > open
-            || !may_mark(side, modify.side)
+            || !self.may_mark(modify, slot)
             || modify.side == side && intended == open
         {
             return;

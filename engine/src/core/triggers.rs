@@ -9,7 +9,7 @@ use super::book::ladder::{key_of, side_id};
 use super::forest::NONE;
 use super::matcher::Incoming;
 use super::orders_special::Fate;
-use super::risk::Wish;
+use super::risk::{OpenOrder, Wish};
 use super::sink::{EventSink, Out};
 use super::special::{Enlisted, Extra, Place, Source, set_of};
 use protocol::types::{CancelReason, InstrumentId, Nanos, Price};
@@ -211,7 +211,11 @@ impl Core {
         let cold = *self.books.slab.cold(slot);
         let mut extra = *self.specials.extra(slot);
         let instrument = self.instrument_of(slot);
+        let open = self.counted(slot);
         self.take_off(slot);
+        if let Some(open) = open {
+            self.risk.take_up(open);
+        }
         let order_ref = self.take_order_ref();
         extra = Extra {
             order_ref: order_ref.0,
@@ -246,7 +250,7 @@ impl Core {
             is_immediate: cold.time_in_force.is_immediate() || tick.is_none(),
             flags: flags.with_special(false),
         };
-        if let Err(reason) = self.check_election(&order, extra.price, out.ingress()) {
+        if let Err(reason) = self.check_election(&order, (extra.price, open), out.ingress()) {
             if reason == RejectReason::DayLossPassed {
                 self.risk.note_loss(order.owner.account());
             }
@@ -266,7 +270,12 @@ impl Core {
 
     /// The risk checks once more: much may have changed since the order was accepted. What they refuse is cancelled, by a kill
     /// switch as the venue staff would, else as what cannot be executed.
-    fn check_election(&self, order: &Incoming, price: Price, now: Nanos) -> Result<(), RejectReason> {
+    fn check_election(
+        &self,
+        order: &Incoming,
+        (price, open): (Price, Option<OpenOrder>),
+        now: Nanos,
+    ) -> Result<(), RejectReason> {
         if !self.risk.is_guarded(order.owner.account(), order.instrument) {
             return Ok(());
         }
@@ -279,7 +288,7 @@ impl Core {
             is_immediate: order.is_immediate,
             // It was asked for when the order came.
             has_locate: true,
-            replaces: Some(order.user_ref_num),
+            replaces: open,
             is_election: true,
         };
         self.risk.check(&wish, now)

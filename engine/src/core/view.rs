@@ -2,7 +2,8 @@
 
 use super::Core;
 use super::book::ladder::{SideId, instrument_of, is_displayed, side_id, tick_of};
-use super::risk::ToCount;
+use super::risk::OpenOrder;
+use protocol::EventBody;
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::types::{
     AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, MatchingAlgorithm, OrderRef,
@@ -191,16 +192,35 @@ impl Core {
             .map(|slot| self.order(slot))
     }
 
-    /// An open order, for the risk state to count.
-    pub(super) fn to_count(&self, slot: u32) -> ToCount {
-        let order = self.order(slot);
-        ToCount {
-            owner: order.owner,
-            number: order.user_ref_num,
-            instrument: order.instrument,
-            is_buy: order.side.is_buy(),
-            price: order.price,
-            leaves: order.leaves_qty,
+    /// An open order as the risk state counts it.
+    pub(super) fn open_order(&self, slot: u32) -> OpenOrder {
+        let node = self.books.slab.node(slot);
+        let level = self.books.slab.node(node.level);
+        let instrument = InstrumentId(instrument_of(level.side()));
+        let (price, leaves) = match self.specials.extra_of(slot, node.flags()) {
+            Some(extra) => (if extra.price.is_market() { 0 } else { extra.price.0 }, self.open_of(slot)),
+            None => (self.price_at(instrument, level.side(), level.key()).0, node.leaves),
+        };
+        let (owner, number, is_buy) = (node.owner(), node.user_ref_num(), node.flags().side().is_buy());
+        OpenOrder { owner, number, price, leaves, instrument, is_buy }
+    }
+
+    /// The open orders that an event is about, when their account's are counted and they rest.
+    pub(super) fn resting_in(&self, body: &EventBody) -> [Option<OpenOrder>; 2] {
+        let open = |owner, number| {
+            let slot = if self.risk.is_counted(owner) { self.find(owner, number) } else { None };
+            slot.map(|slot| self.open_order(slot))
+        };
+        if let EventBody::Traded { maker, maker_user_ref_num, taker, taker_user_ref_num, .. } = *body {
+            [open(maker, maker_user_ref_num), open(taker, taker_user_ref_num)]
+        } else if let EventBody::CrossExecuted { owner, user_ref_num, .. }
+        | EventBody::Canceled { owner, user_ref_num, .. }
+        | EventBody::SelfMatchPrevented { owner, user_ref_num, .. }
+        | EventBody::Modified { owner, user_ref_num, .. } = *body
+        {
+            [open(owner, user_ref_num), None]
+        } else {
+            [None; 2]
         }
     }
 

@@ -71,6 +71,7 @@ impl NaiveVenue {
             (Side::Sell, Side::SellShort | Side::SellShortExempt) | (Side::SellShortExempt, Side::SellShort) => true,
             (from, to) => from == to,
         };
+        let is_allowed = is_allowed && (modify.side == order.side || self.may_be_marked(modify, order.instrument));
         let changes = stays < order.open || modify.side != order.side;
         if !is_allowed || !changes || stays > order.open || self.is_frozen(order.instrument) {
             return;

@@ -3,7 +3,7 @@
 
 use super::naive_book::{NaiveVenue, Order};
 use super::naive_ledger::{Ledger, Side, Trade};
-use protocol::command::OrderTags;
+use protocol::command::{ModifyOrder, OrderTags};
 use protocol::money::{Amount, Asset, Currency};
 use protocol::operator::{AccountMode, KillCause, LimitKind, Outcome, Scope, SetLimit};
 use protocol::types::{AccountId, Firm, InstrumentId, OrderState, Owner, Price, UserRefNum};
@@ -217,6 +217,20 @@ impl NaiveVenue {
             ),
         ];
         list.iter().find(|(is_wrong, _)| *is_wrong).map(|(_, reason)| *reason)
+    }
+
+    /// The limits on short sales let an open order be marked anew.
+    pub(super) fn may_be_marked(&self, modify: &ModifyOrder, instrument: InstrumentId) -> bool {
+        let account = modify.owner.account();
+        let values = |kind| {
+            let of_instrument = self.money.limits.get(&(Scope::Instrument(instrument), kind)).copied();
+            [self.limit(account, kind), of_instrument]
+        };
+        let is_forbidden = values(LimitKind::ShortSale).contains(&Some(0));
+        let needs_locate = values(LimitKind::LocateRequired).contains(&Some(UNIT));
+        let has_locate = modify.shares_located == b'Y' || modify.locate_broker != Firm::BLANK;
+        let is_short = matches!(modify.side, protocol::types::Side::SellShort | protocol::types::Side::SellShortExempt);
+        !is_short || !is_forbidden && (has_locate || !needs_locate)
     }
 
     fn is_restricted(&self, account: AccountId, instrument: InstrumentId) -> bool {

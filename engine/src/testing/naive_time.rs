@@ -4,6 +4,7 @@
 use super::features::Features;
 use super::naive_book::{NaiveVenue, Order};
 use protocol::command::{MassCancel, TagSet};
+use protocol::operator::Scope;
 use protocol::types::{AccountId, CancelReason, InstrumentId, Owner, TimeInForce, UserRefNum};
 use protocol::{EventBody, RejectReason};
 
@@ -147,8 +148,11 @@ impl NaiveVenue {
     fn run_job(&mut self, at: usize) {
         let job = self.jobs[at].clone();
         let key = |order: &Order| (order.owner.account().0, order.order_ref);
+        let is_killed = |account| self.money.killed.contains(&Scope::Account(account));
+        let is_of_killed = matches!(job.filter, Filter::Killed) && job.account.is_none();
         let concerns = |order: &&Order| {
             job.account.is_none_or(|account| account == order.owner.account())
+                && (!is_of_killed || is_killed(order.owner.account()))
                 && order.order_ref <= job.last_ref
                 && key(order) > job.done
         };

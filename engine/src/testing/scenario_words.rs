@@ -300,8 +300,8 @@ pub(super) fn bodies(line: &Line<'_>, now: u64) -> Result<Vec<CommandBody>, Stri
             user_ref_num: line.user_ref_num(1)?,
             side: line.side(2)?,
             quantity: Qty(line.number(3)?),
-            present: TagSet::NONE,
-            shares_located: b'N',
+            present: if line.has("located") { TagSet::SHARES_LOCATED } else { TagSet::NONE },
+            shares_located: if line.has("located") { b'Y' } else { b'N' },
             locate_broker: Firm::BLANK,
         }),
         "mass" => {

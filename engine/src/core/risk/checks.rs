@@ -1,12 +1,14 @@
 //! Every refusal of the risk checks, in the order of venue-rules.md. Changes nothing.
 
+use super::gate::LastOrder;
 use super::limits::tighter;
+use super::open_orders::OpenOrder;
 use super::{Account, CASH, Instrument, KILLED, Restricted, Risk, SCARCE};
-use crate::core::money::{at_rate, fee, is_beyond, wire_notional};
+use crate::core::money::{at_rate, fee, is_beyond};
 use protocol::RejectReason;
 use protocol::money::{Amount, Currency};
 use protocol::operator::LimitKind;
-use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Price, Side, UserRefNum};
+use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Price, Side};
 
 /// An order that wants to be accepted, new or as a replacement.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +25,8 @@ pub(crate) struct Wish {
     pub(crate) is_immediate: bool,
     /// A locate is named (tags 25 or 26).
     pub(crate) has_locate: bool,
-    /// The order that it takes the place of.
-    pub(crate) replaces: Option<UserRefNum>,
+    /// The open order that it takes the place of.
+    pub(crate) replaces: Option<OpenOrder>,
     /// It was accepted before, and is checked again because it is elected: no message came for it.
     pub(crate) is_election: bool,
 }
@@ -57,7 +59,7 @@ impl Risk {
             return Err(RejectReason::InstrumentRestricted);
         }
         check_order_notional(wish, account, instrument, size.as_ref())?;
-        check_short_sale(wish, account, instrument)?;
+        check_short_sale((wish.side, wish.has_locate), account, instrument)?;
         check_price(wish, account, instrument)?;
         self.check_market(wish, account)?;
         if let Some(size) = &size {
@@ -66,20 +68,26 @@ impl Risk {
         self.check_balance(wish, account, instrument)?;
         self.check_loss(wish, account, now)?;
         if !wish.is_election {
-            check_message_rate(account, now)?;
+            self.check_message_rate(wish, account, now)?;
             self.check_symbol_rate(wish, account, now)?;
         }
-        self.check_day_notional(account, size.as_ref(), now)?;
+        self.check_day_notional(wish, account, size.as_ref(), now)?;
         if !wish.is_election {
             self.check_duplicate(wish, account, now)?;
         }
         self.check_switches(wish)
     }
 
+    /// An open order may be marked so: the short-sale checks allow it.
+    #[cold]
+    pub(crate) fn may_mark(&self, account: AccountId, instrument: InstrumentId, marking: (Side, bool)) -> bool {
+        let (of_account, of_instrument) = (&self.accounts[account.0 as usize], self.instrument(instrument));
+        check_short_sale(marking, of_account, of_instrument).is_ok()
+    }
+
     fn size(&self, wish: &Wish, instrument: &Instrument) -> Option<Size> {
         let price = if wish.price.is_market() { instrument.mark } else { wish.price.0 };
-        let notional =
-            instrument.scale.notional(wire_notional(price, wish.quantity)).filter(|size| size.is_in_range())?;
+        let notional = instrument.scale.notional_of(price, wish.quantity).filter(|size| size.is_in_range())?;
         instrument.scale.quantity(wish.quantity.into()).filter(|size| size.is_in_range())?;
         Some(Size { dollars: self.dollars(instrument.legs.quote, notional) })
     }
@@ -115,9 +123,10 @@ impl Risk {
     }
 
     fn check_exposure(&self, wish: &Wish, account: &Account, size: &Size) -> Checked {
-        let replaced = wish.replaces.and_then(|number| self.orders.find(wish.owner, number));
+        let replaced = wish.replaces;
         if let Some(limit) = account.counts.open_orders {
-            let others = u64::from(account.open_orders) - u64::from(replaced.is_some());
+            let open = self.hot.at(wish.account().0 as usize).open_orders;
+            let others = u64::from(open) - u64::from(replaced.is_some());
             if !wish.is_immediate && others >= limit {
                 return Err(RejectReason::LimitOpenOrders);
             }
@@ -125,24 +134,27 @@ impl Risk {
         if let Some(limit) = account.limits.get(LimitKind::OpenNotional) {
             let freed = replaced.and_then(|order| {
                 let instrument = self.instrument(order.instrument);
-                let notional = instrument.scale.notional(wire_notional(order.price, order.leaves))?;
+                let notional = instrument.scale.notional_of(order.price, order.leaves)?;
                 self.dollars(instrument.legs.quote, notional)
             });
-            let open = Currency::ALL.iter().try_fold(0_i128, |sum, currency| {
-                let amount = account.open_notional[currency.index()];
-                let dollars = if amount == Amount::ZERO { Some(amount) } else { self.dollars(*currency, amount) };
-                sum.checked_add(dollars?.0)
-            });
-            let after = open
+            let after = self
+                .open_notional(wish.account())
                 .zip(size.dollars)
-                .and_then(|(open, more)| open.checked_sub(freed.unwrap_or_default().0)?.checked_add(more.0));
-            if after.is_none_or(|after| after > limit.0) {
+                .and_then(|(open, more)| open.checked_sub(freed.unwrap_or_default())?.checked_add(more));
+            if after.is_none_or(|after| after > limit) {
                 return Err(RejectReason::LimitOpenNotional);
             }
         }
         let replaced = replaced.map_or(0, |order| order.leaves);
         self.check_position(wish, replaced)?;
         self.check_credit(wish, account, replaced)
+    }
+
+    /// What the open orders of an account come to in dollars.
+    pub(super) fn open_notional(&self, account: AccountId) -> Option<Amount> {
+        let mut sums = self.accounts[account.0 as usize].open_notional;
+        sums[Currency::Usd.index()] = self.hot.at(account.0 as usize).open_dollars;
+        self.dollars_of(&sums)
     }
 
     /// What the account would be beyond what it owns.
@@ -163,24 +175,36 @@ impl Risk {
         if loss.is_none_or(|loss| loss > limit) { Err(RejectReason::DayLossPassed) } else { Ok(()) }
     }
 
-    fn check_day_notional(&self, account: &Account, size: Option<&Size>, now: Nanos) -> Checked {
+    fn check_day_notional(&self, wish: &Wish, account: &Account, size: Option<&Size>, now: Nanos) -> Checked {
         let Some(limit) = account.limits.get(LimitKind::DayNotional) else {
             return Ok(());
         };
-        let traded = if account.day == self.today(now) { account.day_notional } else { Amount::ZERO };
+        let hot = self.hot.at(wish.account().0 as usize);
+        let traded = if hot.day == self.today(now) { hot.day_notional } else { Amount::ZERO };
         let after = size.and_then(|size| size.dollars).and_then(|more| traded.checked_add(more));
         if after.is_none_or(|after| after > limit) { Err(RejectReason::LimitDayNotional) } else { Ok(()) }
     }
 
+    fn check_message_rate(&self, wish: &Wish, account: &Account, now: Nanos) -> Checked {
+        let messages = self.hot.at(wish.account().0 as usize).messages;
+        if account.counts.messages.is_some_and(|rate| !messages.allows(rate, now)) {
+            return Err(RejectReason::MessageRate);
+        }
+        Ok(())
+    }
+
     fn check_symbol_rate(&self, wish: &Wish, account: &Account, now: Nanos) -> Checked {
         let rate = tighter(account.counts.symbol, self.instrument(wish.instrument).counts.symbol);
-        let is_allowed = |rate| self.positions.orders(wish.account(), wish.instrument).allows(rate, now);
+        let position = self.positions.find(wish.account(), wish.instrument);
+        let is_allowed = |rate| rate != 0 && position.is_none_or(|position| position.orders.allows(rate, now));
         if rate.is_none_or(is_allowed) { Ok(()) } else { Err(RejectReason::SymbolRate) }
     }
 
     fn check_duplicate(&self, wish: &Wish, account: &Account, now: Nanos) -> Checked {
         let rate = tighter(account.counts.duplicates, self.instrument(wish.instrument).counts.duplicates);
-        let is_equal = account.last_order == (wish.instrument, wish.side.is_buy(), wish.price.0, wish.quantity);
+        let (price, instrument, is_buy) = (wish.price.0, wish.instrument, wish.side.is_buy());
+        let this = LastOrder { price, quantity: wish.quantity, instrument, is_buy };
+        let is_equal = self.hot.at(wish.account().0 as usize).last == this;
         if is_equal && rate.is_some_and(|rate| !account.duplicates.allows(rate, now)) {
             return Err(RejectReason::DuplicateRate);
         }
@@ -208,7 +232,7 @@ impl Risk {
         if self.flags[wish.account().0 as usize] & CASH == 0 {
             return Ok(());
         }
-        let replaced = wish.replaces.and_then(|number| self.orders.find(wish.owner, number));
+        let replaced = wish.replaces;
         let refused = Err(RejectReason::BalanceTooLow);
         if !wish.side.is_buy() && instrument.legs.base.is_none() {
             let position = self.positions.find(wish.account(), wish.instrument);
@@ -289,22 +313,15 @@ fn check_order_notional(wish: &Wish, account: &Account, instrument: &Instrument,
     if limits.any(is_above) { refused } else { Ok(()) }
 }
 
-fn check_message_rate(account: &Account, now: Nanos) -> Checked {
-    if account.counts.messages.is_some_and(|rate| !account.messages.allows(rate, now)) {
-        return Err(RejectReason::MessageRate);
-    }
-    Ok(())
-}
-
-fn check_short_sale(wish: &Wish, account: &Account, instrument: &Instrument) -> Checked {
-    if !matches!(wish.side, Side::SellShort | Side::SellShortExempt) {
+fn check_short_sale((side, has_locate): (Side, bool), account: &Account, instrument: &Instrument) -> Checked {
+    if !matches!(side, Side::SellShort | Side::SellShortExempt) {
         return Ok(());
     }
     let is_set = |kind, value| [&account.limits, &instrument.own].iter().any(|limits| limits.get(kind) == Some(value));
     if is_set(LimitKind::ShortSale, Amount::ZERO) {
         return Err(RejectReason::ShortSaleNotPermitted);
     }
-    if is_set(LimitKind::LocateRequired, Amount::ONE) && !wish.has_locate {
+    if is_set(LimitKind::LocateRequired, Amount::ONE) && !has_locate {
         return Err(RejectReason::LocateMissing);
     }
     Ok(())

@@ -33,6 +33,12 @@ impl Map {
         }
     }
 
+    /// Where a key is looked for first.
+    #[inline]
+    pub(super) fn home_place(&self, key: u64) -> *const u8 {
+        self.slots.as_ptr().wrapping_add(self.home(key)).cast()
+    }
+
     /// Adds a key that is not there.
     pub(super) fn insert(&mut self, key: u64, number: u32) {
         assert!(key != 0 && 2 * self.count < self.slots.len(), "the table has room by the bounds of the venue");

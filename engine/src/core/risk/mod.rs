@@ -7,6 +7,7 @@
 //! | File | Its job |
 //! |---|---|
 //! | `checks.rs` | every refusal, in the order of venue-rules.md |
+//! | `gate.rs` | the short way through them, for orders that are far from every limit |
 //! | `observe.rs` | what an event changes |
 //! | `worth.rs` | what an account's positions are worth: loss of the day, credit |
 //! | `trips.rs` | kill switches that nobody turned |
@@ -16,6 +17,7 @@
 
 mod checks;
 mod fees;
+mod gate;
 mod limits;
 mod map;
 mod observe;
@@ -28,19 +30,22 @@ mod view;
 mod worth;
 
 pub(crate) use checks::Wish;
+pub(crate) use gate::Entrant;
 pub(crate) use observe::{Fill, Party};
-pub(crate) use requests::ToCount;
+pub(crate) use open_orders::OpenOrder;
 pub use view::{FundsView, LimitView, PositionView, RiskView, TierView};
 
+use crate::core::book::table::Table;
 use crate::core::money::{Bucket, Scale};
+use crate::memory::advise_large;
 use fees::FeeTable;
+use gate::Hot;
 use limits::{Counts, Limits, Restricted, Restrictions, counts_everybody};
-use open_orders::OpenOrders;
 use positions::Positions;
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::money::{Amount, Currency, Legs};
 use protocol::operator::{AccountMode, KillCause, LimitKind, Scope};
-use protocol::types::{AccountId, Firm, InstrumentId, Nanos, Owner, UserRefNum};
+use protocol::types::{AccountId, Firm, InstrumentId, Nanos};
 use trips::Notes;
 
 /// Something is set for this account: its orders are counted.
@@ -53,6 +58,9 @@ const KILLED: u8 = 4;
 const SCARCE: u8 = 8;
 /// Accounts whose orders are counted.
 const COUNTED: u8 = LIMITED | CASH;
+
+/// Positions from which hints to the caches pay: with fewer all of this stays in the second-level cache.
+const POSITIONS_WORTH: usize = 1 << 12;
 
 /// Days of the volume that decides the tier.
 const TIER_DAYS: usize = 30;
@@ -68,31 +76,19 @@ struct Account {
     /// Its own kill switch: why and since when it is on.
     killed: Option<(KillCause, Nanos)>,
     tier: u8,
-    /// The day of `day_notional` and the newest of `volumes`.
-    day: u32,
-    /// US dollars traded on that day.
-    day_notional: Amount,
-    /// US dollars traded on each of the last days, by day modulo their number.
+    /// US dollars traded on each of the last days, by day modulo their number; the place of [`Hot::day`] is not used.
     volumes: [Amount; TIER_DAYS],
     /// What it was paid in less what it was paid out, and fees; for cash accounts also what trades paid.
     balance: Amounts,
     /// What open orders of a cash account may cost.
     reserved: Amounts,
-    /// Notional of its open orders, when they are counted.
+    /// Notional of its open orders, when they are counted; that in dollars is [`Hot::open_dollars`].
     open_notional: Amounts,
-    /// Open orders, when they are counted.
-    open_orders: u32,
-    messages: Bucket,
     duplicates: Bucket,
-    /// Messages and refusals, for the kill switch.
-    floods: Bucket,
+    /// Refusals, for the kill switch.
     rejects: Bucket,
     /// Where its positions stood when its day began: the day, US dollars.
     stood: Option<(u32, Amount)>,
-    /// It is among the accounts that are looked at when the command ends.
-    is_noted: bool,
-    /// The last order that was accepted: instrument, side, price, quantity.
-    last_order: (InstrumentId, bool, u32, u32),
     /// What is set for it.
     own: Limits,
     /// What holds for it.
@@ -110,11 +106,17 @@ struct FirmRisk {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 struct Instrument {
     scale: Scale,
-    legs: Legs,
+    /// Dollars, at the rate of the currency that is paid, of a wire unit of notional, rounded up; 0 = not known.
+    unit: u64,
     /// Last trade, else the reference price of the listing; 0 = none.
     mark: u32,
+    /// Where it may move without anybody being looked at, while somebody has a limit that depends on it; else 0.
+    low: u32,
+    high: u32,
+    legs: Legs,
     is_killed: bool,
     own: Limits,
     counts: Counts,
@@ -133,7 +135,7 @@ pub(crate) struct Risk {
     /// The day, once the venue has begun one; before that days are those of UTC.
     day: u32,
     is_charging: bool,
-    /// Somebody has a loss limit: what moves a mark is noted.
+    /// Somebody has a limit that depends on marks: what moves one is noted.
     is_watching: bool,
     /// Somebody's orders are, or were, counted.
     is_counting: bool,
@@ -145,7 +147,14 @@ pub(crate) struct Risk {
     firms: Vec<FirmRisk>,
     defaults: Limits,
     restrictions: Restrictions,
-    orders: OpenOrders,
+    /// By account: what every order needs of it.
+    hot: Table<Hot>,
+    /// Gates that were opened with another number are shut; from 1.
+    epoch: u32,
+    /// All gates are shut from here on.
+    day_end: Nanos,
+    /// The order at work: accepted or elected, and not at rest.
+    flight: OpenOrder,
     fees: FeeTable,
     /// US dollars per unit; 0 = not known.
     rates: Amounts,
@@ -159,6 +168,13 @@ pub(crate) struct Risk {
     are_flags_new: bool,
     /// Somebody's orders began or ceased to be counted: the core must tell them all again.
     is_recount_due: bool,
+}
+
+/// Room for the accounts, on large pages where there are many.
+fn room(accounts: usize) -> Vec<Account> {
+    let room = Vec::with_capacity(accounts);
+    advise_large(&room);
+    room
 }
 
 impl Risk {
@@ -179,11 +195,14 @@ impl Risk {
             counts_everybody: false,
             positions: Positions::new(open.orders_max as usize, accounts),
             instruments: Vec::with_capacity(instruments),
-            accounts: Vec::with_capacity(accounts),
+            accounts: room(accounts),
             firms: Vec::with_capacity(accounts),
             defaults: Limits::NONE,
             restrictions: Restrictions::new(),
-            orders: OpenOrders::new(open.orders_max as usize),
+            hot: Table::new(accounts, Hot::NEW),
+            epoch: 1,
+            day_end: Nanos(0),
+            flight: OpenOrder::NONE,
             fees: FeeTable::FREE,
             rates,
             fee_account: [Amount::ZERO; Currency::COUNT],
@@ -206,20 +225,13 @@ impl Risk {
             mode: AccountMode::Margin,
             killed: None,
             tier: 0,
-            day: 0,
-            day_notional: Amount::ZERO,
             volumes: [Amount::ZERO; TIER_DAYS],
             balance: [Amount::ZERO; Currency::COUNT],
             reserved: [Amount::ZERO; Currency::COUNT],
             open_notional: [Amount::ZERO; Currency::COUNT],
-            open_orders: 0,
-            messages: Bucket::FULL,
             duplicates: Bucket::FULL,
-            floods: Bucket::FULL,
             rejects: Bucket::FULL,
             stood: None,
-            is_noted: false,
-            last_order: (InstrumentId(0), false, 0, 0),
             own: Limits::NONE,
             limits: Limits::NONE,
             counts: Counts::default(),
@@ -227,7 +239,8 @@ impl Risk {
         });
         self.flags.push(0);
         self.work_out(self.accounts.len() - 1);
-        if self.is_watching || self.defaults.get(LimitKind::DayLoss).is_some() {
+        let depends = [LimitKind::DayLoss, LimitKind::Credit].iter().any(|kind| self.defaults.get(*kind).is_some());
+        if self.is_watching || depends {
             self.watch();
         }
     }
@@ -238,19 +251,32 @@ impl Risk {
             self.instrument_flags.push(0);
         }
         self.instrument_flags.push(0);
-        self.instruments.push(Instrument {
+        let mut instrument = Instrument {
             scale: Scale::new(listed.price_decimals, listed.qty_decimals),
-            legs,
+            unit: 0,
             mark: listed.reference_price.0,
+            low: 0,
+            high: 0,
+            legs,
             is_killed: false,
             own: Limits::NONE,
             counts: Counts::default(),
-        });
+        };
+        instrument.set_rate(self.rates[legs.quote.index()]);
+        if self.is_watching {
+            instrument.has_left_band();
+        }
+        self.instruments.push(instrument);
     }
 
     /// True when something is set for an account.
     pub(crate) fn is_account_guarded(&self, account: AccountId) -> bool {
         self.flags[account.0 as usize] != 0
+    }
+
+    /// True when the kill switch of an account is on; that of its firm apart.
+    pub(crate) fn is_killed_itself(&self, account: AccountId) -> bool {
+        self.accounts[account.0 as usize].killed.is_some()
     }
 
     /// True when something is set for an instrument, or for everybody.
@@ -280,31 +306,35 @@ impl Risk {
         flags | of_instrument | self.venue_flags != 0
     }
 
-    /// Calls `touch` with the first byte of every line of memory that an order of a counted account needs: where the order is,
-    /// or will be, and what the checks read of the account.
+    /// So many positions that they, and what is kept of their accounts, do not stay in the caches.
     #[inline]
-    pub(crate) fn touch(&self, owner: Owner, number: UserRefNum, mut touch: impl FnMut(*const u8)) {
-        let id = owner.account().0 as usize;
-        if self.flags.get(id).is_none_or(|flags| flags & COUNTED == 0) {
-            return;
-        }
-        touch(std::ptr::from_ref(self.orders.home_place(owner, number)).cast());
-        let Account { counts, messages, floods, last_order, open_notional, limits, balance, .. } = &self.accounts[id];
-        touch(std::ptr::from_ref(counts).cast());
-        touch(std::ptr::from_ref(messages).cast());
-        touch(std::ptr::from_ref(floods).cast());
-        touch(std::ptr::from_ref(last_order).cast());
-        touch(std::ptr::from_ref(open_notional).cast());
-        touch(std::ptr::from_ref(balance).cast());
-        for line in 0..5 {
-            touch(std::ptr::from_ref(limits).cast::<u8>().wrapping_add(64 * line));
-        }
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_counting && self.positions.count() >= POSITIONS_WORTH
     }
 
-    /// Somebody's orders are counted.
+    /// Calls `touch` with the lines that every order of a counted account needs, and with that which leads to its position in
+    /// an instrument.
     #[inline]
-    pub(crate) fn is_counting(&self) -> bool {
-        self.is_counting
+    pub(crate) fn touch(&self, account: AccountId, instrument: InstrumentId, mut touch: impl FnMut(*const u8)) {
+        let hot = std::ptr::from_ref(self.hot.at(account.0 as usize & self.hot.mask())).cast::<u8>();
+        touch(hot);
+        touch(hot.wrapping_add(64));
+        self.positions.touch_home(account, instrument, touch);
+    }
+
+    /// Calls `touch` with the two lines of a position, once that which leads to it is there.
+    #[inline]
+    pub(crate) fn touch_position(
+        &self,
+        account: AccountId,
+        instrument: InstrumentId,
+        mut touch: impl FnMut(*const u8),
+    ) {
+        if let Some(position) = self.positions.find(account, instrument) {
+            let position = std::ptr::from_ref(position).cast::<u8>();
+            touch(position);
+            touch(position.wrapping_add(64));
+        }
     }
 
     /// Works out what holds for an account after something was set.
@@ -328,6 +358,10 @@ impl Risk {
             self.flags_changed();
         }
         self.flags[at] = flags;
+        let hot = self.hot.at_mut(at);
+        hot.shut();
+        hot.is_watched = limits.get(LimitKind::DayLoss).is_some();
+        (hot.is_counted, hot.is_cash) = (flags & COUNTED != 0, flags & CASH != 0);
         self.is_counting |= flags & COUNTED != 0;
         let account = &mut self.accounts[at];
         (account.limits, account.is_restricted) = (limits, is_restricted);

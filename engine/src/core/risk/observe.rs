@@ -1,10 +1,11 @@
 //! What an event changes: positions at every trade, and for accounts whose orders are counted their orders, reservations
 //! and rates.
 
+use super::gate::{Hot, LastOrder};
 use super::limits::tighter;
 use super::open_orders::OpenOrder;
 use super::{Account, CASH, COUNTED, Instrument, Risk, SCARCE, TIER_DAYS};
-use crate::core::money::{fee, wire_notional};
+use crate::core::money::fee;
 use protocol::money::{Amount, Currency};
 use protocol::types::{AccountId, InstrumentId, MatchNumber, Nanos, OrderState, Owner, Price, Qty, Side, UserRefNum};
 use protocol::{EventBody, RejectReason};
@@ -25,8 +26,9 @@ struct Leg {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Party {
     pub(crate) owner: Owner,
-    pub(crate) number: UserRefNum,
     pub(crate) is_buy: bool,
+    /// The order as it was, when it rests and its account's orders are counted.
+    pub(crate) resting: Option<OpenOrder>,
 }
 
 /// What was traded.
@@ -39,35 +41,29 @@ pub(crate) struct Fill {
 }
 
 impl Risk {
-    /// Takes an event that the core tells. Gives what is to be told directly behind it: the fees of a trade.
+    /// Takes an event that the core tells, with the one or two open orders that it is about, as they were before it; the order at work
+    /// does not rest, and is known here. Gives what is to be told directly behind it: the fees of a trade.
     #[inline(never)]
     #[expect(clippy::too_many_lines, reason = "a flat list")]
-    pub(crate) fn observe(&mut self, event: &EventBody, now: Nanos) -> Option<EventBody> {
+    pub(crate) fn observe(
+        &mut self,
+        event: &EventBody,
+        resting: [Option<OpenOrder>; 2],
+        now: Nanos,
+    ) -> Option<EventBody> {
         match *event {
-            EventBody::Traded {
-                match_number,
-                quantity,
-                price,
-                maker,
-                maker_user_ref_num,
-                taker,
-                taker_user_ref_num,
-                instrument,
-                maker_side,
-                ..
-            } => {
+            EventBody::Traded { match_number, quantity, price, maker, taker, instrument, maker_side, .. } => {
                 let fill = Fill { instrument, quantity, price, now };
-                let maker = Party { owner: maker, number: maker_user_ref_num, is_buy: maker_side.is_buy() };
-                let taker = Party { owner: taker, number: taker_user_ref_num, is_buy: !maker.is_buy };
+                let [of_maker, of_taker] = resting;
+                let maker = Party { owner: maker, is_buy: maker_side.is_buy(), resting: of_maker };
+                let taker = Party { owner: taker, is_buy: !maker.is_buy, resting: of_taker };
                 self.traded(match_number, fill, maker, taker)
             }
-            EventBody::CrossExecuted {
-                match_number, quantity, price, owner, user_ref_num, instrument, side, ..
-            } => {
+            EventBody::CrossExecuted { match_number, quantity, price, owner, instrument, side, .. } => {
                 let fill = Fill { instrument, quantity, price, now };
-                self.settle(Leg { account: owner.account(), is_buy: side.is_buy() }, fill);
                 self.set_mark(instrument, price);
-                self.reduce(owner, user_ref_num, quantity);
+                self.settle(Leg { account: owner.account(), is_buy: side.is_buy() }, fill);
+                self.reduce(owner, resting[0], quantity);
                 // Both sides of a cross are makers.
                 if self.is_charging { self.charge(match_number, fill, Some(owner), None) } else { None }
             }
@@ -75,30 +71,19 @@ impl Risk {
                 self.accepted((owner, user_ref_num), (instrument, side), (quantity, price), (state, now));
                 None
             }
-            EventBody::Replaced {
-                owner,
-                orig_user_ref_num,
-                user_ref_num,
-                quantity,
-                price,
-                instrument,
-                side,
-                state,
-                ..
-            } => {
-                if self.is_counted(owner) {
-                    self.reduce(owner, orig_user_ref_num, Qty(u32::MAX));
-                    self.accepted((owner, user_ref_num), (instrument, side), (quantity, price), (state, now));
+            EventBody::Replaced { owner, user_ref_num, quantity, price, instrument, side, state, .. } => {
+                if let Some(original) = resting[0] {
+                    self.reduce(owner, Some(original), Qty(original.leaves));
                 }
+                self.accepted((owner, user_ref_num), (instrument, side), (quantity, price), (state, now));
                 None
             }
-            EventBody::Canceled { owner, user_ref_num, quantity, .. }
-            | EventBody::SelfMatchPrevented { owner, user_ref_num, quantity, .. } => {
-                self.reduce(owner, user_ref_num, quantity);
+            EventBody::Canceled { owner, quantity, .. } | EventBody::SelfMatchPrevented { owner, quantity, .. } => {
+                self.reduce(owner, resting[0], quantity);
                 None
             }
-            EventBody::Modified { owner, user_ref_num, removed, .. } => {
-                self.reduce(owner, user_ref_num, removed);
+            EventBody::Modified { owner, removed, .. } => {
+                self.reduce(owner, resting[0], removed);
                 None
             }
             EventBody::Rejected { owner, reason, .. } => {
@@ -169,13 +154,13 @@ impl Risk {
         taker: Party,
     ) -> Option<EventBody> {
         if self.is_watching {
-            self.note_moved();
+            self.note_moved(fill.instrument);
         }
         for party in [maker, taker] {
             self.settle_counted(Leg { account: party.owner.account(), is_buy: party.is_buy }, fill);
         }
         for party in [maker, taker] {
-            self.reduce(party.owner, party.number, fill.quantity);
+            self.reduce(party.owner, party.resting, fill.quantity);
         }
         if self.is_charging { self.charge(match_number, fill, Some(maker.owner), Some(taker.owner)) } else { None }
     }
@@ -185,13 +170,14 @@ impl Risk {
     fn set_mark(&mut self, instrument: InstrumentId, price: Price) {
         self.instruments[usize::from(instrument.0) - 1].mark = price.0;
         if self.is_watching {
-            self.note_moved();
+            self.note_moved(instrument);
         }
     }
 
+    /// The orders of this account are counted.
     #[inline]
-    fn is_counted(&self, owner: Owner) -> bool {
-        self.flags[owner.account().0 as usize] & COUNTED != 0
+    pub(crate) fn is_counted(&self, owner: Owner) -> bool {
+        self.hot.at(owner.account().0 as usize).is_counted
     }
 
     #[cold]
@@ -207,9 +193,8 @@ impl Risk {
 
     /// A request was answered: it counts, whatever the answer.
     fn count_message(&mut self, account: AccountId, now: Nanos) {
-        let account = &mut self.accounts[account.0 as usize];
-        if let Some(rate) = account.counts.messages {
-            account.messages.take(rate, now);
+        if let Some(rate) = self.accounts[account.0 as usize].counts.messages {
+            self.hot.at_mut(account.0 as usize).messages.take(rate, now);
         }
     }
 
@@ -230,67 +215,94 @@ impl Risk {
         self.note_message(id, false, now);
         let (of_account, of_instrument) = (self.accounts[id.0 as usize].counts, self.instrument(instrument).counts);
         if let Some(rate) = tighter(of_account.symbol, of_instrument.symbol) {
-            self.positions.orders_mut(id, instrument).take(rate, now);
+            self.positions.entry(id, instrument).orders.take(rate, now);
             self.note_scarcity();
         }
         if let Some(rate) = tighter(of_account.duplicates, of_instrument.duplicates) {
-            let account = &mut self.accounts[id.0 as usize];
-            let this = (instrument, side.is_buy(), price.0, quantity.0);
-            if account.last_order == this {
-                account.duplicates.take(rate, now);
+            let this = LastOrder { price: price.0, quantity: quantity.0, instrument, is_buy: side.is_buy() };
+            let last = std::mem::replace(&mut self.hot.at_mut(id.0 as usize).last, this);
+            if last == this {
+                self.accounts[id.0 as usize].duplicates.take(rate, now);
             }
-            account.last_order = this;
         }
         if state == OrderState::Live && quantity.0 != 0 {
             let price = if price.is_market() { 0 } else { price.0 };
             let is_buy = side.is_buy();
-            self.count_order(OpenOrder { owner, number, price, leaves: quantity.0, instrument, is_buy });
+            let order = OpenOrder { owner, number, price, leaves: quantity.0, instrument, is_buy };
+            self.count_order(&order);
+            self.flight = order;
+            self.open_gates(id, instrument, now);
         }
     }
 
     /// Counts an order of an account whose orders are counted.
-    pub(super) fn count_order(&mut self, order: OpenOrder) {
-        self.orders.insert(order);
-        self.accounts[order.account().0 as usize].open_orders += 1;
-        self.expose(&order, order.leaves, true);
+    pub(super) fn count_order(&mut self, order: &OpenOrder) {
+        self.hot.at_mut(order.account().0 as usize).open_orders += 1;
+        self.spend(order.account(), order.instrument, (order.leaves, order.price), 1);
+        self.expose(order, order.leaves, true);
+        self.note_scarcity();
     }
 
     /// Adds to what an account's open orders come to, or takes off.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "on the way of every order of a limited account, each time with another sign"
+    )]
     fn expose(&mut self, order: &OpenOrder, quantity: u32, adds: bool) {
-        let Instrument { scale, legs, .. } = *self.instrument(order.instrument);
+        let instrument = &self.instruments[usize::from(order.instrument.0) - 1];
+        let notional = instrument.scale.notional_of(order.price, quantity).unwrap_or_default();
+        let notional = if adds { notional.0 } else { -notional.0 };
+        let account = order.account().0 as usize;
+        let hot = self.hot.at_mut(account);
+        // All that is added here was checked to be countable, and adds up to less than the integer holds.
+        if instrument.legs.quote == Currency::Usd {
+            hot.open_dollars.0 = hot.open_dollars.0.wrapping_add(notional);
+        } else {
+            self.accounts[account].open_notional[instrument.legs.quote.index()].0 += notional;
+        }
+        if hot.is_cash {
+            self.set_aside(order, quantity, adds);
+        }
         let position = self.positions.entry(order.account(), order.instrument);
         let open = if order.is_buy { &mut position.open_buy } else { &mut position.open_sell };
         *open = if adds { *open + u64::from(quantity) } else { *open - u64::from(quantity) };
-        self.note_scarcity();
-        let sign = if adds { 1 } else { -1 };
-        let notional = scale.notional(wire_notional(order.price, quantity)).unwrap_or_default();
-        let is_cash = self.flags[order.account().0 as usize] & CASH != 0;
-        let reserved =
-            if is_cash { self.reservation(order.instrument, order.is_buy, order.price, quantity) } else { None };
-        let account = &mut self.accounts[order.account().0 as usize];
-        // All that is added here was checked to be countable, and adds up to less than the integer holds.
-        account.open_notional[legs.quote.index()].0 += sign * notional.0;
-        if let Some((currency, amount)) = reserved {
-            account.reserved[currency.index()].0 += sign * amount.0;
-        }
     }
 
-    /// Quantity left an order, when it is counted.
-    #[inline]
-    pub(crate) fn reduce(&mut self, owner: Owner, number: UserRefNum, quantity: Qty) {
-        if self.is_counted(owner) {
-            self.reduce_counted(owner, number, quantity.0);
-        }
-    }
-
+    /// What a cash account sets aside for an order, or frees.
     #[cold]
-    fn reduce_counted(&mut self, owner: Owner, number: UserRefNum, quantity: u32) {
-        if let Some(order) = self.orders.reduce(owner, number, quantity) {
-            self.expose(&order, quantity.min(order.leaves), false);
-            if quantity >= order.leaves {
-                self.accounts[owner.account().0 as usize].open_orders -= 1;
-            }
+    fn set_aside(&mut self, order: &OpenOrder, quantity: u32, adds: bool) {
+        if let Some((currency, amount)) = self.reservation(order.instrument, order.is_buy, order.price, quantity) {
+            let reserved = &mut self.accounts[order.account().0 as usize].reserved[currency.index()];
+            reserved.0 += if adds { amount.0 } else { -amount.0 };
         }
+    }
+
+    /// An order that rested is at work: elected.
+    pub(crate) fn take_up(&mut self, order: OpenOrder) {
+        self.flight = order;
+    }
+
+    /// Quantity left an order, when it is counted; without one, the order at work.
+    #[inline]
+    pub(crate) fn reduce(&mut self, owner: Owner, resting: Option<OpenOrder>, quantity: Qty) {
+        if !self.is_counted(owner) {
+            return;
+        }
+        let order = resting.unwrap_or(self.flight);
+        if resting.is_none() && order.owner == owner {
+            self.flight.leaves = order.leaves.saturating_sub(quantity.0);
+        }
+        if order.leaves != 0 && order.owner == owner {
+            self.reduce_counted(&order, quantity.0);
+        }
+    }
+
+    /// The same for an order that is counted, as it was.
+    #[inline]
+    pub(crate) fn reduce_counted(&mut self, order: &OpenOrder, quantity: u32) {
+        self.hot.at_mut(order.account().0 as usize).open_orders -= u32::from(quantity >= order.leaves);
+        self.expose(order, quantity.min(order.leaves), false);
     }
 
     /// One side of a trade: the position, and for cash accounts both legs at once.
@@ -323,16 +335,22 @@ impl Risk {
             return;
         }
         let Instrument { scale, legs, .. } = *self.instrument(fill.instrument);
-        let notional = scale.notional(wire_notional(fill.price.0, fill.quantity.0));
-        self.move_legs(leg, fill);
+        let notional = scale.notional_of(fill.price.0, fill.quantity.0);
+        if self.hot.at(leg.account.0 as usize).is_cash {
+            self.move_legs(leg, fill);
+        }
         let dollars = notional.and_then(|notional| self.dollars(legs.quote, notional));
         let today = self.today(fill.now);
-        let Self { fees, accounts, .. } = self;
-        let account = &mut accounts[leg.account.0 as usize];
-        account.roll(today, |volume| fees.tier_of(volume));
-        if let Some(dollars) = dollars {
-            account.add_volume(dollars);
+        let Self { fees, accounts, hot, .. } = self;
+        let hot = hot.at_mut(leg.account.0 as usize);
+        if today > hot.day {
+            accounts[leg.account.0 as usize].roll(hot, today, |volume| fees.tier_of(volume));
         }
+        if let Some(dollars) = dollars {
+            hot.day_notional.0 = hot.day_notional.0.saturating_add(dollars.0);
+        }
+        // Twice: what a trade takes from any limit, and the fee on it.
+        self.spend(leg.account, fill.instrument, (fill.quantity.0, fill.price.0), 2);
         self.note_loss(leg.account);
     }
 
@@ -342,6 +360,7 @@ impl Risk {
         for leg in [Leg { account: buyer, is_buy: false }, Leg { account: seller, is_buy: true }] {
             self.positions.entry(leg.account, fill.instrument).trade(leg.is_buy, fill.quantity.0, fill.price.0);
             self.move_legs(leg, fill);
+            self.hot.at_mut(leg.account.0 as usize).shut();
             self.note_loss(leg.account);
             self.note_broken(leg.account, fill.instrument);
         }
@@ -356,7 +375,7 @@ impl Risk {
         let Instrument { scale, legs, .. } = *self.instrument(fill.instrument);
         let sign = if leg.is_buy { 1 } else { -1 };
         // Its orders were checked to be countable.
-        let notional = scale.notional(wire_notional(fill.price.0, fill.quantity.0)).unwrap_or_default();
+        let notional = scale.notional_of(fill.price.0, fill.quantity.0).unwrap_or_default();
         let account = &mut self.accounts[leg.account.0 as usize];
         account.balance[legs.quote.index()].0 -= sign * notional.0;
         if let Some(base) = legs.base {
@@ -376,7 +395,7 @@ impl Risk {
     ) -> Option<EventBody> {
         let Instrument { scale, legs, .. } = *self.instrument(fill.instrument);
         let currency = legs.quote;
-        let notional = scale.notional(wire_notional(fill.price.0, fill.quantity.0));
+        let notional = scale.notional_of(fill.price.0, fill.quantity.0);
         // What is beyond counting is free.
         let notional = notional.filter(|notional| notional.is_in_range())?;
         let mut fees = [Amount::ZERO; 2];
@@ -407,11 +426,12 @@ impl Risk {
 
 impl Account {
     /// A new day: forgets what is too old, and moves to the tier of the 30 days before.
-    pub(super) fn roll(&mut self, day: u32, tier_of: impl Fn(Amount) -> u8) {
-        if day <= self.day {
+    pub(super) fn roll(&mut self, hot: &mut Hot, day: u32, tier_of: impl Fn(Amount) -> u8) {
+        if day <= hot.day {
             return;
         }
-        let passed = (day - self.day) as usize;
+        let passed = (day - hot.day) as usize;
+        self.volumes[hot.day as usize % TIER_DAYS] = hot.day_notional;
         let before: i128 = if passed >= TIER_DAYS {
             self.volumes = [Amount::ZERO; TIER_DAYS];
             0
@@ -425,13 +445,6 @@ impl Account {
             sum
         };
         self.tier = tier_of(Amount(before));
-        self.day = day;
-        self.day_notional = Amount::ZERO;
-    }
-
-    fn add_volume(&mut self, dollars: Amount) {
-        let today = &mut self.volumes[self.day as usize % TIER_DAYS];
-        today.0 = today.0.saturating_add(dollars.0);
-        self.day_notional.0 = self.day_notional.0.saturating_add(dollars.0);
+        (hot.day, hot.day_notional) = (day, Amount::ZERO);
     }
 }

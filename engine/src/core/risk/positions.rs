@@ -1,18 +1,17 @@
 //! Positions: what each account holds of each instrument it has traded, at which average cost, and what it has made of it.
 //! In wire units of the instrument throughout, so that a trade needs no scaling.
 
+use super::gate::Gate;
 use super::map::Map;
 use crate::core::money::{Bucket, wire_notional};
+use crate::memory::advise_large;
 use protocol::types::{AccountId, InstrumentId};
 
-/// One account's position in one instrument.
+/// One account's position in one instrument: what trades and open orders change in one cache line, what orders are checked
+/// against in the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(align(64))]
+#[repr(C, align(128))]
 pub(crate) struct Position {
-    /// Whose.
-    pub(crate) account: AccountId,
-    /// Of what.
-    pub(crate) instrument: InstrumentId,
     /// Net quantity, below zero when sold short.
     pub(crate) quantity: i128,
     /// What the net quantity has cost, price × quantity; below zero for a short position.
@@ -23,12 +22,23 @@ pub(crate) struct Position {
     pub(crate) open_buy: u64,
     /// The same to sell.
     pub(crate) open_sell: u64,
+    /// What a new order may be without being looked at closely.
+    pub(super) gate: Gate,
+    /// Orders per second.
+    pub(super) orders: Bucket,
+    /// Whose.
+    pub(crate) account: AccountId,
+    /// Of what.
+    pub(crate) instrument: InstrumentId,
 }
+
+const _: () = assert!(size_of::<Position>() == 128);
 
 impl Position {
     /// None yet.
     pub(crate) fn none(account: AccountId, instrument: InstrumentId) -> Self {
-        Self { account, instrument, quantity: 0, cost: 0, realised: 0, open_buy: 0, open_sell: 0 }
+        let (gate, orders) = (Gate::SHUT, Bucket::FULL);
+        Self { quantity: 0, cost: 0, realised: 0, open_buy: 0, open_sell: 0, gate, orders, account, instrument }
     }
 
     /// What the account has been paid for all its trades together, less what it has paid.
@@ -120,13 +130,6 @@ fn share(total: i128, part: i128, whole: i128) -> i128 {
     }
 }
 
-/// What is kept of a pair of account and instrument beside its position.
-#[derive(Clone, Copy, Debug)]
-struct Beside {
-    older: u32,
-    orders: Bucket,
-}
-
 /// No position.
 const NONE: u32 = u32::MAX;
 
@@ -135,8 +138,8 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Positions {
     index: Map,
     entries: Vec<Position>,
-    /// Beside each position: the one that its account had before, and orders per second.
-    beside: Vec<Beside>,
+    /// Beside each position: the one that its account had before.
+    older: Vec<u32>,
     /// The newest position of each account.
     newest: Vec<u32>,
     /// New pairs of account and instrument are taken up to here; what lies above is kept for orders that rest.
@@ -154,8 +157,9 @@ impl Positions {
     pub(super) fn new(orders_max: usize, accounts_max: usize) -> Self {
         let taken_max = ALWAYS.max(accounts_max) + PER_ORDER * orders_max;
         let max = taken_max + orders_max + 2;
-        let (entries, beside) = (Vec::with_capacity(max), Vec::with_capacity(max));
-        Self { index: Map::new(max), entries, beside, newest: vec![NONE; accounts_max], taken_max, max }
+        let (entries, older) = (Vec::with_capacity(max), Vec::with_capacity(max));
+        advise_large(&entries);
+        Self { index: Map::new(max), entries, older, newest: vec![NONE; accounts_max], taken_max, max }
     }
 
     /// No new pair may be taken: an order needs a position that is there already.
@@ -192,7 +196,7 @@ impl Positions {
         self.index.insert(key(account, instrument), next);
         self.entries.push(Position::none(account, instrument));
         let older = std::mem::replace(&mut self.newest[account.0 as usize], next);
-        self.beside.push(Beside { older, orders: Bucket::FULL });
+        self.older.push(older);
         next
     }
 
@@ -202,24 +206,28 @@ impl Positions {
         std::iter::from_fn(move || {
             let at = next as usize;
             let position = self.entries.get(at)?;
-            next = self.beside[at].older;
+            next = self.older[at];
             Some(position)
         })
     }
 
-    /// Orders per second of a pair.
-    pub(super) fn orders(&self, account: AccountId, instrument: InstrumentId) -> Bucket {
-        let found = self.index.find(key(account, instrument));
-        found.map_or(Bucket::FULL, |at| self.beside[at as usize].orders)
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.entries.len()
     }
 
-    /// The same to change; the position is made when there is none.
-    pub(super) fn orders_mut(&mut self, account: AccountId, instrument: InstrumentId) -> &mut Bucket {
-        let at = match self.index.find(key(account, instrument)) {
-            Some(at) => at,
-            None => self.add(account, instrument),
-        };
-        &mut self.beside[at as usize].orders
+    /// The position of a pair, to change; `None` when there is none.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "once for each order of a limited account")]
+    pub(super) fn find_mut(&mut self, account: AccountId, instrument: InstrumentId) -> Option<&mut Position> {
+        let found = self.index.find(key(account, instrument))?;
+        self.entries.get_mut(found as usize)
+    }
+
+    /// Calls `touch` with the place where the number of a pair is looked for first.
+    #[inline]
+    pub(super) fn touch_home(&self, account: AccountId, instrument: InstrumentId, touch: impl FnOnce(*const u8)) {
+        touch(self.index.home_place(key(account, instrument)));
     }
 
     /// All positions, in the order in which they were made.

@@ -6,18 +6,7 @@ use super::{CASH, COUNTED, KILLED, Risk};
 use protocol::EventBody;
 use protocol::money::{Amount, Asset, Currency};
 use protocol::operator::{AccountMode, KillCause, LimitKind, Outcome, Scope, SetFees, SetLimit};
-use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Price, Qty, UserRefNum};
-
-/// An open order as the core has it, to be counted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ToCount {
-    pub(crate) owner: Owner,
-    pub(crate) number: UserRefNum,
-    pub(crate) instrument: InstrumentId,
-    pub(crate) is_buy: bool,
-    pub(crate) price: Price,
-    pub(crate) leaves: Qty,
-}
+use protocol::types::{AccountId, InstrumentId, Nanos};
 
 impl Risk {
     /// Whether what a scope names exists.
@@ -70,7 +59,7 @@ impl Risk {
             Scope::Account(account) => self.accounts[account.0 as usize].own.set(limit, value),
         }
         self.work_out_all(scope);
-        if limit == LimitKind::DayLoss {
+        if matches!(limit, LimitKind::DayLoss | LimitKind::Credit) {
             self.watch();
         }
         Outcome::Done
@@ -99,6 +88,7 @@ impl Risk {
                 self.work_out(at);
             }
         }
+        self.shut_all();
     }
 
     pub(super) fn work_out_instrument(&mut self, id: InstrumentId) {
@@ -106,6 +96,7 @@ impl Risk {
         let counts = Counts::of(&instrument.own);
         let flags = u8::from(!instrument.own.is_none()) | if instrument.is_killed { KILLED } else { 0 };
         self.flags_changed();
+        self.shut_all();
         self.instrument_flags[usize::from(id.0)] = flags;
         self.instruments[usize::from(id.0) - 1].counts = counts;
     }
@@ -118,6 +109,7 @@ impl Risk {
                 let before = self.venue_flags;
                 self.venue_flags = if is_killed { before | KILLED } else { before & !KILLED };
                 self.flags_changed();
+                self.shut_all();
                 return self.venue_flags != before;
             }
             Scope::Instrument(id) => &mut self.instruments[usize::from(id.0) - 1].is_killed,
@@ -162,6 +154,7 @@ impl Risk {
             return Outcome::BadValue;
         }
         self.rates[currency.index()] = rate;
+        self.set_units();
         Outcome::Done
     }
 
@@ -199,6 +192,7 @@ impl Risk {
                     return Err(Outcome::NotAvailable);
                 }
                 self.accounts[id.0 as usize].balance[at].0 += amount.0;
+                self.hot.at_mut(id.0 as usize).shut();
                 after
             }
         };
@@ -262,12 +256,15 @@ impl Risk {
 
     /// Forgets what is open: the core tells all open orders again, one by one.
     pub(crate) fn begin_recount(&mut self) {
-        self.orders.clear();
+        self.shut_all();
+        for at in 0..self.accounts.len() {
+            let hot = self.hot.at_mut(at);
+            (hot.open_orders, hot.open_dollars) = (0, Amount::ZERO);
+        }
         for position in self.positions.iter_mut() {
             (position.open_buy, position.open_sell) = (0, 0);
         }
         for account in &mut self.accounts {
-            account.open_orders = 0;
             account.open_notional = [Amount::ZERO; Currency::COUNT];
             account.reserved = [Amount::ZERO; Currency::COUNT];
         }
@@ -280,11 +277,9 @@ impl Risk {
     }
 
     /// Counts one open order, if its account's are counted.
-    pub(crate) fn count(&mut self, order: &ToCount) {
-        let ToCount { owner, number, instrument, is_buy, price, leaves } = *order;
-        if self.counts(owner.account()) {
-            let price = if price.is_market() { 0 } else { price.0 };
-            self.count_order(OpenOrder { owner, number, price, leaves: leaves.0, instrument, is_buy });
+    pub(crate) fn count(&mut self, order: &OpenOrder) {
+        if self.is_counted(order.owner) {
+            self.count_order(order);
         }
     }
 }

@@ -16,6 +16,7 @@
 //! limits: count u8, then kind u8 and value.   volumes: bits u32, then what is not 0.   balances: bits u8, then what is not 0.
 //! ```
 
+use super::gate::LastOrder;
 use super::limits::{Limits, Restricted, is_value};
 use super::positions::Position;
 use super::{Amounts, FirmRisk, KILLED, Risk, TIER_DAYS};
@@ -75,24 +76,26 @@ impl Risk {
 
     fn encode_accounts(&self, out: &mut Vec<u8>) {
         put_count(out, self.accounts.len());
-        for account in &self.accounts {
+        for (account, hot) in self.accounts.iter().zip(self.hot.iter()) {
             out.extend_from_slice(&account.firm.to_le_bytes());
             let (cause, since) = account.killed.map_or((0, 0), |(cause, since)| (cause.letter(), since.0));
             out.extend_from_slice(&[account.mode.letter(), cause]);
             out.extend_from_slice(&since.to_le_bytes());
             out.push(account.tier);
-            out.extend_from_slice(&account.day.to_le_bytes());
-            put(out, account.day_notional);
-            put_sparse::<4>(out, &account.volumes);
+            out.extend_from_slice(&hot.day.to_le_bytes());
+            put(out, hot.day_notional);
+            let mut volumes = account.volumes;
+            volumes[hot.day as usize % TIER_DAYS] = hot.day_notional;
+            put_sparse::<4>(out, &volumes);
             put_sparse::<1>(out, &account.balance);
-            for bucket in [account.messages, account.duplicates, account.floods, account.rejects] {
+            for bucket in [hot.messages, account.duplicates, hot.floods, account.rejects] {
                 put_bucket(out, bucket);
             }
             let (day, stood) = account.stood.unwrap_or_default();
             out.push(u8::from(account.stood.is_some()));
             out.extend_from_slice(&day.to_le_bytes());
             put(out, stood);
-            let (instrument, is_buy, price, quantity) = account.last_order;
+            let LastOrder { price, quantity, instrument, is_buy } = hot.last;
             out.extend_from_slice(&instrument.0.to_le_bytes());
             out.push(u8::from(is_buy));
             out.extend_from_slice(&price.to_le_bytes());
@@ -111,7 +114,7 @@ impl Risk {
             for number in [position.quantity, position.cost, position.realised] {
                 out.extend_from_slice(&number.to_le_bytes());
             }
-            put_bucket(out, self.positions.orders(position.account, position.instrument));
+            put_bucket(out, position.orders);
         }
     }
 
@@ -148,6 +151,7 @@ impl Risk {
             self.work_out(at);
         }
         self.note_scarcity();
+        self.set_units();
         self.watch();
         Ok(())
     }
@@ -207,7 +211,7 @@ impl Risk {
         let count = reader.u32()?;
         reader.check(count as usize == self.accounts.len(), "number of accounts")?;
         for at in 0..self.accounts.len() {
-            let mut account = self.accounts[at];
+            let (mut account, mut hot) = (self.accounts[at], *self.hot.at(at));
             let firm = reader.u32()?;
             reader.check(firm == account.firm, "firm of an account")?;
             let mode = AccountMode::from_letter(reader.u8()?);
@@ -220,20 +224,24 @@ impl Risk {
             reader.check(account.killed.is_some() || since == Nanos(0), "time of a kill")?;
             account.tier = reader.u8()?;
             reader.check(usize::from(account.tier) < protocol::operator::FEE_TIERS_MAX, "tier")?;
-            account.day = reader.u32()?;
-            account.day_notional = amount_of(reader)?;
+            hot.day = reader.u32()?;
+            hot.day_notional = amount_of(reader)?;
             account.volumes = sparse_of::<4, TIER_DAYS>(reader)?;
+            let is_of_day = account.volumes[hot.day as usize % TIER_DAYS] == hot.day_notional;
+            reader.check(is_of_day, "volume of the day")?;
             account.balance = sparse_of::<1, { Currency::COUNT }>(reader)?;
-            for bucket in [&mut account.messages, &mut account.duplicates, &mut account.floods, &mut account.rejects] {
+            for bucket in [&mut hot.messages, &mut account.duplicates, &mut hot.floods, &mut account.rejects] {
                 *bucket = bucket_of(reader)?;
             }
             let (is_some, day, stood) = (reader.flag("day")?, reader.u32()?, amount_of(reader)?);
             reader.check(is_some || (day == 0 && stood == Amount::ZERO), "a day that has not begun")?;
             account.stood = is_some.then_some((day, stood));
             let instrument = InstrumentId(u16::from_le_bytes(reader.array()?));
-            account.last_order = (instrument, reader.flag("side")?, reader.u32()?, reader.u32()?);
+            let (is_buy, price, quantity) = (reader.flag("side")?, reader.u32()?, reader.u32()?);
+            hot.last = LastOrder { price, quantity, instrument, is_buy };
             account.own = limits_of(reader)?;
             self.accounts[at] = account;
+            *self.hot.at_mut(at) = hot;
         }
         Ok(())
     }
@@ -250,8 +258,8 @@ impl Risk {
             for number in [&mut position.quantity, &mut position.cost, &mut position.realised] {
                 *number = i128::from_le_bytes(reader.array()?);
             }
+            position.orders = bucket_of(reader)?;
             *self.positions.entry(account, instrument) = position;
-            *self.positions.orders_mut(account, instrument) = bucket_of(reader)?;
             last = Some((account, instrument));
         }
         Ok(())

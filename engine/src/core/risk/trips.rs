@@ -29,6 +29,8 @@ pub(super) struct Notes {
     watched: Vec<AccountId>,
     /// Those below it were looked at in this round.
     pub(super) next: AccountId,
+    /// Where the first of the others most likely is.
+    place: usize,
 }
 
 /// Accounts with a loss limit that are looked at by a command that moved a mark, beside those that traded.
@@ -38,7 +40,23 @@ impl Notes {
     /// Each account may trade once, and the two of a broken trade or the one that sent a message come on top.
     pub(super) fn new(accounts: usize) -> Self {
         let (list, watched) = (Vec::with_capacity(2 * accounts + 4), Vec::with_capacity(accounts));
-        Self { list, done: 0, has_moved: false, watched, next: AccountId(0) }
+        Self { list, done: 0, has_moved: false, watched, next: AccountId(0), place: 0 }
+    }
+
+    /// The place of the account whose turn it is.
+    fn turn(&self) -> usize {
+        let is_there = self.watched.get(self.place).is_some_and(|id| *id >= self.next)
+            && self.place.checked_sub(1).is_none_or(|before| self.watched[before] < self.next);
+        let place = if is_there { self.place } else { self.watched.partition_point(|id| *id < self.next) };
+        if place == self.watched.len() { 0 } else { place }
+    }
+
+    /// The account whose turn it is; then it is that of the next one. There is one.
+    fn take_turn(&mut self) -> AccountId {
+        let place = self.turn();
+        let id = self.watched[place];
+        (self.next, self.place) = (AccountId(id.0 + 1), place + 1);
+        id
     }
 }
 
@@ -59,32 +77,71 @@ impl Risk {
         let watched = all.filter(|(_, account)| account.limits.get(LimitKind::DayLoss).is_some());
         self.notes.watched.clear();
         self.notes.watched.extend(watched.map(|(id, _)| id));
-        self.is_watching = !self.notes.watched.is_empty();
+        self.is_watching = !self.notes.watched.is_empty()
+            || self.accounts.iter().any(|account| account.limits.get(LimitKind::Credit).is_some());
+        for instrument in &mut self.instruments {
+            (instrument.low, instrument.high) = (0, 0);
+            if self.is_watching {
+                instrument.has_left_band();
+            }
+        }
+        self.shut_all();
     }
 
-    /// A mark moved while accounts have loss limits.
-    #[cold]
-    pub(super) fn note_moved(&mut self) {
-        self.notes.has_moved = true;
-        self.is_sync_due = true;
+    /// A mark moved while limits depend on marks.
+    #[inline]
+    pub(super) fn note_moved(&mut self, instrument: InstrumentId) {
+        if self.instruments[usize::from(instrument.0) - 1].has_left_band() {
+            self.shut_all();
+        }
+        if !self.notes.watched.is_empty() {
+            self.notes.has_moved = true;
+            self.is_sync_due = true;
+        }
+    }
+
+    /// Looks at what was noted in this command when that takes no close look: the gates of all whose loss is asked for are open. False
+    /// when one is shut, or something else was noted; then nothing is done.
+    pub(crate) fn look_in_passing(&mut self, now: Nanos) -> bool {
+        let is_quiet = |(id, note): &(AccountId, Note)| matches!(note, Note::Loss) && self.is_open(*id, now);
+        if !self.notes.list.iter().all(is_quiet) {
+            return false;
+        }
+        let mut turns = 0;
+        if self.notes.has_moved {
+            let Notes { watched, .. } = &self.notes;
+            let from = self.notes.turn();
+            turns = LOOKS.min(watched.len());
+            let is_open = |at| self.is_open(watched[(from + at) % watched.len()], now);
+            if !(0..turns).all(is_open) {
+                return false;
+            }
+        }
+        for (id, _) in &self.notes.list {
+            self.hot.at_mut(id.0 as usize).is_noted = false;
+        }
+        self.notes.list.clear();
+        self.notes.has_moved = false;
+        for _ in 0..turns {
+            self.notes.take_turn();
+        }
+        true
     }
 
     /// Notes the next accounts with a loss limit, in turn.
     fn note_watched(&mut self) {
         self.notes.has_moved = false;
-        let from = self.notes.watched.partition_point(|id| *id < self.notes.next);
-        for at in 0..LOOKS.min(self.notes.watched.len()) {
-            let id = self.notes.watched[(from + at) % self.notes.watched.len()];
-            self.notes.next = AccountId(id.0 + 1);
+        for _ in 0..LOOKS.min(self.notes.watched.len()) {
+            let id = self.notes.take_turn();
             self.note_loss(id);
         }
     }
 
     /// An account has traded, or was refused for its loss: it is looked at when it has a limit.
     pub(crate) fn note_loss(&mut self, id: AccountId) {
-        let account = &mut self.accounts[id.0 as usize];
-        if !account.is_noted && account.limits.get(LimitKind::DayLoss).is_some() {
-            account.is_noted = true;
+        let hot = self.hot.at_mut(id.0 as usize);
+        if hot.is_watched && !hot.is_noted {
+            hot.is_noted = true;
             self.note(id, Note::Loss);
         }
     }
@@ -96,7 +153,7 @@ impl Risk {
 
     /// Counts a message, refused or not.
     pub(super) fn note_message(&mut self, id: AccountId, is_refused: bool, now: Nanos) {
-        let account = &mut self.accounts[id.0 as usize];
+        let (account, hot) = (&mut self.accounts[id.0 as usize], self.hot.at_mut(id.0 as usize));
         let passes = |rate: Option<u64>, bucket: &mut Bucket| {
             rate.is_some_and(|rate| {
                 let is_passed = !bucket.allows(rate, now);
@@ -104,7 +161,7 @@ impl Risk {
                 is_passed
             })
         };
-        let is_flood = passes(account.counts.floods, &mut account.floods);
+        let is_flood = passes(account.counts.floods, &mut hot.floods);
         let is_wrong = is_refused && passes(account.counts.rejects, &mut account.rejects);
         for (is_passed, cause) in [(is_flood, KillCause::MessageRate), (is_wrong, KillCause::Rejects)] {
             if is_passed {
@@ -142,10 +199,14 @@ impl Risk {
     }
 
     fn loss_passed(&mut self, id: AccountId, now: Nanos) -> Option<KillCause> {
-        self.accounts[id.0 as usize].is_noted = false;
+        self.hot.at_mut(id.0 as usize).is_noted = false;
         self.begin_day_of(id, now);
         let limit = self.limit(id, LimitKind::DayLoss)?;
-        (self.loss(id, now)? > limit).then_some(KillCause::DayLoss)
+        if self.loss(id, now)? > limit {
+            return Some(KillCause::DayLoss);
+        }
+        self.open_account_gate(id, now);
+        None
     }
 
     /// A position is beyond what it may be.

@@ -30,10 +30,24 @@ impl Risk {
     }
 
     #[inline]
-    fn dollars_of(&self, sums: &Amounts) -> Option<Amount> {
+    pub(super) fn dollars_of(&self, sums: &Amounts) -> Option<Amount> {
         let each = Currency::ALL.iter().map(|currency| (*currency, sums[currency.index()]));
         each.filter(|(_, sum)| *sum != Amount::ZERO)
             .try_fold(Amount::ZERO, |all, (currency, sum)| all.checked_add(self.dollars(currency, sum)?))
+    }
+
+    /// The least that the positions of an account may have made, as long as every mark is within its band.
+    pub(super) fn profit_at_worst(&self, account: AccountId) -> Option<Amount> {
+        let mut sums = [Amount::ZERO; Currency::COUNT];
+        for position in self.positions.of(account) {
+            let instrument = self.instrument(position.instrument);
+            let worst = if position.quantity > 0 { instrument.low } else { instrument.high };
+            let made = position.realised.checked_sub(position.cost)?;
+            let made = made.checked_add(position.quantity.checked_mul(worst.into())?)?;
+            let sum = &mut sums[instrument.legs.quote.index()];
+            *sum = sum.checked_add(instrument.scale.notional(made)?)?;
+        }
+        self.dollars_of(&sums)
     }
 
     /// What an account has lost today, below zero what it has made; a day that has not begun has lost nothing.
@@ -57,9 +71,10 @@ impl Risk {
     /// The venue begins a new day: every account moves to its tier, has traded nothing, and has lost nothing.
     pub(crate) fn begin_day(&mut self, now: Nanos) {
         self.day = day_of(now).max(self.today(now).saturating_add(1));
+        self.shut_all();
         let fees = self.fees;
         for at in 0..self.accounts.len() {
-            self.accounts[at].roll(self.day, |volume| fees.tier_of(volume));
+            self.accounts[at].roll(self.hot.at_mut(at), self.day, |volume| fees.tier_of(volume));
             self.begin_day_of(AccountId(u32::try_from(at).unwrap_or(u32::MAX)), now);
         }
     }
@@ -89,6 +104,23 @@ impl Risk {
         let open = if wish.side.is_buy() { &mut wanted.open_buy } else { &mut wanted.open_sell };
         *open = *open + u64::from(wish.quantity) - u64::from(replaced);
         self.add_exposure(&wanted, &mut sums)?;
+        self.dollars_of(&sums)
+    }
+
+    /// How far beyond what it owns an account may be, as long as every mark is within its band. Exposure grows with the mark at
+    /// least as fast as profit does: the worst is the upper end.
+    pub(super) fn credit_at_worst(&self, id: AccountId) -> Option<Amount> {
+        let mut sums = self.accounts[id.0 as usize].balance.map(|balance| Amount(balance.0.saturating_neg()));
+        for position in self.positions.of(id) {
+            let instrument = self.instrument(position.instrument);
+            let long = position.quantity + i128::from(position.open_buy);
+            let short = position.quantity - i128::from(position.open_sell);
+            let at_mark = long.abs().max(short.abs()).checked_sub(position.quantity)?;
+            let used = at_mark.checked_mul(instrument.high.into())?;
+            let used = used.checked_sub(position.realised)?.checked_add(position.cost)?;
+            let sum = &mut sums[instrument.legs.quote.index()];
+            *sum = sum.checked_add(instrument.scale.notional(used)?)?;
+        }
         self.dollars_of(&sums)
     }
 
