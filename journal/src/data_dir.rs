@@ -126,8 +126,9 @@ fn create(root: &Path) -> Result<(), DataDirError> {
     if source.kind() == io::ErrorKind::AlreadyExists {
         return Ok(());
     }
-    if source.kind() == io::ErrorKind::NotFound {
-        let parent = root.parent().unwrap_or(Path::new("/")).to_owned();
+    let parent = root.parent().unwrap_or(Path::new("/")).to_owned();
+    // A file system that takes no folders (/proc) says the same of itself.
+    if source.kind() == io::ErrorKind::NotFound && !parent.is_dir() {
         return Err(DataDirError::MissingParent { dir: root.to_owned(), parent });
     }
     Err(DataDirError::NotWritable { path: root.to_owned(), source })

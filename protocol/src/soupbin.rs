@@ -206,9 +206,11 @@ impl LoginRequest {
         session_name(self.session)
     }
 
-    /// The next number wanted; `None` when it is no number.
+    /// The next number wanted; `None` when it is no number. One that 64 bits do not hold is beyond every stream: the largest.
     pub fn next_sequence(&self) -> Option<u64> {
-        number(&self.sequence)
+        let digits = trim(&self.sequence);
+        let is_number = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        is_number.then(|| number(digits).unwrap_or(u64::MAX))
     }
 
     /// The whole packet.

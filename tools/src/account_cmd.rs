@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::control::amount;
 use crate::control::client::{Where, run as ask};
 use crate::control::request::{Mode, Request, Target};
-use crate::limits_cmd::LimitArgs;
+use crate::limits_cmd::{LimitArgs, as_typed};
 use crate::output::{print_line, time_text};
 use crate::venue::reading::newest_state;
 use crate::venue::registry::account_name;
@@ -100,7 +100,7 @@ struct Funds {
     #[arg(value_name = "CURRENCY")]
     asset: String,
     /// A plain decimal above zero
-    #[arg(value_name = "AMOUNT", value_parser = amount::positive)]
+    #[arg(value_name = "AMOUNT", allow_negative_numbers = true, value_parser = amount::positive)]
     amount: Amount,
     #[command(flatten)]
     place: Where,
@@ -202,7 +202,7 @@ fn as_json(core: &Core, view: &AccountView) -> Value {
     let limits: serde_json::Map<String, Value> = risk
         .limits(Scope::Account(view.account))
         .into_iter()
-        .map(|limit| (limit.limit.as_text().to_owned(), limit.value.to_string().into()))
+        .map(|limit| (limit.limit.as_text().to_owned(), as_typed(limit.limit, limit.value).into()))
         .collect();
     let restricted = risk.restricted(view.account).map(|instrument| symbol_of(core, instrument));
     let killed_by = risk.killed(view.account);
@@ -274,7 +274,7 @@ fn as_text(core: &Core, view: &AccountView) -> String {
         lines.push(format!("  lost today {loss} USD"));
     }
     for limit in risk.limits(Scope::Account(view.account)) {
-        lines.push(format!("  {} {}", limit.limit.as_text(), limit.value));
+        lines.push(format!("  {} {}", limit.limit.as_text(), as_typed(limit.limit, limit.value)));
     }
     for instrument in risk.restricted(view.account) {
         lines.push(format!("  restricted {}", symbol_of(core, instrument)));

@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(value_name = "SYMBOL", value_parser = units::symbol)]
     symbol: Symbol,
     /// After the command with this sequence; without it, the last one
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", allow_negative_numbers = true, value_parser = crate::units::whole::<u64>)]
     at: Option<u64>,
     /// Levels of each side
     #[arg(long, value_name = "N", default_value_t = 10)]

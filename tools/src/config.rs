@@ -274,6 +274,8 @@ mod tests {
         for (from, to, expected) in [
             ("segment_mib = 64", "segment_mb = 64", "segment_mb"),
             ("demo = true", "demo = 1", &format!("line {demo}: invalid type: integer `1`, expected a boolean")),
+            ("level = \"warn\"", "level = \"loud\"", "log.level = \"loud\": expected off, error, warn"),
+            ("level = \"warn\"", "level = \"warn,gateway_edge\"", "log.level = \"warn,gateway_edge\": expected off"),
             ("commands = 16384", "commands = 1000", "rings.commands = 1000: expected a power of two"),
             ("tick = \"0.01\"", "tick = \"0.00001\"", "AAPL tick"),
             ("tick = \"0.01\"", "tick = \"1e-2\"", "AAPL tick"),

@@ -9,7 +9,9 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use journal::JournalReader;
 use protocol::itch::{self, BLOCK_BYTES_MAX};
-use protocol::{Command, CommandBody, Event, InstrumentId, Nanos, Owner, Sequence, Symbol, VenueCommand, record};
+use protocol::{
+    Command, CommandBody, Event, EventBody, InstrumentId, Nanos, Owner, Sequence, Symbol, VenueCommand, record,
+};
 use serde_json::json;
 
 use crate::export_parquet::{Row, Table};
@@ -97,9 +99,12 @@ fn itch(data_dir: &Path, out: &mut (impl Write + Send)) -> anyhow::Result<u64> {
         replica.core.instruments().map(|view| (view.listed.instrument, view.listed.symbol)).collect();
     let mut block = [0; BLOCK_BYTES_MAX];
     let mut messages = 0;
-    let told = |command: &Command, event: &Event| {
-        if let CommandBody::ListInstrument(listed) = &command.body {
-            symbols.push((listed.instrument, listed.symbol));
+    let told = |_: &Command, event: &Event| {
+        if let EventBody::InstrumentListed { instrument, symbol, .. } = &event.body {
+            // Each roll tells them again.
+            if !symbols.contains(&(*instrument, *symbol)) {
+                symbols.push((*instrument, *symbol));
+            }
         }
         let symbol = |id| symbols.iter().find(|(listed, _)| *listed == id).map_or(Symbol::BLANK, |(_, symbol)| *symbol);
         let bytes = itch::from_event(event, symbol, &mut block);

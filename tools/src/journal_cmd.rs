@@ -66,10 +66,10 @@ struct DumpArgs {
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
     /// First sequence
-    #[arg(long, value_name = "SEQ", default_value_t = 1)]
+    #[arg(long, value_name = "SEQ", allow_negative_numbers = true, value_parser = crate::units::whole::<u64>, default_value_t = 1)]
     from: u64,
-    /// Last sequence
-    #[arg(long, value_name = "SEQ", default_value_t = u64::MAX)]
+    /// Last sequence; without it, all that there are
+    #[arg(long, value_name = "SEQ", allow_negative_numbers = true, value_parser = crate::units::whole::<u64>, default_value_t = u64::MAX, hide_default_value = true)]
     to: u64,
     /// One JSON object per line
     #[arg(long)]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use protocol::Amount;
+use protocol::operator::LimitKind;
 
 use crate::control::amount;
 use crate::control::client::{Where, run as ask};
@@ -66,49 +67,49 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 #[group(required = true, multiple = true)]
 pub struct LimitArgs {
     /// Quantity of one order, in units of what is traded
-    #[arg(long, value_name = "N", value_parser = amount::limit)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::limit)]
     max_order_quantity: Option<Amount>,
     /// Notional of one order, US dollars
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = amount::limit)]
     max_order_notional: Option<Amount>,
     /// Open orders
-    #[arg(long, value_name = "N", value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
     max_open_orders: Option<Amount>,
     /// Notional of all open orders, US dollars
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = amount::limit)]
     max_open_notional: Option<Amount>,
     /// Position of an instrument if all open buys traded
-    #[arg(long, value_name = "N", value_parser = amount::limit)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::limit)]
     max_position_long: Option<Amount>,
     /// Position below zero if all open sells traded
-    #[arg(long, value_name = "N", value_parser = amount::limit)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::limit)]
     max_position_short: Option<Amount>,
     /// What the positions could be worth at the marks beyond what the account owns, US dollars; margin accounts
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = amount::limit)]
     credit: Option<Amount>,
     /// Loss of the day, US dollars; beyond it the kill switch trips
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = amount::limit)]
     loss_limit: Option<Amount>,
     /// Distance of a price from the reference price, percent
-    #[arg(long, value_name = "PERCENT", value_parser = amount::percent)]
+    #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = amount::percent)]
     price_collar: Option<Amount>,
     /// Messages per second
-    #[arg(long, value_name = "N", value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
     max_message_rate: Option<Amount>,
     /// Orders and replaces per second in one instrument
-    #[arg(long, value_name = "N", value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
     max_symbol_rate: Option<Amount>,
     /// Messages per second above which the kill switch trips
-    #[arg(long, value_name = "N", value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
     kill_message_rate: Option<Amount>,
     /// Refused orders per second above which the kill switch trips
-    #[arg(long, value_name = "N", value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
     kill_reject_rate: Option<Amount>,
     /// Orders per second that are equal to the one before
-    #[arg(long, value_name = "N", value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
     max_duplicate_rate: Option<Amount>,
     /// Notional traded in a UTC day, US dollars
-    #[arg(long, value_name = "X", value_parser = amount::limit)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = amount::limit)]
     max_day_notional: Option<Amount>,
     /// An instrument that may not be traded
     #[arg(long, value_name = "SYMBOL")]
@@ -164,4 +165,15 @@ impl LimitArgs {
         let freed = self.unrestrict.iter().map(|symbol| restriction(symbol, amount::NONE));
         amounts.chain(flags).chain(restricted).chain(freed).collect()
     }
+}
+
+/// The value of a limit as it is written on the command line: a collar in percent, a permission as `true` or `false`.
+pub fn as_typed(limit: LimitKind, value: Amount) -> String {
+    if limit == LimitKind::PriceCollar {
+        return value.0.checked_mul(100).map_or_else(|| value.to_string(), |percent| Amount(percent).to_string());
+    }
+    if [LimitKind::ShortSale, LimitKind::LocateRequired, LimitKind::MarketOrders].contains(&limit) {
+        return (value != Amount::ZERO).to_string();
+    }
+    value.to_string()
 }

@@ -126,7 +126,7 @@ pub struct VenueArgs {
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Added to every port of the configuration
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = crate::units::whole::<u16>, default_value_t = 0)]
     pub port_offset: u16,
 }
 

@@ -114,7 +114,7 @@ pub struct RateArgs {
     /// Currency
     currency: String,
     /// US dollars per unit
-    #[arg(value_name = "DOLLARS", value_parser = amount::positive)]
+    #[arg(value_name = "DOLLARS", allow_negative_numbers = true, value_parser = amount::positive)]
     rate: Amount,
     #[command(flatten)]
     place: Where,

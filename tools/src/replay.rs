@@ -24,13 +24,13 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "./data")]
     data_dir: PathBuf,
     /// Stop after the command with this sequence; 0 is the empty venue
-    #[arg(long, value_name = "SEQ")]
+    #[arg(long, value_name = "SEQ", allow_negative_numbers = true, value_parser = crate::units::whole::<u64>)]
     to: Option<u64>,
     /// Stop after the last command at or before this time: ns since 1970 UTC, or 2026-11-21T09:30:00.5Z
     #[arg(long, value_name = "TIME", conflicts_with = "to", value_parser = time)]
     to_time: Option<Nanos>,
     /// Begin at a snapshot: the newest one that is not beyond the end, or the one of this sequence
-    #[arg(long, value_name = "SEQ", num_args = 0..=1, default_missing_value = "0")]
+    #[arg(long, value_name = "SEQ", value_parser = crate::units::whole::<u64>, num_args = 0..=1, default_missing_value = "0")]
     from_snapshot: Option<u64>,
     /// How fast recorded time passes: 1x as it was, 10x, or any other whole number of times; max does not wait
     #[arg(long, value_name = "SPEED", default_value = "max")]
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
     config: PathBuf,
     /// With --serve: added to the port
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = crate::units::whole::<u16>, default_value_t = 0)]
     port_offset: u16,
     /// Play these orders into the recorded day as well, and tell what differs: a CSV file with the columns
     /// `time,account,symbol,side,quantity,price,tif,cancel_at`

@@ -48,10 +48,10 @@ struct Where {
 #[derive(Debug, clap::Args)]
 struct Diff {
     /// Sequence of the one
-    #[arg(value_name = "FROM")]
+    #[arg(value_name = "FROM", value_parser = crate::units::whole::<u64>)]
     from: u64,
     /// Sequence of the other
-    #[arg(value_name = "TO")]
+    #[arg(value_name = "TO", value_parser = crate::units::whole::<u64>)]
     to: u64,
     #[command(flatten)]
     place: Where,

@@ -216,7 +216,14 @@ impl Terms {
             let wrong = || {
                 (
                     "terms.bands",
-                    format!("{entry:?}"),
+                    format!(
+                        "{:?} (static {:?}, dynamic {:?}, collar {:?}, auction_s {})",
+                        entry.instrument,
+                        entry.static_percent,
+                        entry.dynamic_percent,
+                        entry.collar_percent,
+                        entry.auction_s
+                    ),
                     "an instrument of the configuration, once; percentages up to 100 with 4 decimals at most; auction_s 1 to 86400",
                 )
             };

@@ -35,6 +35,7 @@ enum What {
 #[derive(Debug, clap::Args)]
 struct Bust {
     /// Its match number, as both sides and the feed were told
+    #[arg(allow_negative_numbers = true, value_parser = crate::units::whole::<u64>)]
     match_number: u64,
     /// Why
     #[arg(long, value_enum, default_value_t = Reason::Supervisory)]

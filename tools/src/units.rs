@@ -182,6 +182,18 @@ pub(crate) fn decimal(text: &str) -> Result<Decimal, UnitsError> {
     Decimal::from_str_exact(text).map_err(|_| wrong())
 }
 
+/// A whole number: digits and nothing else. For the command line.
+///
+/// # Errors
+/// What was expected.
+pub(crate) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("expected a whole number, as 17".to_owned());
+    }
+    let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| format!("expected a number below 2^{}", 8 * size_of::<T>()))
+}
+
 /// The name of an instrument, for the command line. Lower case is taken as upper case.
 ///
 /// # Errors
@@ -249,6 +261,16 @@ mod tests {
         for text in ["1", "1.", ".5", "007", "0.000000000001"] {
             assert!(decimal(text).is_ok(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn only_digits_are_whole_numbers() {
+        for text in ["", "+5", "-1", " 1", "1.0", "x", "1e3"] {
+            assert_eq!(whole::<u64>(text), Err("expected a whole number, as 17".to_owned()), "{text:?}");
+        }
+        assert_eq!((whole::<u64>("18446744073709551615"), whole::<u16>("65535")), (Ok(u64::MAX), Ok(65_535)));
+        assert_eq!(whole::<u64>("18446744073709551616"), Err("expected a number below 2^64".to_owned()));
+        assert_eq!(whole::<u16>("65536"), Err("expected a number below 2^16".to_owned()));
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use protocol::itch::Message;
 use protocol::{InstrumentId, Symbol};
 use serde_json::json;
 
 use crate::VenueArgs;
-use crate::client::{Change, ClientError, FeedBook, FeedClient, Print, Progress};
+use crate::client::{Change, ClientError, FeedBook, FeedClient, Print, Progress, listed};
 use crate::clock::monotonic;
 use crate::output::print_line;
 use crate::units::InstrumentUnits;
@@ -58,11 +58,9 @@ pub(crate) struct Args {
 /// No venue, an unknown instrument, a feed that breaks or contradicts itself.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = args.venue.load()?;
-    let instrument = config.instruments.iter().find(|instrument| instrument.symbol == args.symbol);
-    let instrument = instrument
-        .with_context(|| format!("{} is not in {}; list it there", args.symbol, args.venue.config.display()))?;
     let address = SocketAddr::new(args.host.unwrap_or(config.feed_address.ip()), config.feed_address.port());
-    let mut watch = Watch::open(address, args, instrument.into())?;
+    let units = listed(address, &config.instruments).into_iter().find(|units| units.symbol == args.symbol);
+    let mut watch = Watch::open(address, args, units)?;
     if args.once {
         watch.draw(false);
         return Ok(ExitCode::SUCCESS);
@@ -84,10 +82,10 @@ struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// Joins the feed and catches up with it.
-    fn open(address: SocketAddr, args: &'a Args, units: InstrumentUnits) -> anyhow::Result<Self> {
+    fn open(address: SocketAddr, args: &'a Args, units: Option<InstrumentUnits>) -> anyhow::Result<Self> {
         let snapshot = FeedClient::snapshot(address)?;
-        let Some(locate) = snapshot.book.locate(args.symbol) else {
-            bail!("the venue does not list {}; start it with the same --config", args.symbol);
+        let (Some(units), Some(locate)) = (units, snapshot.book.locate(args.symbol)) else {
+            bail!("the venue does not list {}; `hft instrument list` names what it does", args.symbol);
         };
         let now = snapshot.next_sequence;
         let (from, book) = if now <= HISTORY_MAX { (1, FeedBook::new()) } else { (now, snapshot.book) };

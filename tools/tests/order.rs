@@ -87,7 +87,7 @@ fn what_cannot_be_asked_is_said() {
         (&["order", "buy", "AAPL", "100", "@", "150.345"][..], 1, "multiple of 0.01"),
         (&["order", "buy", "AAPL", "0.5", "@", "150"], 1, "too many decimals"),
         (&["order", "buy", "AAPL", "1000000", "@", "150"], 1, "at most 999999"),
-        (&["order", "buy", "NONE", "1", "@", "150"], 1, "not in the configuration"),
+        (&["order", "buy", "NONE", "1", "@", "150"], 1, "does not list NONE"),
         (&["order", "cancel", "77"], 1, "order 77 is not open"),
         (&["order", "replace", "77", "--qty", "5"], 1, "order 77 is not open"),
         (&["order", "--account", "DEMO09", "query"], 1, "refused the login"),

@@ -75,7 +75,7 @@ fn what_cannot_be_watched_is_said() {
     let venue = Venue::start();
     let unknown = venue.run(&["watch", "NONE", "--once"]);
     assert_eq!(unknown.status.code(), Some(1));
-    assert!(complaint(&unknown).contains("NONE is not in"));
+    assert!(complaint(&unknown).contains("does not list NONE"));
     for args in [&["watch"][..], &["watch", "AAPL", "--levels", "0"], &["watch", "AAPL", "--levels", "few"]] {
         assert_eq!(venue.run(args).status.code(), Some(2), "{args:?}");
     }

@@ -63,6 +63,7 @@ fn bad_logins_are_told_why_and_closed() {
         ("blank number", raw_login(*b"DEMO01", b"demo-pass ", blank, b"                    "), REJECTED_A),
         ("negative number", raw_login(*b"DEMO01", b"demo-pass ", blank, b"                  -1"), REJECTED_A),
         ("beyond the end", raw_login(*b"DEMO01", b"demo-pass ", blank, b"                   3"), REJECTED_S),
+        ("beyond 64 bits", raw_login(*b"DEMO01", b"demo-pass ", blank, b"99999999999999999999"), REJECTED_S),
         ("unknown session", raw_login(*b"DEMO01", b"demo-pass ", b"S000000002", one), REJECTED_S),
         ("too short", packet(b'L', &[b' '; 45]), REJECTED_A),
         ("too long", packet(b'L', &[b' '; 47]), REJECTED_A),

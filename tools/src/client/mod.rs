@@ -1,6 +1,7 @@
 //! The client side of both ports: what every tool that talks to a running venue stands on. Blocking sockets with timeouts; no
 //! thread of its own.
 
+mod directory;
 mod error;
 mod feed_book;
 mod feed_client;
@@ -9,6 +10,7 @@ mod own_orders;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use directory::listed;
 pub(crate) use error::ClientError;
 pub(crate) use feed_book::{Change, FeedBook, LevelView, Print, Violation};
 pub(crate) use feed_client::{FeedClient, Progress};

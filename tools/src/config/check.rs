@@ -44,6 +44,10 @@ impl Check<'_> {
         within("order_entry.login_ms", file.order_entry.login_ms, 10, 3_600_000)?;
         within("order_entry.silence_ms", file.order_entry.silence_ms, 10, 3_600_000)?;
         live::bounds(file, &within)?;
+        if !crate::logging::is_level(&file.log.level) {
+            let expected = "off, error, warn, info, debug or trace, or a filter as \"warn,gateway_edge=info\"";
+            return Err(self.bad("log.level", format!("{:?}", file.log.level), expected));
+        }
         within("passwords.memory_kib", u64::from(file.passwords.memory_kib), 1_024, 1 << 20)?;
         within("passwords.iterations", u64::from(file.passwords.iterations), 1, 16)?;
         within("feed.subscribers_max", u64::from(file.feed.subscribers_max), 1, 65_536)?;

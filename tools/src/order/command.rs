@@ -48,10 +48,10 @@ pub(crate) struct Enter {
     #[arg(value_parser = units::symbol)]
     pub(crate) symbol: Symbol,
     /// Quantity, in decimals
-    #[arg(value_name = "QTY", value_parser = units::decimal)]
+    #[arg(value_name = "QTY", allow_negative_numbers = true, value_parser = units::decimal)]
     pub(crate) quantity: Decimal,
     /// Limit price in decimals, or `market`; an `@` may stand before it
-    #[arg(value_name = "@ PRICE|market", required = true, num_args = 1..=2, value_parser = price_word)]
+    #[arg(value_name = "@ PRICE|market", required = true, num_args = 1..=2, allow_negative_numbers = true, value_parser = price_word)]
     pub(crate) price: Vec<PriceWord>,
     /// How long it stays
     #[arg(long, value_enum, default_value_t = Tif::Day)]
@@ -81,7 +81,7 @@ impl Enter {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Replace {
     /// Number of the order
-    #[arg(value_name = "NUM")]
+    #[arg(value_name = "NUM", value_parser = units::whole::<u32>)]
     pub(crate) number: u32,
     #[command(flatten)]
     pub(crate) change: Change,
@@ -92,10 +92,10 @@ pub(crate) struct Replace {
 #[group(required = true, multiple = true)]
 pub(crate) struct Change {
     /// New total size in decimals, what was executed included; as it is when left out
-    #[arg(long = "qty", value_name = "QTY", value_parser = units::decimal)]
+    #[arg(long = "qty", value_name = "QTY", allow_negative_numbers = true, value_parser = units::decimal)]
     pub(crate) quantity: Option<Decimal>,
     /// New limit price in decimals; as it is when left out
-    #[arg(long, value_name = "PRICE", value_parser = units::decimal)]
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true, value_parser = units::decimal)]
     pub(crate) price: Option<Decimal>,
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Cancel {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) channel: u8,
     /// Total size to leave in decimals, what was executed included; nothing is left open when left out
-    #[arg(long = "qty", value_name = "QTY", value_parser = units::decimal)]
+    #[arg(long = "qty", value_name = "QTY", allow_negative_numbers = true, value_parser = units::decimal)]
     pub(crate) quantity: Option<Decimal>,
 }
 

@@ -9,7 +9,7 @@ mod words;
 
 use std::io::{BufRead, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use self::command::{Cancel, CancelTarget, Line, OrderCommand};
 use self::desk::{Desk, Outcome};
 use self::words::Words;
 use crate::VenueArgs;
-use crate::client::Credentials;
+use crate::client::{Credentials, listed};
 use crate::config::DEMO_PASSWORD;
 use crate::control;
 use crate::control::client::Where;
@@ -59,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<PathBuf>,
     /// Added to every port of the configuration
-    #[arg(long, value_name = "N", default_value_t = 0, global = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = crate::units::whole::<u16>, default_value_t = 0, global = true)]
     port_offset: u16,
     /// One JSON object per line
     #[arg(long, global = true)]
@@ -74,15 +74,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // The same as everywhere, but valid behind the request as well as before it.
     let venue =
         VenueArgs { config: args.config.clone(), data_dir: args.data_dir.clone(), port_offset: args.port_offset };
-    let config = venue.load()?;
     if let Some(OrderCommand::Cancel(cancel)) = &args.command
-        && let Some(code) = for_operator(cancel, &config.data_dir, args.json)?
+        && let Some(code) = for_operator(cancel, &venue, args.json)?
     {
         return Ok(code);
     }
+    let config = venue.load()?;
     let address =
         SocketAddr::new(args.host.unwrap_or(config.order_entry_address.ip()), config.order_entry_address.port());
-    let words = Words::new(&config.instruments, args.json);
+    let feed = SocketAddr::new(args.host.unwrap_or(config.feed_address.ip()), config.feed_address.port());
+    let words = Words::new(listed(feed, &config.instruments), args.json);
     let who = Credentials { account: args.account.clone(), password: args.password.clone() };
     let mut desk = Desk::open(address, &who, words, needs_history(args.command.as_ref()))?;
     match &args.command {
@@ -95,13 +96,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What names an account is a request of the operator, and goes to the venue's own socket.
-fn for_operator(cancel: &Cancel, data_dir: &Path, json: bool) -> anyhow::Result<Option<ExitCode>> {
+/// What names an account is a request of the operator, and goes to the venue's own socket. The configuration is needed only to find
+/// that, so not where the data directory is named.
+fn for_operator(cancel: &Cancel, venue: &VenueArgs, json: bool) -> anyhow::Result<Option<ExitCode>> {
     match cancel.target() {
         Some(CancelTarget::Own(_)) => Ok(None),
         Some(CancelTarget::Of(account, number)) if cancel.quantity.is_none() => {
             let request = Request::CancelOrder { account: account.to_owned(), channel: cancel.channel, number };
-            control::client::run(&Where { data_dir: data_dir.to_owned(), json }, &request).map(Some)
+            let data_dir = match &venue.data_dir {
+                Some(named) => named.clone(),
+                None => venue.load()?.data_dir,
+            };
+            control::client::run(&Where { data_dir, json }, &request).map(Some)
         }
         Some(CancelTarget::Of(..)) | None => {
             eprintln!("hft: expected `cancel NUM`, `cancel NUM --qty QTY` or `cancel ACCOUNT NUM`");

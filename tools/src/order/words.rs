@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::desk::{UnitsBySymbol, Unsent};
 use crate::client::OwnOrder;
-use crate::config::InstrumentConfig;
 use crate::output::print_line;
 use crate::units::InstrumentUnits;
 
@@ -19,14 +18,16 @@ pub(super) struct Words {
 
 impl Words {
     /// For these instruments; with `json`, one object per line.
-    pub(super) fn new(instruments: &[InstrumentConfig], json: bool) -> Self {
-        Self { units: instruments.iter().map(|config| (config.symbol, config.into())).collect(), json }
+    pub(super) fn new(instruments: Vec<InstrumentUnits>, json: bool) -> Self {
+        Self { units: instruments.into_iter().map(|units| (units.symbol, units)).collect(), json }
     }
 
     /// The scale of an instrument.
     pub(super) fn units(&self, symbol: Symbol) -> Result<InstrumentUnits, Unsent> {
         let units = self.units.get(&symbol).copied();
-        units.ok_or_else(|| Unsent::Refused(format!("{symbol} is not in the configuration")))
+        units.ok_or_else(|| {
+            Unsent::Refused(format!("the venue does not list {symbol}; `hft instrument list` names what it does"))
+        })
     }
 
     /// Prints one message; `about` is the order it is about, as it is afterwards.

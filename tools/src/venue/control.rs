@@ -21,6 +21,7 @@ use protocol::{CommandBody, EventBody, Sequence, VenueCommand, record};
 use crate::clock::{monotonic, utc_now};
 use crate::control::request::{LINE_BYTES_MAX, Reply, Request, SOCKET};
 use crate::venue::credentials::{VenueCredentials, is_usable};
+use crate::venue::refusals;
 use crate::venue::registry::{Registry, account_name};
 use crate::venue::trips::Trips;
 
@@ -149,7 +150,7 @@ impl Control {
         };
         let mut reply = Reply { ok: true, message: "done".to_owned(), sequence: 0, canceled: 0 };
         for action in actions {
-            if !self.act(action, &mut reply) {
+            if !self.act(request, action, &mut reply) {
                 return reply;
             }
         }
@@ -166,7 +167,7 @@ impl Control {
     }
 
     /// One action, again and again while there is more of it to do. False when it was refused.
-    fn act(&mut self, action: OperatorAction, reply: &mut Reply) -> bool {
+    fn act(&mut self, request: &Request, action: OperatorAction, reply: &mut Reply) -> bool {
         loop {
             let Some((told, outcome)) = self.submit(action) else {
                 reply.ok = false;
@@ -176,7 +177,7 @@ impl Control {
             reply.sequence = told.sequence.0;
             reply.canceled = reply.canceled.saturating_add(told.canceled);
             reply.ok = outcome.is_done();
-            reply.message = String::from(outcome.as_text());
+            reply.message = refusals::text(request, outcome);
             if outcome != Outcome::More {
                 return reply.ok;
             }

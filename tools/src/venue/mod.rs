@@ -1,7 +1,7 @@
 //! The composition root: wires journal, core, edge and feed into one running venue.
 //!
 //! [`assembly`] builds it, [`recovery`] brings the state back, [`bootstrap`] says what the configuration adds to it, [`threads`] runs the agents,
-//! [`ports`] gives the edge its rings and files, [`follower`] reads behind, compares hashes ([`hash_marks`]) and writes snapshots, [`control`] is the operator's socket,
+//! [`ports`] gives the edge its rings and files, [`follower`] reads behind, compares hashes ([`hash_marks`]) and writes snapshots, [`control`] is the operator's socket ([`refusals`]: its words),
 //! [`reading`] looks at the state from another process, at the [`pace`] that is asked for, [`scheduler`] follows the trading schedule, [`timer`] brings time to the core, [`space`] watches the disk,
 //! [`metrics`] counts, [`watchdog`] notices threads that do not move.
 
@@ -20,6 +20,7 @@ pub mod ports;
 pub mod projection;
 pub mod reading;
 pub mod recovery;
+pub mod refusals;
 pub mod registry;
 pub mod restore_point;
 pub mod scheduler;
