@@ -50,6 +50,16 @@ struct BandsEntry {
     auction_s: u32,
 }
 
+impl BandsEntry {
+    /// For a message about it.
+    fn in_words(&self) -> String {
+        let Self { instrument, static_percent, dynamic_percent, collar_percent, auction_s } = self;
+        format!(
+            "{instrument:?} (static {static_percent:?}, dynamic {dynamic_percent:?}, collar {collar_percent:?}, auction_s {auction_s})"
+        )
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Algorithm {
@@ -216,14 +226,7 @@ impl Terms {
             let wrong = || {
                 (
                     "terms.bands",
-                    format!(
-                        "{:?} (static {:?}, dynamic {:?}, collar {:?}, auction_s {})",
-                        entry.instrument,
-                        entry.static_percent,
-                        entry.dynamic_percent,
-                        entry.collar_percent,
-                        entry.auction_s
-                    ),
+                    entry.in_words(),
                     "an instrument of the configuration, once; percentages up to 100 with 4 decimals at most; auction_s 1 to 86400",
                 )
             };
