@@ -42,6 +42,8 @@ pub struct JournalReader<S: Storage = Disk> {
     last: u64,
     /// Records up to here are read and checked, but not given out.
     skip_to: u64,
+    /// Whoever writes the journal is running, and in this process.
+    is_behind_writer: bool,
     /// Batch that the next record belongs to; 0 where there are none.
     batch: u8,
     open: Option<OpenSegment<S::File>>,
@@ -129,6 +131,7 @@ impl<S: Storage> JournalReader<S> {
             dir: dir.to_owned(),
             last: first.map_or(0, |first| first.saturating_sub(1)),
             skip_to: after.0,
+            is_behind_writer: false,
             batch: 0,
             open: None,
             left: None,
@@ -138,6 +141,13 @@ impl<S: Storage> JournalReader<S> {
             torn_bytes: 0,
             damage: None,
         })
+    }
+
+    /// Reads behind a writer that is running: a blank place is the end for now, and nobody looks each time at all that lies
+    /// behind it. (The writer began behind everything that was there: what follows a blank place is not written yet.)
+    #[must_use]
+    pub fn behind_writer(self) -> Self {
+        Self { is_behind_writer: true, ..self }
     }
 
     /// The next record; `None` at the end, which may be a torn tail ([`JournalReader::torn_bytes`]). Behind a running
@@ -397,7 +407,8 @@ impl<S: Storage> JournalReader<S> {
         let first = open.header.first_sequence;
         let has_successor = first <= self.last && self.storage.exists(&segment::path(&self.dir, self.last + 1));
         let seen = self.window.head(open.at);
-        if !has_successor && open.settled.is_some_and(|settled| settled == seen) {
+        let not_written_yet = self.is_behind_writer && self.window.is_blank(open.at);
+        if !has_successor && (not_written_yet || open.settled.is_some_and(|settled| settled == seen)) {
             return Ok(Next::Nothing);
         }
         let failed = |error| FileError::at(&open.path, "read the segment")(error);

@@ -202,6 +202,17 @@ pub fn schedule_fifo(priority: u8) -> io::Result<()> {
     outcome(c_long::from(code))
 }
 
+/// Lets others go first from now on where the calling thread shares its cpu with them: `nice` as the scheduler means it, 1 to 19.
+///
+/// # Errors
+/// The operating system's.
+#[cfg(target_os = "linux")]
+pub fn give_way(nice: u8) -> io::Result<()> {
+    // SAFETY: there is nothing to point at; 0 is the calling thread.
+    let code = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, c_int::from(nice)) };
+    outcome(c_long::from(code))
+}
+
 /// Keeps the cpus out of deep sleep for as long as it is held.
 #[derive(Debug)]
 pub struct AwakeCpus(#[expect(dead_code, reason = "held open")] std::fs::File);
@@ -277,9 +288,16 @@ mod elsewhere {
     pub fn schedule_fifo(_: u8) -> io::Result<()> {
         unsupported()
     }
+    /// # Errors
+    /// Always.
+    pub fn give_way(_: u8) -> io::Result<()> {
+        unsupported()
+    }
 }
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{ask_for_huge_pages, bind_thread_to_node, bound_node, lock_private, nodes_of_bound, schedule_fifo};
+pub use elsewhere::{
+    ask_for_huge_pages, bind_thread_to_node, bound_node, give_way, lock_private, nodes_of_bound, schedule_fifo,
+};
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use engine::runtime::topology;
+use engine::runtime::{memory, topology};
 use gateway_edge::{Publisher, Reporter};
 use journal::{Disk, JournalReader, OldSegments, SnapshotStore, release_before};
 use protocol::{Command, Sequence, SessionName, record};
@@ -26,6 +26,8 @@ use crate::venue::recovery::{Replica, introduce};
 use crate::venue::threads::Fault;
 use crate::venue::{restore_point, snapshot_rows};
 
+/// How far it stands back from the other housekeeping threads.
+const NICE: u8 = 10;
 /// Commands read at once before the follower gives way.
 const BATCH: u64 = 4_096;
 /// How long it sleeps when it has caught up.
@@ -75,6 +77,10 @@ pub fn start(config: &Config, venue: &Venue, fault: &Arc<Fault>, cpus: &[usize])
     let thread = std::thread::Builder::new().name("hft-follower".into()).spawn(move || {
         if let Err(error) = topology::run_on(&cpus) {
             tracing::warn!(%error, "the follower runs anywhere");
+        }
+        // Nobody waits for it: feed and projections come first where they share a cpu.
+        if let Err(error) = memory::give_way(NICE) {
+            tracing::debug!(%error, "the follower has no lower priority");
         }
         let ran = Following::begin(store, terms, comparison).and_then(|mut following| {
             following.run(&told.0, &told.1)?;
@@ -189,7 +195,8 @@ impl Following {
     }
 
     fn run(&mut self, stopping: &AtomicBool, until: &AtomicU64) -> anyhow::Result<()> {
-        let mut reader = JournalReader::open_after(&self.terms.journal_dir, self.replica.core.last_sequence())?;
+        let after = self.replica.core.last_sequence();
+        let mut reader = JournalReader::open_after(&self.terms.journal_dir, after)?.behind_writer();
         let mut next_snapshot = self.terms.every.map(|every| clock::monotonic() + every);
         let mut stopping_since: Option<Instant> = None;
         loop {
@@ -211,7 +218,8 @@ impl Following {
                 self.snapshot();
                 next_snapshot = Some(clock::monotonic() + every);
             }
-            if read == 0 {
+            if read < BATCH {
+                // Caught up: what comes is taken in one go, not command by command beside those who wait for the cpu.
                 std::thread::park_timeout(NAP);
             } else {
                 std::thread::yield_now();
