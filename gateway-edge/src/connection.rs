@@ -93,8 +93,6 @@ pub(crate) struct Connection {
     pub(crate) guest: u64,
     /// It is on the list of those to be read.
     pub(crate) in_ready: bool,
-    /// It is on the list of those to be written.
-    pub(crate) in_outbox: bool,
     /// Its session was ended: it gets what is left of it, then the end.
     pub(crate) is_ending: bool,
     pub(crate) connected_at: Nanos,
@@ -132,7 +130,6 @@ impl Connection {
             origin,
             guest: 0,
             in_ready: false,
-            in_outbox: false,
             read_at: 0,
             is_ending: false,
             connected_at: now,

@@ -6,8 +6,6 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bumpalo::Bump;
-
 use protocol::{CommandBody, Nanos, Sequence, VenueCommand};
 
 use crate::admission::{Intake, Taken};
@@ -18,6 +16,7 @@ use crate::counters::EdgeCounters;
 use crate::doorway::Doorway;
 use crate::limits::Rate;
 use crate::mailbox::Mailbox;
+use crate::outbox::Outbox;
 use crate::parking::Parking;
 use crate::pending::{InFlight, PendingEvents};
 use crate::ports::{EdgePorts, EdgeTypes, EventPort, Probe, StreamRead, StreamStore};
@@ -27,9 +26,6 @@ use crate::reporter::Reporter;
 use crate::table::Table;
 use crate::wire::TlsSwitch;
 use crate::ws_link::WsLink;
-
-/// The lists of one turn.
-const SCRATCH_BYTES: usize = 32 << 10;
 
 /// Connections taken over from the feed per turn, at the most.
 const ADOPTED_PER_TURN: usize = 16;
@@ -49,9 +45,7 @@ pub struct Edge<T: EdgeTypes> {
     /// Connections that may have more to read or to take, in the order in which they get their turn.
     ready: VecDeque<usize>,
     /// Connections with something to write.
-    pub(crate) outbox: Vec<usize>,
-    /// Scratch of one half turn.
-    pub(crate) scratch: Bump,
+    pub(crate) outbox: Outbox,
     last_ingress: Nanos,
     /// Answers that the probe wants to see written.
     pub(crate) probed: Probed,
@@ -83,8 +77,7 @@ impl<T: EdgeTypes> Edge<T> {
             has_more_events: false,
             table: Table::new(config.connections_max),
             ready: VecDeque::with_capacity(2 * config.connections_max),
-            outbox: Vec::with_capacity(2 * config.connections_max),
-            scratch: Bump::with_capacity(SCRATCH_BYTES),
+            outbox: Outbox::new(config.connections_max),
             last_ingress: Nanos(0),
             probed: Probed::default(),
             held_operator: None,
@@ -213,9 +206,8 @@ impl<T: EdgeTypes> Edge<T> {
                 connection.in_ready = true;
                 ready.push_back(slot);
             }
-            if event.is_writable() && !connection.in_outbox {
-                connection.in_outbox = true;
-                outbox.push(slot);
+            if event.is_writable() {
+                outbox.list(slot);
             }
         })
     }
@@ -263,9 +255,9 @@ impl<T: EdgeTypes> Edge<T> {
                 continue;
             }
             // What came behind the request is announced by nobody.
-            (connection.in_ready, connection.in_outbox) = (true, true);
+            connection.in_ready = true;
             self.ready.push_back(slot);
-            self.outbox.push(slot);
+            self.outbox.list(slot);
             self.counters.websockets_accepted += 1;
         }
         self.counters.connections_open = self.table.slots.taken() as u64;
@@ -291,10 +283,7 @@ impl<T: EdgeTypes> Edge<T> {
                 continue;
             }
             connection.is_ending = true;
-            if !connection.in_outbox {
-                connection.in_outbox = true;
-                self.outbox.push(slot);
-            }
+            self.outbox.list(slot);
         }
     }
 
@@ -458,9 +447,8 @@ impl<T: EdgeTypes> Edge<T> {
             connection.read_at = self.ports.probe.ticks();
             self.counters.bytes_in += read as u64;
         }
-        if connection.has_frames() && !connection.in_outbox {
-            connection.in_outbox = true;
-            self.outbox.push(slot);
+        if connection.has_frames() {
+            self.outbox.list(slot);
         }
         filled
     }
@@ -515,10 +503,8 @@ impl<T: EdgeTypes> Edge<T> {
                     let stream = self.reporter.stream(account);
                     if passed(connection.sent_at, now, self.config.heartbeat_ms)
                         && stream.is_some_and(|stream| connection.push_heartbeat(stream.end()))
-                        && !connection.in_outbox
                     {
-                        connection.in_outbox = true;
-                        self.outbox.push(slot);
+                        self.outbox.list(slot);
                         done += 1;
                     }
                     false

@@ -23,6 +23,7 @@ mod login;
 mod mailbox;
 pub mod notes;
 mod order_port;
+mod outbox;
 mod parking;
 mod pending;
 pub mod ports;

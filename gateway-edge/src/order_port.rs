@@ -9,6 +9,7 @@ use crate::edge::Edge;
 use crate::limits::Rate;
 use crate::login::{self, Desk, Judged};
 use crate::notes;
+use crate::outbox::{Outbox, Writes};
 use crate::pending::Filled;
 use crate::ports::{Credentials, DurableCursor, EdgeTypes, EventPort, Probe, StreamRead};
 use crate::reporter::{ReportError, ReportTimes};
@@ -22,6 +23,47 @@ struct Joined {
     /// Where in the stream it starts, and where the stream ends now.
     from: u64,
     end: u64,
+}
+
+impl<T: EdgeTypes> Writes for Edge<T> {
+    fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// Writes what its stream has for it. With more, and room for it, it stays listed.
+    fn write(&mut self, slot: usize, now: Nanos) {
+        let Some(connection) = self.table.get_mut(slot) else { return };
+        let (account, is_ending) = (connection.account(), connection.is_ending);
+        let stream = account.and_then(|account| {
+            if is_ending { self.reporter.ended_stream(account) } else { self.reporter.stream(account) }
+        });
+        let Some(stream) = stream else {
+            if connection.flush() == Wrote::Closed {
+                self.remove(slot);
+            }
+            return;
+        };
+        let Wrote::Bytes(bytes, calls) = connection.write(stream, self.config.write_bytes_per_turn) else {
+            self.remove(slot);
+            return;
+        };
+        if bytes > 0 {
+            connection.sent_at = now;
+        }
+        self.counters.bytes_out += bytes as u64;
+        self.counters.writes += calls;
+        let Self { probed, ports, .. } = self;
+        probed.wrote(slot, |end| connection.has_written(end), |sequence| ports.probe.written(sequence));
+        let end = stream.end();
+        if is_ending && connection.is_flushed(end) {
+            self.end(slot, Ending::SessionOver);
+        } else if connection.backlog(end) > self.config.backlog_bytes_max {
+            self.counters.slow_readers_cut += 1;
+            self.remove(slot);
+        } else if connection.readiness.writable && !connection.is_flushed(end) {
+            self.outbox.list(slot);
+        }
+    }
 }
 
 impl<T: EdgeTypes> Edge<T> {
@@ -58,10 +100,8 @@ impl<T: EdgeTypes> Edge<T> {
                 counters.answers += 1;
                 let slot = table.slot_of_account(account);
                 first = first.or(slot.map(|slot| (account, slot)));
-                let connection = slot.and_then(|slot| table.get_mut(slot));
-                if let Some((slot, connection)) = slot.zip(connection).filter(|(_, found)| !found.in_outbox) {
-                    connection.in_outbox = true;
-                    outbox.push(slot);
+                if let Some(slot) = slot {
+                    outbox.list(slot);
                 }
             });
             if let Some((account, slot)) = first.filter(|_| self.ports.probe.wants(event.sequence)) {
@@ -96,58 +136,12 @@ impl<T: EdgeTypes> Edge<T> {
         }
     }
 
-    /// Writes once to each connection that has something. Those with more, and room for it, stay listed.
     fn write_outbox(&mut self) -> usize {
         if self.outbox.is_empty() {
             return 0;
         }
         let now = self.clock.read(&self.ports.clock);
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let due = scratch.alloc_slice_copy(&self.outbox);
-        self.outbox.clear();
-        for &mut slot in due.iter_mut() {
-            self.write(slot, now);
-        }
-        let done = due.len();
-        scratch.reset();
-        self.scratch = scratch;
-        done
-    }
-
-    fn write(&mut self, slot: usize, now: Nanos) {
-        let Some(connection) = self.table.get_mut(slot) else { return };
-        connection.in_outbox = false;
-        let (account, is_ending) = (connection.account(), connection.is_ending);
-        let stream = account.and_then(|account| {
-            if is_ending { self.reporter.ended_stream(account) } else { self.reporter.stream(account) }
-        });
-        let Some(stream) = stream else {
-            if connection.flush() == Wrote::Closed {
-                self.remove(slot);
-            }
-            return;
-        };
-        let Wrote::Bytes(bytes, calls) = connection.write(stream, self.config.write_bytes_per_turn) else {
-            self.remove(slot);
-            return;
-        };
-        if bytes > 0 {
-            connection.sent_at = now;
-        }
-        self.counters.bytes_out += bytes as u64;
-        self.counters.writes += calls;
-        let Self { probed, ports, .. } = self;
-        probed.wrote(slot, |end| connection.has_written(end), |sequence| ports.probe.written(sequence));
-        let end = stream.end();
-        if is_ending && connection.is_flushed(end) {
-            self.end(slot, Ending::SessionOver);
-        } else if connection.backlog(end) > self.config.backlog_bytes_max {
-            self.counters.slow_readers_cut += 1;
-            self.remove(slot);
-        } else if connection.readiness.writable && !connection.is_flushed(end) {
-            connection.in_outbox = true;
-            self.outbox.push(slot);
-        }
+        self.write_all_listed(now)
     }
 
     /// A login has come.
@@ -211,10 +205,7 @@ impl<T: EdgeTypes> Edge<T> {
                 }
                 let Some(connection) = self.table.get_mut(slot) else { return };
                 connection.join(account, &accepted.to_packet(), from, end);
-                if !connection.in_outbox {
-                    connection.in_outbox = true;
-                    self.outbox.push(slot);
-                }
+                self.outbox.list(slot);
                 self.table.bind(account, slot);
                 self.counters.logins_accepted += 1;
                 // Before the first message of the session, when there is room.

@@ -5,8 +5,10 @@ mod bbo;
 mod book;
 mod document;
 pub(crate) mod frame_log;
+mod lobby;
 mod outlet;
 mod publisher;
+mod publishing;
 mod reception;
 mod request;
 mod server;
@@ -14,6 +16,7 @@ mod snapshot;
 mod subscriber;
 mod udp;
 pub(crate) mod websocket;
+mod writing;
 
 pub use publisher::Publisher;
 pub use server::Feed;

@@ -68,7 +68,7 @@ impl<T: FeedTypes> Feed<T> {
                     subscriber.outlet.send_frames(response);
                     subscriber.enter(Stage::GetsDirectory, now);
                     self.counters.directories += 1;
-                    self.list_for_writing(slot);
+                    self.outbox.list(slot);
                     return After::Again;
                 }
                 Head::Upgrade { path: Path::Ouch, response, bytes } => {
@@ -144,7 +144,7 @@ impl<T: FeedTypes> Feed<T> {
             subscriber.is_upgraded = true;
             subscriber.socket.say(response);
         }
-        self.list_for_writing(slot);
+        self.outbox.list(slot);
     }
 
     fn refuse(&mut self, slot: usize, refusal: Refusal, now: Nanos) {
@@ -153,7 +153,7 @@ impl<T: FeedTypes> Feed<T> {
             subscriber.socket.say(&refusal.response());
             subscriber.enter(Stage::Ending { answered: true }, now);
         }
-        self.list_for_writing(slot);
+        self.outbox.list(slot);
     }
 
     /// Hears what a WebSocket client has to say.
@@ -170,7 +170,7 @@ impl<T: FeedTypes> Feed<T> {
             let watches = matches!(subscriber.stage, Stage::Bbo { .. });
             let heard = subscriber.socket.hear();
             if subscriber.socket.has_control() {
-                self.list_for_writing(slot);
+                self.outbox.list(slot);
             }
             match heard {
                 Heard::Nothing => return After::Wait,
@@ -195,7 +195,7 @@ impl<T: FeedTypes> Feed<T> {
                         return After::Remove;
                     }
                     self.expect_nothing(slot);
-                    self.list_for_writing(slot);
+                    self.outbox.list(slot);
                     return After::Wait;
                 }
             }
@@ -216,7 +216,7 @@ impl<T: FeedTypes> Feed<T> {
             let count = u64::from(request.count).min(messages + 1 - request.sequence);
             subscriber.outlet.repair(request.sequence, count);
             self.counters.rerequests += 1;
-            self.list_for_writing(slot);
+            self.outbox.list(slot);
         } else {
             self.counters.rerequests_ignored += 1;
         }
@@ -233,7 +233,7 @@ impl<T: FeedTypes> Feed<T> {
 
     /// Sends nothing more but the frame under way and what the WebSocket protocol still has to say.
     pub(crate) fn end(&mut self, slot: usize, now: Nanos) {
-        self.list_for_writing(slot);
+        self.outbox.list(slot);
         let Some(subscriber) = self.subscribers.get_mut(slot) else { return };
         if matches!(subscriber.stage, Stage::Ending { .. }) {
             return;

@@ -55,8 +55,6 @@ pub(crate) struct Subscriber {
     pub(crate) is_ending: bool,
     /// It is on the list of those to be read.
     pub(crate) in_ready: bool,
-    /// It is on the list of those to be written.
-    pub(crate) in_outbox: bool,
 }
 
 impl Subscriber {
@@ -72,7 +70,6 @@ impl Subscriber {
             is_held: false,
             is_ending: false,
             in_ready: false,
-            in_outbox: false,
         }
     }
 
