@@ -104,7 +104,7 @@ impl<T: EdgeTypes> Intake<'_, T> {
                     return Err(Full);
                 }
                 self.submit(&body, read_at.0)?;
-                self.probe.sequenced(self.in_flight.last(), read_at.1);
+                self.probe.sequenced(self.in_flight.last(), account, read_at.1);
                 self.counters.commands += 1;
             }
             Admission::Ignore => self.counters.messages_ignored += 1,

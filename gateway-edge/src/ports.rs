@@ -157,8 +157,8 @@ pub trait Probe {
     /// The time now, in ticks of the probe's own clock. Read once per read of a socket.
     fn ticks(&self) -> u64;
 
-    /// Command `sequence` has been sequenced; the bytes it came in were read from the socket at `read_at`.
-    fn sequenced(&mut self, sequence: Sequence, read_at: u64);
+    /// Command `sequence` of `account` has been sequenced; the bytes it came in were read from the socket at `read_at`.
+    fn sequenced(&mut self, sequence: Sequence, account: AccountId, read_at: u64);
 
     /// True for commands whose answer it wants to see written.
     fn wants(&self, sequence: Sequence) -> bool;
@@ -173,7 +173,7 @@ impl Probe for () {
         0
     }
     #[inline]
-    fn sequenced(&mut self, _: Sequence, _: u64) {}
+    fn sequenced(&mut self, _: Sequence, _: AccountId, _: u64) {}
     #[inline]
     fn wants(&self, _: Sequence) -> bool {
         false

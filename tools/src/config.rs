@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use gateway_edge::UdpConfig;
+use protocol::AccountName;
 
 mod accounts;
 mod check;
@@ -199,6 +200,11 @@ impl Config {
     /// When a thread counts as stalled, and what happens then.
     pub fn watchdog(&self) -> &WatchdogSection {
         &self.file.watchdog
+    }
+    /// The account whose orders alone are timed stage by stage; `None` = everybody's.
+    pub fn stages_of(&self) -> Option<AccountName> {
+        AccountName::from_text(&self.file.counters.stages_of.to_ascii_uppercase())
+            .filter(|_| !self.file.counters.stages_of.is_empty())
     }
     /// Cpus chosen by hand.
     pub fn threads(&self) -> &Threads {

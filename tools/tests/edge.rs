@@ -190,6 +190,60 @@ fn the_top_of_every_book_is_told_in_fixed_records() {
 }
 
 #[test]
+fn the_end_of_a_session_is_said_by_udp_and_its_messages_can_still_be_asked_for() {
+    let temp = tempfile::tempdir().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let shipped = std::fs::read_to_string(support::workspace().join("configs/hft.toml")).unwrap();
+    let config = temp.path().join("hft.toml");
+    let destination = format!("destinations = [\"{}\"]", socket.local_addr().unwrap());
+    std::fs::write(&config, shipped.replacen("destinations = []", &destination, 1)).unwrap();
+    let venue = Venue::start_with(&temp.path().join("data"), &["--config", config.to_str().unwrap()]);
+    let mut trader = Client::login(venue.order_port(), "DEMO01");
+    trader.enter(1, b'B', 1, "AAPL", 1_000_000);
+    trader.messages(2);
+    let rolled = support::run(&["roll", "--data-dir", venue.dir()]);
+    assert!(rolled.status.success(), "{}", support::stderr(&rolled));
+    let ended = trader.session;
+    let receive = || {
+        let mut room = [0; 2048];
+        let bytes = socket.recv(&mut room).unwrap();
+        let sequence = u64::from_be_bytes(room[10..18].try_into().unwrap());
+        let count = u16::from_be_bytes([room[18], room[19]]);
+        (room[..bytes].to_vec(), room[..10] == ended.0, sequence, count)
+    };
+    // Said at once and again each second; its number is one above the last message.
+    let (mut next, mut said, mut begun) = (1, Vec::new(), false);
+    while said.len() < 2 || !begun {
+        let (bytes, is_ended, sequence, count) = receive();
+        match (is_ended, count) {
+            (true, u16::MAX) => {
+                assert_eq!(bytes.len(), 20);
+                said.push(sequence);
+            }
+            (true, count) => {
+                assert!(said.is_empty(), "nothing of it follows its end");
+                next = sequence + u64::from(count);
+            }
+            (false, _) => begun |= sequence == 1,
+        }
+    }
+    assert!(next > 1 && said.iter().all(|sequence| *sequence == next), "{said:?}, {next}");
+    // The re-request port still answers for it, up to its last message.
+    let request = Header { session: ended, sequence: next - 1, count: 1 };
+    socket.send_to(&request.to_bytes(), ("127.0.0.1", 9_004 + venue.offset)).unwrap();
+    loop {
+        let (bytes, is_ended, sequence, count) = receive();
+        if is_ended && count != u16::MAX {
+            assert_eq!((sequence, count), (next - 1, 1));
+            assert!(Packet::decode(&bytes).unwrap().messages().count() == 1);
+            break;
+        }
+    }
+    venue.stop("-TERM");
+}
+
+#[test]
 fn the_feed_goes_by_udp_and_what_is_lost_can_be_asked_for() {
     let temp = tempfile::tempdir().unwrap();
     let listener = |address: &str| {

@@ -67,7 +67,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn golden() -> Vec<Vec<u8>> {
+/// Packets of a client, one of each kind and every golden message.
+pub(crate) fn golden() -> Vec<Vec<u8>> {
     let mut packets =
         vec![LoginRequest::new("DEMO01", "demo-pass", SessionName::BLANK, 1).unwrap().to_packet().to_vec()];
     packets.extend([

@@ -54,6 +54,48 @@ fn single_bytes_give_the_same_answers() {
     assert_eq!(answers(&pieces), answers(&[&bytes]));
 }
 
+/// What a session answers to this packet in these pieces and to a query behind it, and whether it was closed.
+fn exchange(packet_pieces: &[&[u8]], expected: Option<usize>) -> (Vec<u8>, bool) {
+    let mut rig = Rig::new();
+    let mut client = rig.connect();
+    client.send(&login("DEMO01", 1));
+    for number in [1, 2] {
+        client.send(&packet(b'U', &enter(number, b'B', 100, 1_000_000)));
+    }
+    rig.until(|rig| (rig.edge.counters().answers >= 2).then_some(()));
+    let query = packet(b'U', b"Q");
+    for piece in packet_pieces.iter().copied().chain([&query[..]]) {
+        let _ = client.try_send(piece);
+        rig.turns(2);
+    }
+    if let Some(expected) = expected {
+        rig.until(|_| {
+            client.pump();
+            (client.received().len() >= expected).then_some(())
+        });
+    }
+    // Nothing more comes.
+    rig.turns(if expected.is_some() { 2 } else { 200 });
+    client.pump();
+    (client.received().to_vec(), client.is_closed())
+}
+
+#[test]
+fn every_split_of_every_golden_packet_gives_the_same_answers() {
+    let golden = crate::fuzz::golden();
+    assert!(golden.len() > 15, "{}", golden.len());
+    for packet in &golden {
+        let whole = exchange(&[packet], None);
+        assert!(whole.0.len() > 33, "logged in");
+        for at in 1..packet.len() {
+            let (head, tail) = packet.split_at(at);
+            assert_eq!(exchange(&[head, tail], Some(whole.0.len())), whole, "{packet:?} split at {at}");
+        }
+        let single: Vec<&[u8]> = packet.chunks(1).collect();
+        assert_eq!(exchange(&single, Some(whole.0.len())), whole, "{packet:?} byte by byte");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 

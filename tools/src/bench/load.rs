@@ -49,6 +49,8 @@ pub struct Session<T> {
     talk: T,
     out: Vec<u8>,
     input: Vec<u8>,
+    /// What one read brings.
+    room: Box<[u8]>,
     /// When each unanswered request was meant to leave, and when it did.
     waiting: VecDeque<(u64, u64)>,
 }
@@ -61,7 +63,8 @@ impl<T: Talk> Session<T> {
     pub fn over(socket: TcpStream, talk: T) -> anyhow::Result<Self> {
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, talk, out: Vec::new(), input: Vec::new(), waiting: VecDeque::new() })
+        let room = vec![0; 32 << 10].into_boxed_slice();
+        Ok(Self { socket, talk, out: Vec::new(), input: Vec::new(), room, waiting: VecDeque::new() })
     }
 
     /// What is said on it.
@@ -87,11 +90,10 @@ impl<T: Talk> Session<T> {
     }
 
     fn pull(&mut self) -> anyhow::Result<u64> {
-        let mut bytes = [0; 16_384];
-        match self.socket.read(&mut bytes) {
+        match self.socket.read(&mut self.room) {
             Ok(0) => bail!("the other side closed the connection"),
             Ok(read) => {
-                self.input.extend_from_slice(bytes.get(..read).unwrap_or_default());
+                self.input.extend_from_slice(self.room.get(..read).unwrap_or_default());
                 self.talk.answers(&mut self.input)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
@@ -267,6 +269,65 @@ pub fn offer<T: Talk>(sessions: &mut [Session<T>], offer: Offer) -> anyhow::Resu
         }
     }
     Ok(run.outcome)
+}
+
+/// What a closed loop brought.
+#[derive(Clone, Debug)]
+pub struct Flown {
+    /// Answers per second, of all sessions.
+    pub per_second: u64,
+    /// Answers of the session with the fewest and of that with the most.
+    pub spread: [u64; 2],
+    /// From leaving to the answer, ns.
+    pub times: Histogram<u64>,
+}
+
+/// Keeps `flight` requests on their way on each session for `time`, then waits for the last answers. What leaves in one round of
+/// a session leaves in one write.
+///
+/// # Errors
+/// When a connection breaks, or answers do not come.
+pub fn fly<T: Talk>(sessions: &mut [Session<T>], flight: usize, time: Duration) -> anyhow::Result<Flown> {
+    let (start, span) = (monotonic(), span(time));
+    let mut times = histogram()?;
+    let mut counts = vec![0_u64; sessions.len()];
+    let mut end = None;
+    loop {
+        let (mut is_idle, mut is_flying) = (true, false);
+        for (session, count) in sessions.iter_mut().zip(&mut counts) {
+            let answers = session.pull()?;
+            let now = nanos(start);
+            for _ in 0..answers {
+                let Some((_, sent)) = session.waiting.pop_front() else { bail!("an answer to no request") };
+                times.saturating_record(now - sent);
+            }
+            if now < span {
+                *count += answers;
+                for _ in session.waiting.len()..flight {
+                    session.talk.request(&mut session.out)?;
+                    session.waiting.push_back((now, now));
+                }
+            }
+            session.push()?;
+            is_idle &= answers == 0;
+            is_flying |= !session.waiting.is_empty();
+        }
+        let now = nanos(start);
+        if now >= span {
+            end.get_or_insert(now);
+            if !is_flying {
+                break;
+            }
+            anyhow::ensure!(now < span + self::span(PATIENCE), "answers are missing");
+        }
+        if is_idle {
+            std::thread::yield_now();
+        }
+    }
+    let total: u64 = counts.iter().sum();
+    let per_second = u128::from(total) * 1_000_000_000 / u128::from(end.unwrap_or(1).max(1));
+    let spread = [counts.iter().min(), counts.iter().max()].map(|count| count.copied().unwrap_or(0));
+    Ok(Flown { per_second: u64::try_from(per_second)?, spread, times })
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! `hft bench`: measures this machine with this venue on it. Every figure stands beside a yardstick of the same run.
 
+mod abuse;
 mod beside;
 mod core;
+mod fanout;
+mod flight;
 mod flush;
 mod journal;
 mod load;
@@ -46,6 +49,19 @@ enum What {
         after_help = "Examples:\n  hft bench wire --out ./report\n  hft bench wire --rates 10000,50000 --seconds 5"
     )]
     Wire(wire::Args),
+    /// Throughput: as many orders on their way on each session as asked for, beside a bare echo under the same load
+    #[command(
+        after_help = "Examples:\n  hft bench flight --sessions 8 --flight 64\n  hft bench flight --sessions 1000 --flight 1"
+    )]
+    Flight(flight::Args),
+    /// The feed alone: messages per second to so many subscribers, and one of them beside one bare write
+    #[command(
+        after_help = "Examples:\n  hft bench fanout --rates 5000000\n  hft bench fanout --subscribers 1000 --rates 100000"
+    )]
+    Fanout(fanout::Args),
+    /// A well-behaved session beside floods, storms, garbage and slow readers, timed inside the venue, and a bare echo under the same
+    #[command(after_help = "Examples:\n  hft bench abuse\n  hft bench abuse --only storm --seconds 8")]
+    Abuse(abuse::Args),
     /// From an order to the market data that tells of it, one at a time
     #[command(after_help = "Example:\n  hft bench feed")]
     Feed(small::FeedArgs),
@@ -75,6 +91,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Ring(args) => small::ring(args),
         What::Journal(args) => journal::run(args),
         What::Wire(args) => wire::run(args),
+        What::Flight(args) => flight::run(args),
+        What::Abuse(args) => abuse::run(args),
+        What::Fanout(args) => fanout::run(args),
         What::Feed(args) => small::feed(args),
         What::Jitter(args) => small::jitter(args),
         What::All(args) => all(args),

@@ -12,10 +12,12 @@ use crate::clock::monotonic;
 /// A venue or an echo that has not answered by then never will.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A non-blocking connection that is spun on: what a bot that wants the lowest latency does.
+/// A connection that is spun on, what a bot that wants the lowest latency does; or that is waited on, where the other side needs the
+/// same cpu.
 #[derive(Debug)]
 pub struct Spinning {
     socket: TcpStream,
+    blocks: bool,
     bytes: Vec<u8>,
     filled: usize,
 }
@@ -25,11 +27,12 @@ impl Spinning {
     ///
     /// # Errors
     /// What the system says.
-    pub fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+    pub fn connect(address: SocketAddr, blocks: bool) -> anyhow::Result<Self> {
         let socket = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         socket.set_nodelay(true)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket, bytes: vec![0; 1 << 16], filled: 0 })
+        socket.set_nonblocking(!blocks)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { socket, blocks, bytes: vec![0; 1 << 16], filled: 0 })
     }
 
     /// Sends a whole request: it is small, and nothing is on its way.
@@ -55,7 +58,7 @@ impl Spinning {
             match self.socket.read(room) {
                 Ok(0) => bail!("the other side closed the connection"),
                 Ok(read) => self.filled += read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(error) if error.kind() == ErrorKind::WouldBlock && !self.blocks => {
                     looks = looks.wrapping_add(1);
                     if looks.is_multiple_of(65_536) && started.elapsed() > PATIENCE {
                         bail!("no answer for {} s", PATIENCE.as_secs());
@@ -69,8 +72,14 @@ impl Spinning {
     }
 
     /// Throws away what came unasked: heartbeats while nothing was measured.
-    pub fn drain(&mut self) {
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn drain(&mut self) -> anyhow::Result<()> {
+        self.socket.set_nonblocking(true)?;
         while matches!(self.socket.read(&mut self.bytes), Ok(1..)) {}
+        self.socket.set_nonblocking(!self.blocks)?;
+        Ok(())
     }
 
     /// Sends, waits for the answer, and records the time between.

@@ -109,7 +109,7 @@ pub fn feed(args: &FeedArgs) -> anyhow::Result<ExitCode> {
     if let Some(cpu) = topology.allowed.iter().find(|cpu| Some(**cpu) != plan.edge.cpu) {
         topology::run_on(&[*cpu])?;
     }
-    let mut orders = OrderLoop::login(venue.address)?;
+    let mut orders = OrderLoop::login(venue.address, false)?;
     let from = FeedClient::snapshot(venue.feed_address)?.next_sequence;
     let mut feed = FeedClient::itch(venue.feed_address, from)?;
     let mut times = histogram()?;

@@ -35,15 +35,23 @@ pub struct Trips {
     ratios: Vec<[u64; 2]>,
 }
 
-/// Measures `rounds` rounds of `count` orders and of `count` echoes against the venue at `address`; `hot_cpu` is where the
-/// echo runs, as the venue's edge does.
+/// Where the echo runs, as the venue's edge does.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Its cpu.
+    pub cpu: Option<usize>,
+    /// The bot shares it: bot and echo wait in the kernel instead of spinning.
+    pub blocks: bool,
+}
+
+/// Measures `rounds` rounds of `count` orders and of `count` echoes against the venue at `address`, the echo at `place`.
 ///
 /// # Errors
 /// When a connection breaks.
-pub fn measure(address: SocketAddr, hot_cpu: Option<usize>, count: u32, rounds: u32) -> anyhow::Result<Trips> {
-    let echo = Echo::start(hot_cpu)?;
-    let mut orders = OrderLoop::login(address)?;
-    let mut echo_socket = Spinning::connect(echo.address)?;
+pub fn measure(address: SocketAddr, place: Place, count: u32, rounds: u32) -> anyhow::Result<Trips> {
+    let echo = Echo::start(place)?;
+    let mut orders = OrderLoop::login(address, place.blocks)?;
+    let mut echo_socket = Spinning::connect(echo.address, place.blocks)?;
     let mut trips = Trips { orders: histogram()?, echo: histogram()?, ratios: Vec::new() };
     let warm_up = count.div_ceil(4);
     orders.round(warm_up, &mut histogram()?)?;
@@ -99,8 +107,8 @@ impl OrderLoop {
     ///
     /// # Errors
     /// When the venue does not let it.
-    pub fn login(address: SocketAddr) -> anyhow::Result<Self> {
-        let mut socket = Spinning::connect(address)?;
+    pub fn login(address: SocketAddr, blocks: bool) -> anyhow::Result<Self> {
+        let mut socket = Spinning::connect(address, blocks)?;
         let login = LoginRequest::new("DEMO01", DEMO_PASSWORD, SessionName::BLANK, 1).context("a login")?;
         socket.send(&login.to_packet())?;
         let accepted = socket.receive(LOGIN_ACCEPTED_BYTES + SYSTEM_EVENT_BYTES)?;
@@ -115,7 +123,7 @@ impl OrderLoop {
     pub fn enter_only(&mut self) -> anyhow::Result<()> {
         let mut packet = [0; REQUEST_BYTES];
         self.number += 1;
-        self.socket.drain();
+        self.socket.drain()?;
         self.socket.send(packet_of(&enter(self.number), &mut packet)?)
     }
 
@@ -125,13 +133,13 @@ impl OrderLoop {
     /// When the connection breaks.
     pub fn cancel_only(&mut self) -> anyhow::Result<()> {
         let mut packet = [0; 16];
-        self.socket.drain();
+        self.socket.drain()?;
         self.socket.send(packet_of(&cancel_of(self.number), &mut packet)?)
     }
 
     fn round(&mut self, orders: u32, times: &mut Histogram<u64>) -> anyhow::Result<()> {
         let mut packet = [0; REQUEST_BYTES];
-        self.socket.drain();
+        self.socket.drain()?;
         for _ in 0..orders {
             self.number += 1;
             let enter = packet_of(&enter(self.number), &mut packet)?;
@@ -187,7 +195,8 @@ struct Echo {
 }
 
 impl Echo {
-    fn start(cpu: Option<usize>) -> anyhow::Result<Self> {
+    fn start(place: Place) -> anyhow::Result<Self> {
+        let Place { cpu, blocks } = place;
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen for the echo")?;
         let address = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -196,18 +205,18 @@ impl Echo {
             if let Some(cpu) = cpu {
                 drop(topology::run_on(&[cpu]));
             }
-            drop(echo(&listener, &seen));
+            drop(echo(&listener, &seen, blocks));
         });
         Ok(Self { address, stop, thread: Some(thread) })
     }
 }
 
 /// Spins while requests come; rests while the venue is measured, as the venue does while the echo is.
-fn echo(listener: &TcpListener, stop: &AtomicBool) -> std::io::Result<()> {
+fn echo(listener: &TcpListener, stop: &AtomicBool, blocks: bool) -> std::io::Result<()> {
     const SPINS: u32 = 20_000;
     let (mut socket, _) = listener.accept()?;
     socket.set_nodelay(true)?;
-    socket.set_nonblocking(true)?;
+    socket.set_nonblocking(!blocks)?;
     let (mut request, answer) = ([0; REQUEST_BYTES], [b'y'; ANSWER_BYTES]);
     let (mut filled, mut idle) = (0, 0);
     while !stop.load(Ordering::Relaxed) {

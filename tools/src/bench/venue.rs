@@ -9,6 +9,14 @@ use anyhow::{Context, ensure};
 
 use crate::config::{Config, DurabilityMode, Overrides};
 
+/// Password of the accounts that a bench adds.
+pub const BENCH_PASSWORD: &str = "bench-pass";
+
+/// Name of the account with this index that a bench adds.
+pub fn bench_account(index: u32) -> String {
+    format!("B{index:05}")
+}
+
 /// A venue of our own, ended when dropped.
 #[derive(Debug)]
 pub struct BenchVenue {
@@ -19,6 +27,8 @@ pub struct BenchVenue {
     pub feed_address: SocketAddr,
     /// Its data directory.
     pub dir: PathBuf,
+    /// A configuration of the bench's own.
+    config: Option<PathBuf>,
 }
 
 impl BenchVenue {
@@ -27,14 +37,44 @@ impl BenchVenue {
     /// # Errors
     /// A configuration that cannot be used, or a venue that does not come up.
     pub fn start(config: &Path, port_offset: u16, durability: DurabilityMode) -> anyhow::Result<Self> {
+        Self::start_in(
+            std::env::temp_dir().join(format!("hft-bench-{}", std::process::id())),
+            config,
+            port_offset,
+            durability,
+        )
+    }
+
+    /// Starts one whose configuration is that of the file but for what `change` does to it, section by section.
+    ///
+    /// # Errors
+    /// As [`BenchVenue::start`].
+    pub fn start_changed(
+        config: &Path,
+        port_offset: u16,
+        durability: DurabilityMode,
+        change: impl FnOnce(&mut toml::Table),
+    ) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(config).with_context(|| format!("cannot read {}", config.display()))?;
+        let mut table: toml::Table = text.parse().with_context(|| format!("{} is no TOML", config.display()))?;
+        change(&mut table);
         let dir = std::env::temp_dir().join(format!("hft-bench-{}", std::process::id()));
+        let changed = dir.with_extension("toml");
+        std::fs::write(&changed, toml::to_string(&table)?)
+            .with_context(|| format!("cannot write {}", changed.display()))?;
+        let mut venue = Self::start_in(dir, &changed, port_offset, durability)?;
+        venue.config = Some(changed);
+        Ok(venue)
+    }
+
+    fn start_in(dir: PathBuf, config: &Path, port_offset: u16, durability: DurabilityMode) -> anyhow::Result<Self> {
         let loaded = Config::load(config, &Overrides { port_offset, ..Default::default() })?;
         let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
         command.arg("serve").arg("--config").arg(config).arg("--data-dir").arg(&dir);
         command.arg("--port-offset").arg(port_offset.to_string()).arg("--durability").arg(durability.name());
         let child = command.stdout(Stdio::piped()).spawn().context("cannot start the venue")?;
         let (address, feed_address) = (loaded.order_entry_address, loaded.feed_address);
-        let mut venue = Self { child, address, feed_address, dir };
+        let mut venue = Self { child, address, feed_address, dir, config: None };
         let out = venue.child.stdout.take().context("the venue's output")?;
         let ready = BufReader::new(out).lines().map_while(Result::ok).any(|line| line == "ready");
         ensure!(ready, "the venue did not come up; what it said is above");
@@ -47,5 +87,32 @@ impl Drop for BenchVenue {
         drop(self.child.kill());
         drop(self.child.wait());
         drop(std::fs::remove_dir_all(&self.dir));
+        drop(self.config.as_ref().map(std::fs::remove_file));
+    }
+}
+
+/// Adds `count` accounts of a bench to a configuration, and lifts the limits that only their logins would meet.
+pub fn add_accounts(table: &mut toml::Table, count: u32) {
+    let entries = (0..count).map(|index| {
+        let entry =
+            [("name", bench_account(index)), ("firm", "BNCH".to_owned()), ("password", BENCH_PASSWORD.to_owned())];
+        toml::Value::Table(entry.map(|(key, value)| (key.to_owned(), value.into())).into_iter().collect())
+    });
+    let entries: Vec<toml::Value> = entries.collect();
+    let accounts_max = i64::from(count) + 64;
+    set(table, "accounts", "list", toml::Value::Array(entries));
+    set(table, "limits", "accounts_max", accounts_max.into());
+    set(table, "passwords", "memory_kib", 1_024.into());
+    set(table, "passwords", "iterations", 1.into());
+    set(table, "order_entry", "logins_per_s_max", 1_000_000.into());
+    set(table, "order_entry", "connections_per_address_max", 65_536.into());
+    set(table, "streams", "account_mib_max", (if count > 64 { 256 } else { 4_096 }).into());
+}
+
+/// Sets one key of one section.
+pub fn set(table: &mut toml::Table, section: &str, key: &str, value: toml::Value) {
+    let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if let Some(section) = section.as_table_mut() {
+        section.insert(key.to_owned(), value);
     }
 }

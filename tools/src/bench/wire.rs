@@ -15,7 +15,7 @@ use protocol::{Qty, SessionName};
 
 use crate::bench::load::{Offer, Outcome, Session, Talk, offer};
 use crate::bench::report::{Rate, Report, Yardstick, table, write_log};
-use crate::bench::trips::{self, Trips, cancel_of, enter, packet_of};
+use crate::bench::trips::{self, Place, Trips, cancel_of, enter, packet_of};
 use crate::bench::venue::BenchVenue;
 use crate::bench::{page, yardstick};
 use crate::config::{DEMO_PASSWORD, DurabilityMode};
@@ -55,6 +55,12 @@ pub struct Args {
     /// Rounds of the round trips; the order of venue and echo alternates
     #[arg(long, value_name = "N", default_value_t = 4)]
     rounds: u32,
+    /// Cpu of the bots. The one where the configuration puts the edge: then bot, edge and echo wait in the kernel for each other
+    #[arg(long, value_name = "N")]
+    client_cpu: Option<usize>,
+    /// Only the round trips
+    #[arg(long)]
+    trips: bool,
     /// Durability of the venue
     #[arg(long, value_name = "MODE", default_value = "journal")]
     durability: DurabilityMode,
@@ -74,7 +80,7 @@ pub struct Args {
 
 /// One session of a bot.
 #[derive(Debug)]
-struct Bot {
+pub struct Bot {
     mix: Mix,
     sells: bool,
     number: u32,
@@ -83,6 +89,11 @@ struct Bot {
 }
 
 impl Bot {
+    /// One that has used all numbers up to this one.
+    pub const fn after(number: u32, mix: Mix, sells: bool) -> Self {
+        Self { mix, sells, number, resting: None }
+    }
+
     fn message(&mut self) -> Inbound {
         if let Some(number) = self.resting.take() {
             return cancel_of(number);
@@ -130,20 +141,27 @@ impl Talk for Bot {
     }
 }
 
-/// Logs in, and goes on after the last number that the account has used.
+/// Logs a demo account in, and goes on after the last number that it has used.
 fn log_in(venue: &BenchVenue, mix: Mix, index: u8) -> anyhow::Result<Session<Bot>> {
+    // The round trips came first, on this account, with numbers from 1.
+    let bot = Bot::after(10_000_000, mix, index % 2 == 1);
+    session(venue, &format!("DEMO0{}", index + 1), DEMO_PASSWORD, bot)
+}
+
+/// Logs a bot in.
+///
+/// # Errors
+/// When the venue does not let it.
+pub fn session(venue: &BenchVenue, account: &str, password: &str, bot: Bot) -> anyhow::Result<Session<Bot>> {
     use std::io::{Read, Write};
-    let account = format!("DEMO0{}", index + 1);
     let mut socket = std::net::TcpStream::connect(venue.address).context("cannot connect to the venue")?;
-    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    socket.set_read_timeout(Some(Duration::from_secs(20)))?;
     // Sequence 0: only what is new.
-    let login = LoginRequest::new(&account, DEMO_PASSWORD, SessionName::BLANK, 0).context("a login")?;
+    let login = LoginRequest::new(account, password, SessionName::BLANK, 0).context("a login")?;
     socket.write_all(&login.to_packet())?;
     let mut accepted = [0; 33];
     socket.read_exact(&mut accepted).context("the venue did not answer the login")?;
     ensure!(accepted.get(2) == Some(&soupbin::LOGIN_ACCEPTED), "the venue did not accept the login of {account}");
-    // The round trips came first, on this account, with numbers from 1.
-    let bot = Bot { mix, sells: index % 2 == 1, number: 10_000_000, resting: None };
     Session::over(socket, bot)
 }
 
@@ -182,16 +200,21 @@ fn measure(args: &Args) -> anyhow::Result<Report> {
         yardsticks.push(Yardstick::of(&format!("pauses above 1 us of spinning cpu {cpu}"), &found));
     }
     yardsticks.push(Yardstick::of("write of 4 KiB and flush", &yardstick::flushes(&dir, 50)?));
-    if let Some(cpu) = own {
+    if let Some(cpu) = args.client_cpu.or(own) {
         topology::run_on(&[cpu])?;
     }
-    let trips = trips::measure(venue.address, plan.edge.cpu, args.orders, args.rounds)?;
+    // A bot that is put on a cpu by hand is put beside the edge.
+    let cpu = args.client_cpu.or(plan.edge.cpu);
+    let trips =
+        trips::measure(venue.address, Place { cpu, blocks: args.client_cpu.is_some() }, args.orders, args.rounds)?;
     yardsticks.push(Yardstick::of("bare TCP echo, one at a time", &trips.echo));
     yardsticks.push(Yardstick::of("order and answer, one at a time", &trips.orders));
     let mut sessions =
         (0..args.sessions).map(|index| log_in(&venue, args.mix, index)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut bench = Bench { args, venue: &venue, sessions: &mut sessions, rates: Vec::new() };
-    bench.all()?;
+    if !args.trips {
+        bench.all()?;
+    }
     let rates = std::mem::take(&mut bench.rates);
     let sustained = rates.iter().filter(|rate| rate.is_sustained).map(|rate| rate.per_second).max();
     Ok(Report {

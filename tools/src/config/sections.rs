@@ -53,6 +53,8 @@ pub(super) struct File {
     #[serde(default)]
     pub watchdog: WatchdogSection,
     #[serde(default)]
+    pub counters: CountersSection,
+    #[serde(default)]
     pub accounts: Accounts,
     #[serde(default)]
     pub schedule: ScheduleSection,
@@ -185,6 +187,10 @@ section!(
 section!(
     /// When a thread counts as stalled.
     WatchdogSection { stall_ms: u64 = 80, on_stall: OnStall = OnStall::Log }
+);
+section!(
+    /// What is counted.
+    CountersSection { stages_of: String = String::new() }
 );
 section!(
     /// Who may log in.

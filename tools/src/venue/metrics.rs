@@ -9,11 +9,11 @@ use engine::core::Core;
 use engine::runtime::agent::Pulse;
 use engine::runtime::core_agent::CoreWatch;
 use engine::runtime::counters::{Counter, CounterReader, Counters, FILE_NAME, HistogramWriter, Row};
-use engine::runtime::stages::{StageTimer, StampReader, StampWriter, stamps};
+use engine::runtime::stages::{StageTimer, StampWriter, stamps};
 use engine::runtime::tsc::TickRate;
 use gateway_edge::{EdgeCounters, FeedCounters, Probe};
 use journal::DataPaths;
-use protocol::{InstrumentId, Sequence};
+use protocol::{AccountId, InstrumentId, Sequence};
 
 use crate::clock::{monotonic, utc_now};
 use crate::config::Config;
@@ -84,11 +84,17 @@ impl Metrics {
         (Pulse::new(counter), reader)
     }
 
-    /// What times the stages of sampled commands: for the core, for the journal, for the edge.
-    pub fn stages(&self, in_flight_max: usize, last: Sequence) -> (StampWriter, StampWriter, EdgeProbe) {
+    /// What times the stages of sampled commands, of this account only or of all: for the core, for the journal, for the edge.
+    pub fn stages(
+        &self,
+        in_flight_max: usize,
+        last: Sequence,
+        only: Option<AccountId>,
+    ) -> (StampWriter, StampWriter, EdgeProbe) {
         let (matched, matched_at) = stamps(in_flight_max, last);
         let (durable, durable_at) = stamps(in_flight_max, last);
-        (matched, durable, self.enter(|counters| EdgeProbe::new(counters, matched_at, durable_at, self.rate)))
+        let timer = self.enter(|counters| StageTimer::new(counters, matched_at, durable_at, self.rate));
+        (matched, durable, EdgeProbe { timer, only })
     }
 
     /// The core's entries.
@@ -143,12 +149,10 @@ pub struct JournalWatch {
 
 /// The edge's stage timer as a probe.
 #[derive(Debug)]
-pub struct EdgeProbe(StageTimer);
-
-impl EdgeProbe {
-    fn new(counters: &mut Counters, matched: StampReader, durable: StampReader, rate: TickRate) -> Self {
-        Self(StageTimer::new(counters, matched, durable, rate))
-    }
+pub struct EdgeProbe {
+    timer: StageTimer,
+    /// Whose commands are followed; `None` = everybody's.
+    only: Option<AccountId>,
 }
 
 impl Probe for EdgeProbe {
@@ -158,8 +162,10 @@ impl Probe for EdgeProbe {
     }
 
     #[inline]
-    fn sequenced(&mut self, sequence: Sequence, read_at: u64) {
-        self.0.sequenced(sequence, read_at);
+    fn sequenced(&mut self, sequence: Sequence, account: AccountId, read_at: u64) {
+        if self.only.is_none_or(|only| only == account) {
+            self.timer.sequenced(sequence, read_at);
+        }
     }
 
     #[inline]
@@ -168,7 +174,7 @@ impl Probe for EdgeProbe {
     }
 
     fn written(&mut self, sequence: Sequence) {
-        self.0.written(sequence);
+        self.timer.written(sequence);
     }
 }
 

@@ -10,8 +10,9 @@ use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{input_ring, output_ring};
 use gateway_edge::clock::SystemClock;
 use gateway_edge::roster::SharedRoster;
-use gateway_edge::{DropCopy, Edge, EdgePorts, Feed, FeedPorts};
+use gateway_edge::{DropCopy, Edge, EdgePorts, Feed, FeedPorts, Reporter};
 use journal::{DataPaths, JournalWriter, PreparerWatch};
+use protocol::AccountId;
 
 use super::bounds::{drop_copy_config, edge_config, feed_config, space_needs};
 use super::recover::Recovering;
@@ -22,7 +23,9 @@ use crate::venue::credentials::{PasswordPort, VenueCredentials};
 use crate::venue::hash_marks::{MarkQueue, Marker};
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::metrics::Metrics;
-use crate::venue::ports::{JournalCursor, RingCommands, RingEvents, StreamFileReader, StreamPreparers, VenueEdge};
+use crate::venue::ports::{
+    JournalCursor, RingCommands, RingEvents, StreamFileReader, StreamFiles, StreamPreparers, VenueEdge,
+};
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::registry::Registry;
 use crate::venue::scheduler::SchedulerAgent;
@@ -47,6 +50,15 @@ pub(super) struct Shared<'a> {
     pub(super) feed_readers: Arc<ArrayQueue<StreamFileReader>>,
 }
 
+/// The account whose orders alone are timed stage by stage, if one is named. One that is opened by this start comes behind those
+/// that are there, in the order of the configuration.
+fn followed(config: &Config, reporter: &Reporter<StreamFiles>) -> Option<AccountId> {
+    let name = config.stages_of()?;
+    let known = reporter.accounts().find(|(_, known, _)| *known == name).map(|(account, ..)| account);
+    let listed = || config.accounts.iter().position(|account| account.name == name);
+    known.or_else(|| u32::try_from(listed()?).ok().map(AccountId))
+}
+
 /// Makes the rings, and the agents around them.
 pub(super) fn agents(
     config: &Config,
@@ -62,7 +74,8 @@ pub(super) fn agents(
     let applied = Arc::new(Cursor::new(last));
     let durable = Arc::new(Cursor::new(last));
     let metrics = &shared.metrics;
-    let (matched_stamps, durable_stamps, probe) = metrics.stages(config.rings().commands as usize * 2, last);
+    let (matched_stamps, durable_stamps, probe) =
+        metrics.stages(config.rings().commands as usize * 2, last, followed(config, &reporter));
     let ring_events = |poller| RingEvents { poller, applied: Arc::clone(&applied) };
     let journal =
         JournalAgent::new(journal_poller, writer, config.durability, Arc::clone(&durable), Arc::clone(shared.fault))
@@ -107,7 +120,6 @@ pub(super) fn agents(
     let marker = Marker::new(config.follower().compare_every, last, shared.marks);
     let hashed = metrics.counter("projections.events");
     let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told, marker).counted(hashed);
-    let stream_preparers = shared.stream_preparers;
     let space = space_agent(config, shared.paths, shared.preparer, refusing, metrics);
     Ok(Agents {
         edge,
@@ -119,7 +131,7 @@ pub(super) fn agents(
         control,
         snapshots,
         timer,
-        stream_preparers,
+        stream_preparers: shared.stream_preparers,
         scheduler,
         space,
         metrics: shared.metrics,
