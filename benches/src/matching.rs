@@ -18,7 +18,7 @@ use engine::runtime::pipeline::{EventRingPoller, input_ring, output_ring};
 use engine::testing::btree_book::BTreeBook;
 use engine::testing::naive_book::NaiveVenue;
 pub use engine::testing::workload::{REGIMES, Regime, Scale};
-use engine::testing::workload::{Workload, generate};
+pub use engine::testing::workload::{Workload, generate};
 use protocol::types::Nanos;
 use protocol::{Command, Event};
 use std::fmt;
@@ -31,7 +31,8 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 512;
 /// Commands of a batch: the caches are warned of all of them, then they are applied.
 const AHEAD: usize = 32;
-const SEED: u64 = 0x5eed;
+/// Of every flow.
+pub const SEED: u64 = 0x5eed;
 
 /// Counts events.
 struct Count(u64);
@@ -54,14 +55,18 @@ impl EventSink for Hash {
 }
 
 /// What is measured.
-pub(crate) trait Candidate {
+pub trait Candidate {
+    /// Of an empty venue, for this flow.
     fn open(workload: &Workload) -> Self;
+    /// Applies one command.
     fn apply(&mut self, command: &Command, sink: &mut impl EventSink);
+    /// Applies a batch.
     fn apply_all(&mut self, commands: &[Command], sink: &mut impl EventSink) {
         for command in commands {
             self.apply(command, sink);
         }
     }
+    /// Warns the caches of a batch.
     fn warn(&self, commands: &[Command]);
 }
 
@@ -129,7 +134,7 @@ fn play<C: Candidate>(candidate: &mut C, chunk: &[Command], warn: bool, sink: &m
 }
 
 /// Nanoseconds per command, events counted only.
-pub(crate) fn time<C: Candidate>(workload: &Workload, warn: bool) -> f64 {
+pub fn time<C: Candidate>(workload: &Workload, warn: bool) -> f64 {
     let mut candidate: C = opened(workload);
     let mut sink = Count(0);
     let mut chunk = Vec::with_capacity(CHUNK);
@@ -146,7 +151,7 @@ pub(crate) fn time<C: Candidate>(workload: &Workload, warn: bool) -> f64 {
 }
 
 /// Hash and number of events.
-pub(crate) fn hash<C: Candidate>(workload: &Workload) -> (String, u64) {
+pub fn hash<C: Candidate>(workload: &Workload) -> (String, u64) {
     let mut candidate: C = opened(workload);
     let mut sink = Hash(EventHasher::new(), 0);
     for command in &workload.commands {
@@ -180,7 +185,8 @@ pub struct Spread {
 }
 
 impl Spread {
-    pub(crate) fn of(values: &mut [f64]) -> Self {
+    /// Of these values.
+    pub fn of(values: &mut [f64]) -> Self {
         let median = median(values);
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         Self { median, low, high: values.iter().copied().fold(0.0, f64::max) }

@@ -106,6 +106,7 @@ const ANSWERS: &[&str] = &[
     "TradeBroken",
     "OperatorRefused TradeUnknown",
     "SessionRolled",
+    "MidnightChanged",
     "ReferenceChanged",
 ];
 
@@ -213,6 +214,7 @@ fn name(body: &EventBody) -> String {
         EventBody::TradeBroken { .. } => "TradeBroken".to_owned(),
         EventBody::OperatorRefused { reason } => format!("OperatorRefused {reason:?}"),
         EventBody::SessionRolled { .. } => "SessionRolled".to_owned(),
+        EventBody::MidnightChanged { .. } => "MidnightChanged".to_owned(),
         EventBody::ReferenceChanged { .. } => "ReferenceChanged".to_owned(),
     }
 }

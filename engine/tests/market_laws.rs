@@ -37,7 +37,7 @@ impl FeedBook {
 
     fn apply(&mut self, event: &Event) {
         let mut block = [0; itch::BLOCK_BYTES_MAX];
-        let written = itch::from_event(event, |_| Symbol::BLANK, &mut block);
+        let written = itch::from_event(event, protocol::Midnight::EACH, |_| Symbol::BLANK, &mut block);
         if written == 0 {
             return;
         }

@@ -14,7 +14,7 @@ use protocol::types::{
     AccountId, AccountName, BustReason, CancelReason, Capacity, Channel, ClOrdId, CrossType, Display, Firm,
     InstrumentId, LiquidityFlag, Owner, Price, Qty, SessionName, Side, Symbol, TimeInForce, TradingState, UserRefNum,
 };
-use protocol::venue_command::{BustTrade, Party, VenueCommand};
+use protocol::venue_command::{BustTrade, PackedAmount, Party, VenueCommand};
 use protocol::{Command, CommandBody, Event, EventBody, Nanos, RejectReason, Sequence};
 use std::collections::BTreeMap;
 
@@ -209,6 +209,13 @@ impl Flow {
     }
 
     fn learn(&mut self, event: &EventBody) {
+        if let EventBody::FeesCharged { match_number, maker, taker, .. } = *event
+            && let Some(last) = self.trades.last_mut().filter(|last| last.match_number == match_number)
+        {
+            let is_maker = |party: &Party| party.flag == LiquidityFlag::Added;
+            let (buyer, seller) = if is_maker(&last.buyer) { (maker, taker) } else { (taker, maker) };
+            (last.buyer_fee, last.seller_fee) = (buyer.into(), seller.into());
+        }
         let EventBody::Traded {
             match_number,
             instrument,
@@ -224,12 +231,23 @@ impl Flow {
         else {
             return;
         };
-        let party =
-            |owner, user_ref_num| Party { owner, user_ref_num, cl_ord_id: ClOrdId::BLANK, flag: LiquidityFlag::Added };
-        let (maker, taker) = (party(maker, maker_user_ref_num), party(taker, taker_user_ref_num));
+        let party = |owner, user_ref_num, flag| Party { owner, user_ref_num, cl_ord_id: ClOrdId::BLANK, flag };
+        let maker = party(maker, maker_user_ref_num, LiquidityFlag::Added);
+        let taker = party(taker, taker_user_ref_num, LiquidityFlag::Removed);
         let (buyer, seller) = if maker_side.is_buy() { (maker, taker) } else { (taker, maker) };
         let reason = BustReason::Supervisory;
-        self.trades.push(BustTrade { match_number, instrument, quantity, price, reason, buyer, seller });
+        let (buyer_fee, seller_fee) = (PackedAmount::default(), PackedAmount::default());
+        self.trades.push(BustTrade {
+            match_number,
+            instrument,
+            quantity,
+            price,
+            reason,
+            buyer,
+            seller,
+            buyer_fee,
+            seller_fee,
+        });
     }
 
     fn replace(&mut self) -> CommandBody {

@@ -5,7 +5,9 @@ use std::fmt;
 use std::io;
 
 use protocol::ouch::answer::{self, AnswerBuffer, COPY_BYTES_MAX, Details};
-use protocol::{AccountId, AccountName, Command, Event, EventBody, Firm, InstrumentId, Nanos, SessionName, Symbol};
+use protocol::{
+    AccountId, AccountName, Command, Event, EventBody, Firm, InstrumentId, Midnight, Nanos, SessionName, Symbol,
+};
 
 use crate::directory::{AccountNames, Instruments};
 use crate::notes::{self, Note};
@@ -100,6 +102,7 @@ pub struct Reporter<S: StreamStore> {
     instruments: Instruments,
     /// What came before the next event.
     details: Option<Details>,
+    midnight: Midnight,
     buffer: AnswerBuffer,
     copy: [u8; COPY_BYTES_MAX],
 }
@@ -116,6 +119,7 @@ impl<S: StreamStore> Reporter<S> {
             names: AccountNames::default(),
             instruments: Instruments::default(),
             details: None,
+            midnight: Midnight::EACH,
             buffer: AnswerBuffer::new(),
             copy: [0; COPY_BYTES_MAX],
         }
@@ -142,6 +146,7 @@ impl<S: StreamStore> Reporter<S> {
             }
             EventBody::VenueOpened { session } => self.restore_session(session),
             EventBody::SessionRolled { session } => return self.roll(event, session, addressed),
+            EventBody::MidnightChanged { midnight } => self.restore_midnight(midnight),
             EventBody::InstrumentListed { instrument, symbol, .. } => self.restore_instrument(instrument, symbol),
             EventBody::AccountOpened { account, name, firm } => self.restore_account(account, name, firm)?,
             EventBody::Accepted { .. }
@@ -237,6 +242,12 @@ impl<S: StreamStore> Reporter<S> {
         self.store.begin_session(&session);
     }
 
+    /// Makes known from where time stamps count without an event: for a start from a snapshot.
+    pub fn restore_midnight(&mut self, midnight: Midnight) {
+        self.midnight = midnight;
+        self.buffer.count_from(midnight);
+    }
+
     /// Opens the stream of an account without an event: for a start from a snapshot.
     ///
     /// # Errors
@@ -316,6 +327,7 @@ impl<S: StreamStore> Reporter<S> {
                 }
             }
         }
+        self.restore_midnight(event.midnight_after(self.midnight));
         for at in (0..).take(self.accounts.len()).map(AccountId) {
             answer::write_session_event(at, event, true, &mut self.buffer);
             outcome = outcome.and(self.append_answers(&mut addressed));

@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(ask(session, b"                   0", true), Ok(8));
             assert_eq!(ask(session, b"                   9", true), gone);
             assert_eq!(ask(session, b"18446744073709551615", true), gone);
-            assert_eq!(ask(session, b"18446744073709551616", true), stranger);
+            assert_eq!(ask(session, b"18446744073709551616", true), gone);
             assert_eq!(ask(session, b"                 1 2", true), stranger);
             assert_eq!(ask(session, b"                  -1", true), stranger);
             assert_eq!(ask(session, b"                    ", true), stranger);

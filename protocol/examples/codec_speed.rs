@@ -19,8 +19,8 @@ use protocol::ouch::outbound::Outbound;
 use protocol::record::{self, BODY_BYTES_MAX};
 use protocol::soupbin::{self, Cut};
 use protocol::{
-    AccountId, Channel, ClOrdId, Event, EventBody, Firm, InstrumentId, LiquidityFlag, MatchNumber, Nanos, OrderRef,
-    OrderState, Owner, Price, Qty, Sequence, Side, Symbol, UserRefNum,
+    AccountId, Channel, ClOrdId, Event, EventBody, Firm, InstrumentId, LiquidityFlag, MatchNumber, Midnight, Nanos,
+    OrderRef, OrderState, Owner, Price, Qty, Sequence, Side, Symbol, UserRefNum,
 };
 
 const BATCHES: usize = 401;
@@ -162,11 +162,11 @@ fn main() {
     });
     let mut block = [0; itch::BLOCK_BYTES_MAX];
     measure("Accepted -> feed block", |turn| {
-        let written = itch::from_event(black_box(&accepted(turn, 0)), symbol, &mut block);
+        let written = itch::from_event(black_box(&accepted(turn, 0)), Midnight::EACH, symbol, &mut block);
         u64::from(black_box(&block)[30]) + written as u64
     });
     measure("Traded -> feed block", |turn| {
-        let written = itch::from_event(black_box(&traded(turn)), symbol, &mut block);
+        let written = itch::from_event(black_box(&traded(turn)), Midnight::EACH, symbol, &mut block);
         u64::from(black_box(&block)[30]) + written as u64
     });
     measure("Event -> canonical bytes", |turn| u64::from(black_box(traded(turn).encode())[45]));
@@ -185,7 +185,7 @@ fn main() {
         let read = Outbound::decode(black_box(&answers[0][3..]));
         u64::from(read.is_ok_and(|(message, _)| message.message_type() == b'A'))
     });
-    let written = itch::from_event(&accepted(1, 0), symbol, &mut block);
+    let written = itch::from_event(&accepted(1, 0), Midnight::EACH, symbol, &mut block);
     measure("feed bytes -> message", |_| {
         u64::from(Message::decode(black_box(&block[2..written])).is_ok_and(|message| message.message_type() == b'A'))
     });

@@ -10,8 +10,8 @@ use crate::money::{Amount, Asset, Currency};
 use crate::operator::{KillCause, LimitKind, Outcome, Scope};
 use crate::types::{
     AccountId, AccountName, BustReason, CancelReason, Capacity, CrossType, Display, Firm, ImbalanceDirection,
-    InstrumentId, LiquidityFlag, MatchNumber, Nanos, OrderRef, OrderState, Owner, Price, Qty, Sequence, SessionName,
-    Side, Symbol, SystemEventCode, TradingState, UserRefNum,
+    InstrumentId, LiquidityFlag, MatchNumber, Midnight, Nanos, OrderRef, OrderState, Owner, Price, Qty, Sequence,
+    SessionName, Side, Symbol, SystemEventCode, TradingState, UserRefNum,
 };
 
 /// One thing that happened. 64 bytes: one cache line, one ring slot.
@@ -27,6 +27,20 @@ pub struct Event {
 }
 
 const _: () = assert!(size_of::<Event>() == EVENT_BYTES);
+
+impl Event {
+    /// From where the time stamps behind this event count, where they counted from `midnight` up to it.
+    #[must_use]
+    pub fn midnight_after(&self, midnight: Midnight) -> Midnight {
+        if let EventBody::MidnightChanged { midnight } = self.body {
+            return midnight;
+        }
+        if let EventBody::SessionRolled { .. } = self.body {
+            return midnight.next(self.ingress);
+        }
+        midnight
+    }
+}
 
 /// How a resting order looks on the feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -484,6 +498,11 @@ pub enum EventBody {
         /// Name of the new session of every stream.
         session: SessionName,
     },
+    /// From where the time stamps count: of this message on, and of every session that begins from now on its own day.
+    MidnightChanged {
+        /// Of this session.
+        midnight: Midnight,
+    },
     /// The static reference price was set by an operator.
     ReferenceChanged {
         /// Which.
@@ -509,7 +528,8 @@ pub enum EventBody {
         /// Balance from now on.
         balance: Amount,
     },
-    /// The fees of the trade before, when there are any.
+    /// The fees of the trade before, when there are any; behind [`Self::TradeBroken`] those that are given back, with the other sign,
+    /// the buyer's as the maker's and the seller's as the taker's.
     FeesCharged {
         /// The execution.
         match_number: MatchNumber,

@@ -60,6 +60,7 @@ impl Event {
     /// 32 OperatorRefused  17 reason (2), our own number
     /// 33 SessionRolled    17 session (10)
     /// 34 ReferenceChanged 17 instrument (2)  19 price
+    /// 35 MidnightChanged  17 midnight (8), 0 = each
     /// 64 Answered         17 request  21 outcome
     /// 65 BalanceMoved     17 account  21 currency or 0 (1)  22 instrument or 0 (2)  24 amount (16)  40 balance (16)
     /// 66 FeesCharged      17 match_number (8)  25 currency (1)  26 maker (16)  42 taker (16)
@@ -267,6 +268,7 @@ impl EventBody {
             | Self::TradeBroken { .. }
             | Self::OperatorRefused { .. }
             | Self::SessionRolled { .. }
+            | Self::MidnightChanged { .. }
             | Self::ReferenceChanged { .. } => self.pack_market(to),
             Self::Answered { request, outcome } => {
                 to.put([64]).u32(request).put([outcome.number()]);
@@ -386,6 +388,9 @@ impl EventBody {
         }
         if let Self::ReferenceChanged { instrument, price } = *self {
             to.put([34]).u16(instrument.0).u32(price.0);
+        }
+        if let Self::MidnightChanged { midnight } = *self {
+            to.put([35]).u64(midnight.time().0);
         }
     }
 }

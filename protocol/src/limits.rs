@@ -8,8 +8,11 @@ pub const INSTRUMENTS_MAX: usize = u16::MAX as usize;
 pub const ORDERS_PER_COMMAND_MAX_DEFAULT: usize = 16_384;
 /// Default bound on the stop orders that one command elects.
 pub const ELECTIONS_PER_COMMAND_MAX_DEFAULT: u16 = 16;
-/// Trades that can be broken between two rolls of the day.
+/// Broken trades that are remembered: what is older than the oldest of so many cannot be broken any more.
 pub const BUSTS_MAX: usize = 1_024;
+/// Cancels by filter of accounts that may be unfinished at once: a client's further one is refused (000B), those of ended sessions
+/// and tripped switches wait.
+pub const CANCELS_UNFINISHED_MAX: usize = 4_096;
 /// Cancels that can wait for the end of a cross, in the whole venue.
 pub const CANCELS_PENDING_MAX: usize = 1_024;
 /// A `SoupBinTCP` packet: the length field, and the most it can count.

@@ -74,10 +74,44 @@ impl Sequence {
 impl Nanos {
     /// One UTC day.
     pub const DAY: u64 = 86_400_000_000_000;
+}
 
-    /// Nanoseconds since the last UTC midnight: the time stamp of every outbound message.
-    pub const fn since_midnight(self) -> u64 {
-        self.0 % Self::DAY
+/// From where the time stamps of a session count (venue-rules.md 2): from 00:00 UTC of the day on which it began, where the
+/// trading day is rolled, else from each UTC midnight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Midnight(Nanos);
+
+impl Midnight {
+    /// From each UTC midnight.
+    pub const EACH: Self = Self(Nanos(0));
+    /// More nanoseconds than the 48 bits of the feed hold: three days and six hours.
+    const STAMP_END: u64 = 1 << 48;
+
+    /// That of the day of `opened`.
+    #[must_use]
+    pub const fn of(opened: Nanos) -> Self {
+        Self(Nanos(opened.0 - opened.0 % Nanos::DAY))
+    }
+
+    /// That of a session which begins at `opened` where one ends that counts like this.
+    #[must_use]
+    pub const fn next(self, opened: Nanos) -> Self {
+        if self.0.0 == 0 { Self::EACH } else { Self::of(opened) }
+    }
+
+    /// The time stamp of `at`. A session that lasts longer than the feed can count goes over to each UTC midnight; a time before
+    /// the session's day, and an unknown one, is 0.
+    #[must_use]
+    #[inline]
+    pub const fn stamp(self, at: Nanos) -> u64 {
+        let since = at.0.saturating_sub(self.0.0);
+        if since < Self::STAMP_END { since } else { at.0 % Nanos::DAY }
+    }
+
+    /// As a time, 0 for each midnight: how snapshots keep it.
+    #[must_use]
+    pub const fn time(self) -> Nanos {
+        self.0
     }
 }
 

@@ -1,6 +1,7 @@
 //! Commands that no client sends: time, connections, and what an operator or the trading schedule decides. They are
 //! sequenced and journaled like any other, so that a replay needs nothing else.
 
+use crate::money::Amount;
 use crate::types::{
     AccountId, BustReason, ClOrdId, Firm, InstrumentId, LiquidityFlag, MatchNumber, MatchingAlgorithm, Nanos, Owner,
     Price, Qty, SessionName, TradingState, UserRefNum,
@@ -36,6 +37,10 @@ pub enum VenueCommand {
     /// The trading day ends, and the next one begins: what does not outlive the day is cancelled, every stream ends, and those of
     /// this session begin. It must differ from the one that ends; letters and digits only.
     RollDay(SessionName),
+    /// Whether the trading day is rolled, by the schedule: from where time stamps count ([`Midnight`]). Until it is set: no.
+    ///
+    /// [`Midnight`]: crate::types::Midnight
+    SetDayRolls(bool),
 }
 
 /// Matching of one instrument. Until it is set: price-time, and the default bound on elections.
@@ -125,6 +130,22 @@ pub struct SetMarketWideLevels {
     pub level_3: u64,
 }
 
+/// An amount as its bytes: a command stays two cache lines long, whatever the alignment of an amount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PackedAmount([u8; 16]);
+
+impl From<Amount> for PackedAmount {
+    fn from(amount: Amount) -> Self {
+        Self(amount.0.to_le_bytes())
+    }
+}
+
+impl From<PackedAmount> for Amount {
+    fn from(packed: PackedAmount) -> Self {
+        Self(i128::from_le_bytes(packed.0))
+    }
+}
+
 /// One side of a trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Party {
@@ -155,4 +176,8 @@ pub struct BustTrade {
     pub buyer: Party,
     /// Who sold.
     pub seller: Party,
+    /// What the buyer paid for it, in the currency of the price; negative = was paid. It is given back.
+    pub buyer_fee: PackedAmount,
+    /// What the seller paid.
+    pub seller_fee: PackedAmount,
 }

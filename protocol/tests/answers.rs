@@ -14,8 +14,8 @@ use protocol::ouch::outbound::{self, Outbound};
 use protocol::soupbin::{self, ClientPacket, Cut, ServerPacket};
 use protocol::{
     AccountId, AccountName, CancelReason, Capacity, Channel, ClOrdId, CrossType, Display, Event, EventBody, Firm,
-    InstrumentId, LiquidityFlag, MatchNumber, Nanos, OrderRef, OrderState, Owner, Price, Qty, RejectReason, Sequence,
-    SessionName, Side, Symbol, SystemEventCode, TimeInForce, TradingState, UserRefNum,
+    InstrumentId, LiquidityFlag, MatchNumber, Midnight, Nanos, OrderRef, OrderState, Owner, Price, Qty, RejectReason,
+    Sequence, SessionName, Side, Symbol, SystemEventCode, TimeInForce, TradingState, UserRefNum,
 };
 
 /// 00:00:05 of some day.
@@ -83,7 +83,7 @@ fn answers(command: CommandBody, body: EventBody) -> Vec<Read> {
 
 fn feed(body: EventBody) -> Option<Message> {
     let mut block = [0xAA; itch::BLOCK_BYTES_MAX];
-    let written = itch::from_event(&event(body), symbol, &mut block);
+    let written = itch::from_event(&event(body), Midnight::EACH, symbol, &mut block);
     assert!(block[written..].iter().all(|byte| *byte == 0xAA));
     let (length, message) = block[..written].split_first_chunk()?;
     assert_eq!(usize::from(u16::from_be_bytes(*length)), message.len());
@@ -649,4 +649,30 @@ fn a_client_packet_is_no_answer() {
     let Cut::Frame { frame, .. } = soupbin::cut(&soupbin::CLIENT_HEARTBEAT) else { panic!("a packet") };
     assert_eq!(ClientPacket::decode(frame), Ok(ClientPacket::Heartbeat));
     assert!(ServerPacket::decode(frame).is_err());
+}
+
+/// Where the day is rolled, a session counts on through midnight; else the count begins anew.
+#[test]
+fn stamps_count_from_the_day_of_the_session() {
+    let body = EventBody::CancelPending { owner: owner(7, 0), user_ref_num: UserRefNum(3) };
+    let next_day = Event { ingress: Nanos(INGRESS.0 + Nanos::DAY), ..event(body) };
+    let command = caused_by(CommandBody::Query(AccountQuery { owner: owner(7, 0) }));
+    let listed = EventBody::SystemEvent { code: SystemEventCode::EndOfMessages };
+    let mut buffer = AnswerBuffer::new();
+    for (midnight, stamp) in [(Midnight::EACH, STAMP), (Midnight::of(INGRESS), STAMP + Nanos::DAY)] {
+        buffer.count_from(midnight);
+        answer::write(&command, &next_day, None, symbol, &mut buffer);
+        let packets: Vec<_> = buffer.answers().map(|answer| answer.packet[4..12].to_vec()).collect();
+        assert_eq!(packets, [stamp.to_be_bytes()]);
+        answer::write_session_event(AccountId(7), &next_day, false, &mut buffer);
+        let packets: Vec<_> = buffer.answers().map(|answer| answer.packet[4..12].to_vec()).collect();
+        assert_eq!(packets, [stamp.to_be_bytes()]);
+        let mut block = [0; itch::BLOCK_BYTES_MAX];
+        itch::from_event(&Event { body: listed, ..next_day }, midnight, symbol, &mut block);
+        assert_eq!(block[7..13], stamp.to_be_bytes()[2..]);
+    }
+    let rolled = Event { body: EventBody::SessionRolled { session: SessionName(*b"S000000002") }, ..next_day };
+    assert_eq!(rolled.midnight_after(Midnight::of(INGRESS)), Midnight::of(rolled.ingress));
+    assert_eq!(rolled.midnight_after(Midnight::EACH), Midnight::EACH);
+    assert_eq!(Midnight::of(INGRESS).stamp(Nanos(0)), 0, "a time that is not known");
 }

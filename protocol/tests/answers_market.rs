@@ -9,11 +9,11 @@ use protocol::ouch::answer::{self, AnswerBuffer, Details};
 use protocol::ouch::appendage::{Appendage, Element};
 use protocol::ouch::outbound::{self, Outbound};
 use protocol::soupbin::{self, Cut, ServerPacket};
-use protocol::venue_command::{BustTrade, Party, VenueCommand};
+use protocol::venue_command::{BustTrade, PackedAmount, Party, VenueCommand};
 use protocol::{
     AccountId, BustReason, CancelReason, Channel, ClOrdId, CrossType, Display, Event, EventBody, Firm,
-    ImbalanceDirection, InstrumentId, LiquidityFlag, MatchNumber, Nanos, OrderRef, Owner, Price, Qty, RejectReason,
-    Sequence, Side, Symbol, TradingState, UserRefNum,
+    ImbalanceDirection, InstrumentId, LiquidityFlag, MatchNumber, Midnight, Nanos, OrderRef, Owner, Price, Qty,
+    RejectReason, Sequence, Side, Symbol, TradingState, UserRefNum,
 };
 
 /// 00:00:05 of some day.
@@ -56,7 +56,7 @@ fn answers(body: EventBody) -> Vec<Read> {
 
 fn feed(body: EventBody) -> Option<Message> {
     let mut block = [0xAA; itch::BLOCK_BYTES_MAX];
-    let written = itch::from_event(&event(body), |_| STOCK, &mut block);
+    let written = itch::from_event(&event(body), Midnight::EACH, |_| STOCK, &mut block);
     let (length, message) = block[..written].split_first_chunk()?;
     assert_eq!(usize::from(u16::from_be_bytes(*length)), message.len());
     Some(Message::decode(message).expect("a message of the feed"))
@@ -358,6 +358,8 @@ fn a_broken_trade_is_told_to_both_sides_and_to_the_feed() {
         reason: BustReason::Erroneous,
         buyer: party(4, 12, "bought"),
         seller: party(1, 5, "sold"),
+        buyer_fee: PackedAmount::default(),
+        seller_fee: PackedAmount::default(),
     };
     let body = EventBody::TradeBroken {
         match_number: MatchNumber(501),

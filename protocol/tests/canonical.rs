@@ -11,14 +11,14 @@ use protocol::command::{
 use protocol::event::Shown;
 use protocol::record::{self, BODY_BYTES_MAX};
 use protocol::venue_command::{
-    BustTrade, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
+    BustTrade, PackedAmount, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
     SetReferencePrice, StartAuction, VenueCommand,
 };
 use protocol::{
-    AccountId, AccountName, BustReason, CancelReason, Capacity, Channel, ClOrdId, CrossType, DecodeError, Display,
-    Event, EventBody, Firm, ImbalanceDirection, InstrumentId, LiquidityFlag, MatchNumber, MatchingAlgorithm, Nanos,
-    OrderRef, OrderState, Owner, Price, Qty, RejectReason, Sequence, SessionName, Side, Symbol, SystemEventCode,
-    TimeInForce, TradingState, UserRefNum,
+    AccountId, AccountName, Amount, BustReason, CancelReason, Capacity, Channel, ClOrdId, CrossType, DecodeError,
+    Display, Event, EventBody, Firm, ImbalanceDirection, InstrumentId, LiquidityFlag, MatchNumber, MatchingAlgorithm,
+    Midnight, Nanos, OrderRef, OrderState, Owner, Price, Qty, RejectReason, Sequence, SessionName, Side, Symbol,
+    SystemEventCode, TimeInForce, TradingState, UserRefNum,
 };
 
 const FIRM: Firm = Firm(*b"DEMA");
@@ -288,6 +288,7 @@ fn venue_commands() -> Vec<(VenueCommand, &'static str)> {
             "1a 00000000000000 0300000000000000 0200000000000000 0100000000000000",
         ),
         (VenueCommand::RollDay(SessionName(*b"S00ABCDEFG")), "1d 00 53303041424344454647 00000000"),
+        (VenueCommand::SetDayRolls(true), "1e 01 000000000000"),
         (VenueCommand::BreachMarketWide(3), "1b 03 000000000000"),
         (
             VenueCommand::BustTrade(BustTrade {
@@ -298,9 +299,27 @@ fn venue_commands() -> Vec<(VenueCommand, &'static str)> {
                 reason: BustReason::Consent,
                 buyer: party(0x0506_0708, 9, LiquidityFlag::Added),
                 seller: party(0x0506_0709, 10, LiquidityFlag::Removed),
+                buyer_fee: PackedAmount::default(),
+                seller_fee: PackedAmount::default(),
             }),
             "1c 43 4241 24232221 0807060504030201 34333231 08070605 09000000 6162636465666768696a6b6c6d6e 41 52 \
              09070605 0a000000 6162636465666768696a6b6c6d6e 000000000000",
+        ),
+        (
+            VenueCommand::BustTrade(BustTrade {
+                match_number: MatchNumber(0x0102_0304_0506_0708),
+                instrument,
+                quantity: Qty(0x2122_2324),
+                price: Price(0x3132_3334),
+                reason: BustReason::Consent,
+                buyer: party(0x0506_0708, 9, LiquidityFlag::Added),
+                seller: party(0x0506_0709, 10, LiquidityFlag::Removed),
+                buyer_fee: Amount(-2).into(),
+                seller_fee: Amount(0x0102).into(),
+            }),
+            "1c 43 4241 24232221 0807060504030201 34333231 08070605 09000000 6162636465666768696a6b6c6d6e 41 52 \
+             09070605 0a000000 6162636465666768696a6b6c6d6e feffffffffffffffffffffffffffffff \
+             02010000000000000000000000000000 000000000000",
         ),
     ]
 }
@@ -334,7 +353,7 @@ fn every_command_of_a_wrong_length_is_refused() {
         assert!(record::decode(&[&bytes[..], &[0]].concat()).is_err(), "{body:?} and a byte");
     }
     assert_eq!(record::decode(&[0; 8]), Err(DecodeError::UnknownType(0)));
-    assert_eq!(record::decode(&[30; 8]), Err(DecodeError::UnknownType(30)));
+    assert_eq!(record::decode(&[63; 8]), Err(DecodeError::UnknownType(63)));
 }
 
 /// A body that decodes must be the only one that encodes to its bytes.
@@ -639,6 +658,7 @@ fn venue_events() -> Vec<(EventBody, &'static str)> {
         (EventBody::OperatorRefused { reason: RejectReason::TradeUnknown }, "20 2700"),
         (EventBody::SessionRolled { session: SessionName(*b"S00ABCDEFG") }, "21 53303041424344454647"),
         (EventBody::ReferenceChanged { instrument, price: Price(0x3132_3334) }, "22 4241 34333231"),
+        (EventBody::MidnightChanged { midnight: Midnight::of(Nanos(20_000 * Nanos::DAY + 1)) }, "23 0000e03bd816fb17"),
     ]
 }
 
@@ -669,7 +689,7 @@ proptest! {
     #[test]
     fn any_bytes_are_refused_or_canonical(
         mut bytes in prop::collection::vec(any::<u8>(), 0..120),
-        kind in 0..30_u8,
+        kind in 0..31_u8,
         length in prop::sample::select(vec![8_usize, 16, 24, 32, 40, 72, 104]),
     ) {
         canonical(&bytes);

@@ -97,6 +97,7 @@ fn itch(data_dir: &Path, out: &mut (impl Write + Send)) -> anyhow::Result<u64> {
     let mut replica = reading::replica(data_dir, Begin::First, None)?;
     let mut symbols: Vec<(InstrumentId, Symbol)> =
         replica.core.instruments().map(|view| (view.listed.instrument, view.listed.symbol)).collect();
+    let mut midnight = replica.core.midnight();
     let mut block = [0; BLOCK_BYTES_MAX];
     let mut messages = 0;
     let told = |_: &Command, event: &Event| {
@@ -106,8 +107,9 @@ fn itch(data_dir: &Path, out: &mut (impl Write + Send)) -> anyhow::Result<u64> {
                 symbols.push((*instrument, *symbol));
             }
         }
+        midnight = event.midnight_after(midnight);
         let symbol = |id| symbols.iter().find(|(listed, _)| *listed == id).map_or(Symbol::BLANK, |(_, symbol)| *symbol);
-        let bytes = itch::from_event(event, symbol, &mut block);
+        let bytes = itch::from_event(event, midnight, symbol, &mut block);
         if bytes > 0 {
             out.write_all(block.get(..bytes).unwrap_or_default())?;
             messages += 1;
@@ -234,7 +236,8 @@ fn venue_columns(command: &VenueCommand, row: &mut [String; 7]) {
         VenueCommand::Tick
         | VenueCommand::SetMarketWideLevels(_)
         | VenueCommand::BreachMarketWide(_)
-        | VenueCommand::RollDay(_) => {}
+        | VenueCommand::RollDay(_)
+        | VenueCommand::SetDayRolls(_) => {}
     }
 }
 
@@ -253,5 +256,6 @@ fn venue_kind(command: &VenueCommand) -> &'static str {
         VenueCommand::BreachMarketWide(_) => "BreachMarketWide",
         VenueCommand::BustTrade(_) => "BustTrade",
         VenueCommand::RollDay(_) => "RollDay",
+        VenueCommand::SetDayRolls(_) => "SetDayRolls",
     }
 }

@@ -125,6 +125,11 @@ impl Schedule {
         self.events.is_empty()
     }
 
+    /// The trading day rolls.
+    pub fn rolls(&self) -> bool {
+        self.events.iter().any(|event| event.happening == Happening::Roll)
+    }
+
     /// The first time after `now` at which something takes place, and all of it, in order. `None` when nothing will.
     pub fn next(&self, now: Nanos) -> Option<(Nanos, Vec<&Happening>)> {
         let from = self.local(now)?.date();
@@ -164,7 +169,7 @@ impl Schedule {
 
     /// The last time at or before `now` at which the day was to roll. `None` when it does not, or did not so far.
     pub fn last_roll(&self, now: Nanos) -> Option<Nanos> {
-        if !self.events.iter().any(|event| event.happening == Happening::Roll) {
+        if !self.rolls() {
             return None;
         }
         let mut day = self.local(now)?.date().tomorrow().ok()?;

@@ -11,7 +11,7 @@ use protocol::money::{Asset, Currency};
 use protocol::operator::{OperatorAction, Scope};
 use protocol::{
     AccountId, AccountName, Amount, Command, CommandBody, Event, EventBody, InstrumentId, MatchNumber, Nanos, Sequence,
-    record,
+    VenueCommand, record,
 };
 use serde_json::json;
 
@@ -145,6 +145,19 @@ impl Follower {
                     let side = if is_buy { "buy" } else { "sell" };
                     let (symbol, match_number) = (self.symbol(instrument), match_number.to_string());
                     self.lines.push(Line { symbol, side, quantity, price, match_number, ..line("trade") });
+                }
+            }
+        }
+        if let EventBody::TradeBroken { match_number, buyer, seller, instrument, .. } = event.body
+            && let CommandBody::Venue(VenueCommand::BustTrade(bust)) = &command.body
+        {
+            // Its fees come behind it: the buyer's, then the seller's.
+            self.last_trade = (match_number, buyer.account() == own, seller.account() == own);
+            for (owner, side) in [(buyer, "buy"), (seller, "sell")] {
+                if owner.account() == own {
+                    let (quantity, price) = self.texts(instrument, (bust.quantity.0, bust.price.0));
+                    let (symbol, match_number) = (self.symbol(instrument), match_number.to_string());
+                    self.lines.push(Line { symbol, side, quantity, price, match_number, ..line("broken") });
                 }
             }
         }

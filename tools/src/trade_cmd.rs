@@ -1,4 +1,4 @@
-//! `hft trade bust`: voids an execution of today. The core keeps no trades, so the asker finds it in the journal and sends it
+//! `hft trade bust`: voids an execution. The core keeps no trades, so the asker finds it in the journal and sends it
 //! along; who may open the operator's socket may do that.
 
 use std::collections::BTreeMap;
@@ -6,16 +6,16 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
-use protocol::venue_command::{BustTrade, Party};
+use protocol::venue_command::{BustTrade, PackedAmount, Party};
 use protocol::{
-    BustReason, ClOrdId, Command, CommandBody, Event, EventBody, InstrumentId, LiquidityFlag, MatchNumber, Owner,
-    Price, Qty, UserRefNum, VenueCommand, record,
+    Amount, BustReason, ClOrdId, Command, CommandBody, Event, EventBody, InstrumentId, LiquidityFlag, MatchNumber,
+    Owner, Price, Qty, UserRefNum, VenueCommand, record,
 };
 
 use crate::control::client::{self, Where};
 use crate::control::request::Request;
 use crate::output::hex;
-use crate::venue::recovery::Replica;
+use crate::venue::reading::{self, Begin};
 
 /// Executions.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Void an execution of today: both sides and the feed are told, positions and balances turned back
+    /// Void an execution that the journal still has: both sides and the feed are told, positions, balances and fees turned back
     #[command(after_help = "Example:\n  hft trade bust 17 --reason erroneous")]
     Bust(Bust),
 }
@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Reason::External => BustReason::External,
     };
     let mut search = Search::new(MatchNumber(*match_number));
-    Replica::new().replay(
+    reading::replica(&place.data_dir, Begin::First, None)?.replay(
         &place.data_dir.join("journal"),
         None,
         |_| Ok(()),
@@ -87,11 +87,23 @@ struct Search {
     terms: Option<(InstrumentId, Qty, Price)>,
     buyer: Option<Party>,
     seller: Option<Party>,
+    /// The maker of what was told last of it bought.
+    maker_buys: bool,
+    /// What the buyer and the seller paid.
+    fees: [Amount; 2],
 }
 
 impl Search {
     fn new(wanted: MatchNumber) -> Self {
-        Self { wanted, texts: BTreeMap::new(), terms: None, buyer: None, seller: None }
+        Self {
+            wanted,
+            texts: BTreeMap::new(),
+            terms: None,
+            buyer: None,
+            seller: None,
+            maker_buys: false,
+            fees: [Amount::ZERO; 2],
+        }
     }
 
     fn look(&mut self, command: &Command, event: &Event) {
@@ -119,6 +131,7 @@ impl Search {
         {
             self.side(maker_side.is_buy(), (maker, maker_user_ref_num), maker_flag);
             self.side(!maker_side.is_buy(), (taker, taker_user_ref_num), taker_flag);
+            self.maker_buys = maker_side.is_buy();
             self.terms = Some((instrument, quantity, price));
         }
         if let EventBody::CrossExecuted {
@@ -135,7 +148,16 @@ impl Search {
             && match_number == self.wanted
         {
             self.side(side.is_buy(), (owner, user_ref_num), flag);
+            self.maker_buys = side.is_buy();
             self.terms = Some((instrument, quantity, price));
+        }
+        if let EventBody::FeesCharged { match_number, maker, taker, .. } = event.body
+            && match_number == self.wanted
+        {
+            let [buyer, seller] = if self.maker_buys { [maker, taker] } else { [taker, maker] };
+            for (sum, fee) in self.fees.iter_mut().zip([buyer, seller]) {
+                *sum = sum.checked_add(fee).unwrap_or(*sum);
+            }
         }
     }
 
@@ -148,6 +170,8 @@ impl Search {
     fn found(&self, reason: BustReason) -> Option<BustTrade> {
         let (instrument, quantity, price) = self.terms?;
         let (buyer, seller) = (self.buyer?, self.seller?);
-        Some(BustTrade { match_number: self.wanted, instrument, quantity, price, reason, buyer, seller })
+        let [buyer_fee, seller_fee] = self.fees.map(PackedAmount::from);
+        let match_number = self.wanted;
+        Some(BustTrade { match_number, instrument, quantity, price, reason, buyer, seller, buyer_fee, seller_fee })
     }
 }

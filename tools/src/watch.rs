@@ -23,6 +23,8 @@ const HISTORY_MAX: u64 = 500_000;
 const REDRAW: Duration = Duration::from_millis(100);
 /// How long the feed may say nothing; the venue sends a heartbeat each second.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// How long the feed of a new session may be waited for.
+const REJOIN_MAX: Duration = Duration::from_secs(10);
 /// Levels and trades that a picture may have.
 const LINES_MAX: u16 = 1_000;
 
@@ -52,7 +54,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Draws until the venue ends the feed, or once.
+/// Draws until the venue is gone, or once.
 ///
 /// # Errors
 /// No venue, an unknown instrument, a feed that breaks or contradicts itself.
@@ -70,6 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// What is shown.
 struct Watch<'a> {
+    address: SocketAddr,
     args: &'a Args,
     units: InstrumentUnits,
     feed: FeedClient,
@@ -91,7 +94,7 @@ impl<'a> Watch<'a> {
         let (from, book) = if now <= HISTORY_MAX { (1, FeedBook::new()) } else { (now, snapshot.book) };
         let feed = FeedClient::itch(address, from)?;
         let trades = VecDeque::with_capacity(usize::from(args.trades) + 1);
-        let mut watch = Self { args, units, feed, book, locate, trades, heard_at: monotonic() };
+        let mut watch = Self { address, args, units, feed, book, locate, trades, heard_at: monotonic() };
         while from < now && watch.feed.next_sequence() < now {
             if watch.receive(REDRAW)?.0 == Progress::Finished {
                 bail!("the venue ended the feed");
@@ -148,7 +151,26 @@ impl<'a> Watch<'a> {
             let (progress, changed) = self.receive(REDRAW)?;
             stale |= changed;
             if progress == Progress::Finished {
-                return Ok(ExitCode::SUCCESS);
+                self.rejoin()?;
+                stale = true;
+            }
+        }
+    }
+
+    /// The day was rolled: joins the feed of the new session. The trades stay on the picture.
+    fn rejoin(&mut self) -> anyhow::Result<()> {
+        let deadline = monotonic() + REJOIN_MAX;
+        loop {
+            match Self::open(self.address, self.args, Some(self.units)) {
+                Ok(mut next) if next.feed.session() != self.feed.session() => {
+                    next.trades.extend(self.trades.drain(..));
+                    next.trades.truncate(usize::from(self.args.trades));
+                    *self = next;
+                    return Ok(());
+                }
+                Err(error) if monotonic() >= deadline => return Err(error),
+                Ok(_) if monotonic() >= deadline => bail!("the venue ended the feed, and began no other"),
+                Ok(_) | Err(_) => std::thread::park_timeout(REDRAW),
             }
         }
     }
@@ -253,9 +275,9 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Time of day with microseconds.
+/// Time of day with microseconds; a session may count on through midnight.
 fn time_text(nanos: u64) -> String {
     let seconds = nanos / 1_000_000_000;
     let micros = nanos / 1_000 % 1_000_000;
-    format!("{:02}:{:02}:{:02}.{micros:06}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!("{:02}:{:02}:{:02}.{micros:06}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
 }

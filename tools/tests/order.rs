@@ -183,3 +183,41 @@ fn order_types_by_hand() {
         assert!(rounds < 2_000, "the order outlives its time");
     }
 }
+
+/// The prompt goes over to the next session by itself, and knows what it carried; who logs in later can still cancel it.
+#[test]
+fn the_prompt_goes_on_after_a_roll() {
+    let venue = Venue::start();
+    let mut prompt = Running::start(&mut venue.command(&["order"]));
+    let mut number = |line: &str| -> String {
+        prompt.type_line(line);
+        let accepted = prompt.line_with(|line| line.starts_with("accepted"));
+        accepted.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect()
+    };
+    let (carried, other) = (number("buy AAPL 100 @ 150.34 --tif gtc"), number("buy AAPL 7 @ 150.33 --tif gtc"));
+    number("buy AAPL 5 @ 150 --tif day");
+    for _ in 0..2 {
+        venue.roll();
+        prompt.line_with(|line| line.starts_with("the trading day was rolled"));
+        prompt.line_with(|line| line.starts_with(&format!("new place: order {carried} @ 150.34")));
+    }
+    let sold = venue.run(&["order", "--account", "DEMO03", "sell", "AAPL", "30", "@", "150.34"]);
+    assert!(sold.status.success(), "{}", complaint(&sold));
+    let executed = prompt.line_with(|line| line.starts_with("executed"));
+    assert!(executed.contains("30 @ 150.34") && executed.ends_with("70 open"), "{executed}");
+    prompt.type_line(&format!("replace {carried} --price 150.30"));
+    prompt.line_with(|line| line.starts_with("replaced") && line.contains("buy 70 AAPL @ 150.30"));
+    prompt.type_line("quit");
+    let (code, stderr) = prompt.finish();
+    assert_eq!(code, Some(0), "{stderr}");
+
+    let open = venue.run(&["order", "query"]);
+    let said = String::from_utf8(open.stdout).unwrap();
+    assert!(said.contains(&format!("order {other}: entered in a session before")), "{said}");
+    let replaced = venue.run(&["order", "replace", &other, "--price", "150.30"]);
+    assert!(replaced.status.code() == Some(1) && complaint(&replaced).contains("in a session before"));
+    let canceled = venue.run(&["order", "cancel", &other]);
+    let said = String::from_utf8(canceled.stdout.clone()).unwrap();
+    assert!(canceled.status.success() && said.contains(&format!("order {other}")), "{said}{}", complaint(&canceled));
+    assert!(!String::from_utf8(venue.run(&["order", "query"]).stdout).unwrap().contains("session before"));
+}

@@ -7,7 +7,6 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use protocol::SessionName;
 use protocol::moldudp64::Header;
 use protocol::ouch::outbound::Outbound;
 use protocol::soupbin::LoginRequest;
+use support::told::{Told, same_from_the_journal_alone};
 use support::{Client, PATIENCE, Venue, enter, eventually, hft, json, run, stderr, stdout};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::stream::MaybeTlsStream;
@@ -22,8 +22,6 @@ use tungstenite::{Message, WebSocket};
 
 /// Good till cancel.
 const GTC: u8 = b'G';
-/// Length of a stream file's header.
-const HEADER: usize = 4_096;
 
 fn roll(venue: &Venue) -> serde_json::Value {
     let rolled = run(&["roll", "--data-dir", venue.dir(), "--json"]);
@@ -49,28 +47,6 @@ fn read_out(client: &mut Client) -> Vec<Vec<u8>> {
 
 fn decoded(message: &[u8]) -> Outbound {
     Outbound::decode(message).unwrap().0
-}
-
-/// The account's stream of a session, as it stands in its file: the framed messages.
-fn stream(dir: &Path, session: SessionName, file: &str) -> Vec<u8> {
-    let path = dir.join("streams").join(session.to_string().trim()).join(file);
-    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let (mut end, messages) = (0, &bytes[HEADER.min(bytes.len())..]);
-    while let Some(length) = messages.get(end..end + 2).map(|two| usize::from(u16::from_be_bytes([two[0], two[1]]))) {
-        if length == 0 || end + 2 + length > messages.len() {
-            break;
-        }
-        end += 2 + length;
-    }
-    messages[..end].to_vec()
-}
-
-fn framed(messages: &[Vec<u8>]) -> Vec<u8> {
-    let frames = messages.iter().map(|message| {
-        let length = u16::try_from(message.len() + 1).unwrap().to_be_bytes();
-        [&length[..], b"S", message].concat()
-    });
-    frames.collect::<Vec<_>>().concat()
 }
 
 /// A WebSocket of the feed.
@@ -219,42 +195,15 @@ fn ten_days_in_a_row() {
     assert_eq!((&stopped["event_hash"], &stopped["state_hash"]), (&replayed["event_hash"], &replayed["state_hash"]));
 }
 
-/// What an account was told, session by session.
-struct Told {
-    sessions: Vec<(SessionName, Vec<Vec<u8>>)>,
-}
-
-impl Told {
-    /// Comes back: what it was told of this session must be there, in its place.
-    fn come_back(&mut self, port: u16, account: &str) -> Client {
-        let mut client = Client::login(port, account);
-        if self.sessions.last().is_none_or(|(session, _)| *session != client.session) {
-            self.sessions.push((client.session, Vec::new()));
-        }
-        let told = &mut self.sessions.last_mut().unwrap().1;
-        for (place, message) in told.iter().enumerate() {
-            assert!(&client.message() == message, "{account}: message {} is another than it was told", place + 1);
-        }
-        client.ask(b"Q");
-        loop {
-            let message = client.message();
-            told.push(message.clone());
-            if message[0] == b'Q' {
-                return client;
-            }
-        }
-    }
-}
-
 #[test]
 fn killed_around_the_roll() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("data");
-    let mut told = Told { sessions: Vec::new() };
+    let mut told = Told::of("DEMO01");
     let mut number = 0;
     for cycle in 0..12_u64 {
         let venue = Venue::start(&dir);
-        let mut client = told.come_back(venue.order_port(), "DEMO01");
+        let mut client = told.come_back(venue.order_port());
         for _ in 0..40 {
             number += 1;
             let tif = if number % 2 == 0 { GTC } else { b'0' };
@@ -265,45 +214,17 @@ fn killed_around_the_roll() {
         std::thread::park_timeout(Duration::from_millis(1 + cycle * 3 % 23));
         venue.kill();
         drop(rolling.wait());
-        let last = &mut told.sessions.last_mut().unwrap().1;
-        while let Some((b'S', message)) = client.packet() {
-            last.push(message);
-        }
+        told.read_rest(&mut client);
     }
     let venue = Venue::start(&dir);
-    drop(told.come_back(venue.order_port(), "DEMO01"));
+    drop(told.come_back(venue.order_port()));
     roll(&venue);
-    drop(told.come_back(venue.order_port(), "DEMO01"));
-    for (session, messages) in &told.sessions {
-        // The files of sessions that no start needs any more are gone.
-        if dir.join("streams").join(session.to_string()).exists() {
-            let file = stream(&dir, *session, "account-DEMO01.stream");
-            assert!(file.starts_with(&framed(messages)), "{session}: what was told is not what is kept");
-        }
-    }
+    drop(told.come_back(venue.order_port()));
+    told.check_files(&dir);
     let stopped = venue.stop("-INT");
     let replayed = json(&run(&["replay", "--data-dir", dir.to_str().unwrap(), "--json"]));
     assert_eq!((&stopped["event_hash"], &stopped["state_hash"]), (&replayed["event_hash"], &replayed["state_hash"]));
-    same_from_the_journal_alone(&dir, &temp.path().join("again"), told.sessions.last().unwrap().0);
-}
-
-/// A venue that has nothing but the journal makes the same bytes of the current session.
-fn same_from_the_journal_alone(dir: &Path, again: &Path, session: SessionName) {
-    fs::create_dir_all(again.join("journal")).unwrap();
-    for entry in fs::read_dir(dir.join("journal")).unwrap() {
-        let path: PathBuf = entry.unwrap().path();
-        fs::copy(&path, again.join("journal").join(path.file_name().unwrap())).unwrap();
-    }
-    for file in ["passwords"] {
-        if dir.join(file).exists() {
-            fs::copy(dir.join(file), again.join(file)).unwrap();
-        }
-    }
-    Venue::start(again).stop("-INT");
-    for file in ["feed.stream", "account-DEMO01.stream", "account-DEMO03.stream", "firm-DEMA.stream"] {
-        let (first, second) = (stream(dir, session, file), stream(again, session, file));
-        assert!(!first.is_empty() && second.starts_with(&first), "{file} is made otherwise from the journal");
-    }
+    same_from_the_journal_alone(&dir, &temp.path().join("again"), told.last_session());
 }
 
 #[test]

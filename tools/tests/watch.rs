@@ -95,6 +95,25 @@ fn a_watcher_hears_of_the_end() {
     assert!(code == Some(1) && stderr.starts_with("hft: ") && stderr.contains("feed"), "{code:?} {stderr}");
 }
 
+/// The picture goes on with the feed of the next session.
+#[test]
+fn a_watcher_goes_over_to_the_next_session() {
+    let venue = Venue::start();
+    venue.json(&["order", "buy", "AAPL", "10", "@", "150.34", "--tif", "gtc", "--json"]);
+    venue.json(&["order", "buy", "AAPL", "3", "@", "150.33", "--tif", "day", "--json"]);
+    venue.json(&["order", "--account", "DEMO03", "sell", "AAPL", "4", "@", "150.34", "--tif", "ioc", "--json"]);
+    let watch = Running::start(&mut venue.command(&["watch", "AAPL", "--json"]));
+    watch.line_with(|line| line.contains("\"6\"") && line.contains("150.33"));
+    venue.roll();
+    let carried: Value = serde_json::from_str(
+        &watch.line_with(|line| line.contains("\"6\"") && !line.contains("150.33") && line.contains("\"T\"")),
+    )
+    .unwrap();
+    assert_eq!(carried["trades"][0]["quantity"], json!("4"), "the trades of the day before still show");
+    venue.json(&["order", "--account", "DEMO03", "sell", "AAPL", "1", "@", "150.34", "--tif", "ioc", "--json"]);
+    watch.line_with(|line| line.contains("\"5\""));
+}
+
 #[test]
 fn the_example_bot_quotes_and_follows() {
     let tests = PathBuf::from(env!("CARGO_BIN_EXE_hft"));

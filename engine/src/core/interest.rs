@@ -112,10 +112,17 @@ impl Core {
     pub(super) fn clearing(&self, instrument: InstrumentId, kind: CrossType, with_book: bool) -> Option<Clearing> {
         let tick = self.instruments.instrument(instrument).tick.get();
         let reference = self.reference_now(instrument).0;
-        let range = Range { low: tick, high: Price::LIMIT_MAX.0 / tick * tick, tick, reference };
         let side = |is_buy| {
             let all = Interest::new(self, instrument, (kind, is_buy), with_book);
             all.map(|entry| (entry.price, u64::from(self.books.slab.node(entry.slot).leaves)))
+        };
+        let range = if reference == 0 {
+            // Nothing says where the market is but the limits themselves.
+            let is_limit = |price: &u32| Price(*price).is_limit();
+            let limits = || side(true).chain(side(false)).map(|(price, _)| price).filter(is_limit);
+            Range { low: limits().min()?, high: limits().max()?, tick, reference }
+        } else {
+            Range { low: tick, high: Price::LIMIT_MAX.0 / tick * tick, tick, reference }
         };
         clearing(side(true), side(false), range)
     }

@@ -6,10 +6,11 @@ use super::Core;
 use super::sink::{EventSink, Out};
 use protocol::RejectReason;
 use protocol::command::{MassCancel, TagSet};
+use protocol::limits::CANCELS_UNFINISHED_MAX;
 use protocol::types::{AccountId, CancelReason, InstrumentId, Nanos, Owner, Side, TimeInForce};
 
 /// Cancels of accounts that may be unfinished at once.
-pub(super) const JOBS_MAX: usize = 4_096;
+pub(super) const JOBS_MAX: usize = CANCELS_UNFINISHED_MAX;
 /// Those of the whole venue come on top: one of each kind, which begins anew when it is asked for again.
 pub(super) const DAY_JOBS_MAX: usize = 4;
 
@@ -59,7 +60,7 @@ impl Asked {
 
 impl Core {
     /// Begins a cancel. False when there are too many unfinished ones of accounts. While carried orders are told again it only
-    /// waits.
+    /// waits, and so does one that no client asked for while a cross goes on: no more orders can be pending than there are places.
     pub(super) fn begin_job(
         &mut self,
         account: Option<AccountId>,
@@ -77,7 +78,9 @@ impl Core {
             Some(at) => self.jobs[at] = job,
             None => self.jobs.push(job),
         }
-        if self.is_restating() {
+        let is_asked = matches!(filter, Filter::Asked(_));
+        // What a client asks for during a cross is answered at once: frozen orders are pending. The rest has time.
+        if self.is_restating() || (self.crossings != 0 && !is_asked) {
             self.note_cancelling(account);
         } else {
             self.run_job(at, out);
@@ -186,7 +189,7 @@ impl Core {
         Ok(())
     }
 
-    /// The grace of a disconnected account is over.
+    /// The grace of a disconnected account is over, or there is room for a cancel that waited.
     pub(super) fn end_grace(&mut self, account: AccountId, out: &mut Out<'_, impl EventSink>) {
         if self.begin_job(Some(account), Filter::Disconnect, out) {
             self.accounts.set_due(account, Nanos(0));

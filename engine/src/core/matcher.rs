@@ -6,6 +6,7 @@ use super::book::ladder::{SideId, tick_of};
 use super::book::slab::{Cold, Node, OrderFlags};
 use super::risk::{Fill, OpenOrder, Party};
 use super::sink::{EventSink, Out};
+use crate::ORDER_TYPES;
 use protocol::EventBody;
 use protocol::event::Shown;
 use protocol::types::{
@@ -213,7 +214,7 @@ impl Core {
             }
         }
         self.touched += touched;
-        if let Some(price) = last {
+        if let Some(price) = last.filter(|_| ORDER_TYPES) {
             self.instruments.instrument_mut(order.instrument).last_trade = price;
         }
         leaves
@@ -304,7 +305,7 @@ impl Core {
     pub(super) fn take_off(&mut self, slot: u32) {
         let node = self.books.slab.node(slot);
         let owner = node.owner();
-        if node.flags().special() {
+        if ORDER_TYPES && node.flags().special() {
             self.dismiss(slot);
         }
         self.index.remove(&self.books.slab, slot);

@@ -69,6 +69,7 @@ pub use sink::{EventBuffer, EventSink, events_per_command_max};
 pub use snapshot::DecodeStateError;
 pub use view::{AccountView, InstrumentView, LevelView, OrderView};
 
+use crate::ORDER_TYPES;
 use accounts::Accounts;
 use book::Books;
 use book::index::OrderIndex;
@@ -78,7 +79,7 @@ use makers::Peg;
 use protocol::command::OpenVenue;
 use protocol::limits::CANCELS_PENDING_MAX;
 use protocol::money::Legs;
-use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Sequence, SessionName, UserRefNum};
+use protocol::types::{AccountId, InstrumentId, Midnight, Nanos, Owner, Sequence, SessionName, UserRefNum};
 use protocol::{Command, CommandBody, EventBody};
 use risk::{OpenOrder, Risk};
 use roll::Day;
@@ -207,14 +208,14 @@ impl Core {
         self.last_ingress = command.ingress;
         self.touched = 0;
         let out = &mut Out::new(events, command.sequence, command.ingress);
-        if self.specials.conditional != 0 {
+        if ORDER_TYPES && self.specials.conditional != 0 {
             return self.apply_watched(command, out);
         }
         self.dispatch(command, out);
         if self.has_noted && !self.look_in_passing(out.ingress()) {
             return self.apply_noted(command, None, out);
         }
-        if self.specials.conditional != 0 {
+        if ORDER_TYPES && self.specials.conditional != 0 {
             // The first order that waits for a price: it has taken a reference.
             self.look_after(&command.body, (None, self.order_refs.wrapping_sub(1)), out);
             if self.has_noted {
@@ -404,6 +405,16 @@ impl Core {
     /// When the session of every stream began; 0 before the venue is opened.
     pub fn session_opened(&self) -> Nanos {
         self.day.opened
+    }
+
+    /// From where the time stamps of this session count.
+    pub fn midnight(&self) -> Midnight {
+        if self.day.rolls { Midnight::of(self.day.opened) } else { Midnight::EACH }
+    }
+
+    /// The schedule rolls the trading day, as far as the core was told.
+    pub fn day_rolls(&self) -> bool {
+        self.day.rolls
     }
 
     /// The end of a trading day has begun, and is not finished.

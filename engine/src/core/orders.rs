@@ -8,6 +8,7 @@ use super::matcher::{Incoming, Plan, shown};
 use super::risk::{OpenOrder, Wish};
 use super::sink::{EventSink, Out};
 use super::validate::{ReplaceRefusal, Terms, has_locate};
+use crate::ORDER_TYPES;
 use protocol::command::{EnterOrder, OrderTags, RefuseReplace, ReplaceOrder, TagSet};
 use protocol::event::Shown;
 use protocol::types::{CancelReason, Display, Firm, Nanos, OrderRef, OrderState, Owner, Qty, TimeInForce, UserRefNum};
@@ -34,7 +35,7 @@ impl Core {
     pub(super) fn enter_checked(&mut self, enter: &EnterOrder, out: &mut Out<'_, impl EventSink>) {
         match self.check_enter(enter, out.ingress()) {
             Err(reason) => self.reject(enter.owner, enter.user_ref_num, reason, out),
-            Ok(tick) if self.is_special(enter) => self.enter_special(enter, tick, out),
+            Ok(tick) if ORDER_TYPES && self.is_special(enter) => self.enter_special(enter, tick, out),
             Ok(tick) => self.enter_any(enter, tick, out),
         }
     }
@@ -132,7 +133,7 @@ impl Core {
             Ok(tick) => {
                 self.accounts.consume(replace.owner, replace.user_ref_num);
                 let order = self.replacement(replace, slot, &tags, tick);
-                if original.flags().special() || self.is_special_replacement(&tags, instrument) {
+                if ORDER_TYPES && (original.flags().special() || self.is_special_replacement(&tags, instrument)) {
                     self.swap_special(replace, slot, (order, &tags), out);
                 } else {
                     self.swap(replace, slot, &order, out);

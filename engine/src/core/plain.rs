@@ -12,6 +12,7 @@ use super::orders::{write_cold, write_cold_of_replacement};
 use super::risk::Entrant;
 use super::sink::{EventSink, Out};
 use super::validate::RULED;
+use crate::ORDER_TYPES;
 use protocol::EventBody;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, TagSet};
 use protocol::event::Shown;
@@ -25,7 +26,7 @@ const UNUSUAL: u32 = RULED | TagSet::FIRM.0 | TagSet::REPORT_DETAILS.0 | TagSet:
 fn is_plain(tags: &OrderTags, display: Display, time_in_force: TimeInForce) -> bool {
     tags.present.0 & UNUSUAL == 0
         && display == Display::Visible
-        && !matches!(time_in_force, TimeInForce::Gtt | TimeInForce::Gtd | TimeInForce::AfterHours)
+        && !(ORDER_TYPES && matches!(time_in_force, TimeInForce::Gtt | TimeInForce::Gtd | TimeInForce::AfterHours))
 }
 
 /// Event: a plain order is live.
@@ -87,7 +88,7 @@ impl Core {
         let instrument = self.instruments.find(enter.instrument)?;
         let tick = instrument.tick_of(enter.price)?;
         let fits = is_plain(&enter.tags, enter.display, enter.time_in_force)
-            && enter.cross_type == CrossType::Continuous
+            && (!ORDER_TYPES || enter.cross_type == CrossType::Continuous)
             && enter.price.is_limit()
             && enter.quantity.0.wrapping_sub(1) < instrument.max_qty
             && instrument.is_on_lot(enter.quantity)
@@ -221,7 +222,7 @@ impl Core {
         let key = key_of(side, tick, true);
         let fits = is_plain(&replace.tags, replace.display, replace.time_in_force)
             && original.flags().0 & !OrderFlags::SIDE == PLAIN
-            && cold.cross_type == CrossType::Continuous
+            && (!ORDER_TYPES || cold.cross_type == CrossType::Continuous)
             && !replace.time_in_force.is_immediate()
             && replace.price.is_limit()
             && open != 0

@@ -5,6 +5,7 @@ use super::book::ladder;
 use super::book::slab::name_of;
 use super::jobs::{Asked, Filter, JOBS_MAX};
 use super::sink::{EventSink, Out};
+use crate::ORDER_TYPES;
 use protocol::command::{AccountQuery, CancelOrder, EntrySwitch, MassCancel, ModifyOrder, Refuse};
 use protocol::types::{CancelReason, Firm, InstrumentId, Owner, Qty, Side, UserRefNum};
 use protocol::{EventBody, RejectReason};
@@ -17,7 +18,7 @@ impl Core {
         let Some((slot, place)) = self.find_at(cancel.owner, cancel.user_ref_num) else {
             return;
         };
-        if self.books.slab.node(slot).flags().special() || self.crossings != 0 {
+        if ORDER_TYPES && (self.books.slab.node(slot).flags().special() || self.crossings != 0) {
             return self.cancel_special(cancel, slot, out);
         }
         if cancel.quantity == Qty::ZERO {
@@ -43,7 +44,7 @@ impl Core {
     /// Takes all that is open off an order.
     pub(super) fn cancel_whole(&mut self, slot: u32, reason: CancelReason, out: &mut Out<'_, impl EventSink>) {
         self.note_changed(self.instrument_of(slot));
-        if self.books.slab.node(slot).flags().special() {
+        if ORDER_TYPES && self.books.slab.node(slot).flags().special() {
             return self.cancel_whole_special(slot, reason, out);
         }
         self.tell_canceled(slot, self.books.slab.node(slot).leaves, reason, out);
@@ -79,7 +80,7 @@ impl Core {
             return;
         };
         let node = *self.books.slab.node(slot);
-        if node.flags().special() || self.crossings != 0 {
+        if ORDER_TYPES && (node.flags().special() || self.crossings != 0) {
             return self.modify_special(modify, slot, out);
         }
         let side = node.flags().side();

@@ -40,6 +40,8 @@ pub(super) enum Roll {
 pub(super) struct Day {
     /// When its session began.
     pub(super) opened: Nanos,
+    /// The schedule rolls it: time stamps count from the midnight before its session began.
+    pub(super) rolls: bool,
     /// Its end has begun.
     pub(super) roll: Option<Roll>,
     /// While orders are restated: reference and slot of those that are not yet, the next one last.
@@ -49,7 +51,7 @@ pub(super) struct Day {
 impl Day {
     /// Reserves a place for every order.
     pub(super) fn new(orders_max: u32) -> Self {
-        Self { opened: Nanos(0), roll: None, carried: Vec::with_capacity(orders_max as usize) }
+        Self { opened: Nanos(0), rolls: false, roll: None, carried: Vec::with_capacity(orders_max as usize) }
     }
 }
 
@@ -62,6 +64,12 @@ impl Core {
     /// The new session is there, and not all of what it begins with.
     pub(super) fn is_restating(&self) -> bool {
         matches!(self.day.roll, Some(Roll::Restating { .. }))
+    }
+
+    /// Whether the schedule rolls the day, from now on.
+    pub(super) fn set_day_rolls(&mut self, rolls: bool, out: &mut Out<'_, impl EventSink>) {
+        self.day.rolls = rolls;
+        out.push(EventBody::MidnightChanged { midnight: self.midnight() });
     }
 
     /// Begins the end of the day.

@@ -1,6 +1,6 @@
 //! The state as bytes: canonical, so that equal states have equal bytes however they came about.
 //!
-//! Little-endian, no padding, counts before lists. In order: format 6 (u8); sequence, ingress, order references, match
+//! Little-endian, no padding, counts before lists. In order: format 8 (u8); sequence, ingress, order references, match
 //! numbers (u64 each); opened (u8, 0 or 1), and if opened the fields of `OpenVenue` as declared; accounts by index (count
 //! u32; name 6, firm 4, number u32, disabled u8, self-match
 //! strategy u8 and group 2, cancel on disconnect u8, grace ms u32, cancels due u64); channels other than 0 by owner (count u32; owner u32, number u32);
@@ -27,7 +27,7 @@ use protocol::types::{
 };
 
 /// First byte of every encoded state.
-const FORMAT: u8 = 7;
+const FORMAT: u8 = 8;
 
 /// Why bytes are not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,11 @@
 //! As bytes: how instruments match and what state they are in (reference, bands as four numbers, two times as flag u8 and u64,
 //! collar and cross as flag u8 and, if there, their fields as declared), the trades that were broken, and the cancels that are not finished.
 //!
-//! Behind the orders: last match number of the day before u64, broken trades (count u32, u64 each, ascending), cancels (count u32)
+//! Behind the orders: the last match number of which it is forgotten whether it was broken u64, broken trades (count u32, u64 each, ascending), cancels (count u32)
 //! by their beginning: account u32 (2^32 - 1 = all), kind u8 (0 asked, 1 disconnect, 2 end of market hours, 3 of system hours, 4 killed, 5 roll), when
 //! asked owner u32, instrument u16, side u8 (0 = any), group u16, tags u32; last reference u64, looked at last: account u32,
 //! reference u64; cancels that wait for a cross (count u32; owner u32, number u32); market-wide halt u8, and if there is one level u8
-//! and next instrument u16; when the session began u64; roll u8 (0 none, 1 settling, 2 restating), of the first the session 10, of the second
+//! and next instrument u16; when the session began u64; whether the schedule rolls the day u8; roll u8 (0 none, 1 settling, 2 restating), of the first the session 10, of the second
 //! instruments told u16 and last reference told u64.
 
 use super::Core;
@@ -90,7 +90,7 @@ impl Core {
     }
 
     pub(super) fn encode_work(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.busts.day_began_at.to_le_bytes());
+        out.extend_from_slice(&self.busts.forgotten.to_le_bytes());
         put_count(out, self.busts.broken.len());
         for number in &self.busts.broken {
             out.extend_from_slice(&number.to_le_bytes());
@@ -110,6 +110,7 @@ impl Core {
             out.extend_from_slice(&next.to_le_bytes());
         }
         out.extend_from_slice(&self.day.opened.0.to_le_bytes());
+        out.push(u8::from(self.day.rolls));
         match self.day.roll {
             None => out.push(0),
             Some(Roll::Settling(session)) => {
@@ -126,6 +127,7 @@ impl Core {
 
     fn decode_day(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeStateError> {
         self.day.opened = Nanos(reader.u64()?);
+        self.day.rolls = reader.flag("rolled day")?;
         self.day.roll = match reader.u8()? {
             0 => None,
             1 => Some(Roll::Settling(SessionName(reader.array()?))),
@@ -149,10 +151,10 @@ impl Core {
     }
 
     pub(super) fn decode_work(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeStateError> {
-        self.busts.day_began_at = reader.u64()?;
+        self.busts.forgotten = reader.u64()?;
         let count = reader.u32()? as usize;
-        reader.check(count <= BUSTS_MAX && self.busts.day_began_at <= self.matches, "broken trades")?;
-        let mut last = self.busts.day_began_at;
+        reader.check(count <= BUSTS_MAX && self.busts.forgotten <= self.matches, "broken trades")?;
+        let mut last = self.busts.forgotten;
         for _ in 0..count {
             let number = reader.u64()?;
             reader.check(number > last && number <= self.matches, "broken trade")?;

@@ -177,11 +177,8 @@ impl Core {
             SystemEventCode::EndOfSystemHours => {
                 self.begin_job(None, Filter::Day(true), out);
             }
-            SystemEventCode::EndOfMessages => {
-                self.busts.broken.clear();
-                self.busts.day_began_at = self.matches;
-            }
-            SystemEventCode::StartOfMessages
+            SystemEventCode::EndOfMessages
+            | SystemEventCode::StartOfMessages
             | SystemEventCode::StartOfSystemHours
             | SystemEventCode::StartOfMarketHours => {}
         }

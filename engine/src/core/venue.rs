@@ -10,20 +10,20 @@ use super::sink::{EventSink, Out};
 use protocol::limits::{BUSTS_MAX, ELECTIONS_PER_COMMAND_MAX_DEFAULT};
 use protocol::types::{AccountId, InstrumentId, MatchingAlgorithm};
 use protocol::venue_command::{BustTrade, Party, SetAccountDefaults, SetBands, SetMatching};
-use protocol::{EventBody, RejectReason, VenueCommand};
+use protocol::{Amount, EventBody, RejectReason, VenueCommand};
 
-/// Trades broken today.
+/// Trades broken, as far as they are remembered.
 #[derive(Debug)]
 pub(super) struct Busts {
-    /// Their numbers, ascending.
+    /// Their numbers, ascending; at most [`BUSTS_MAX`].
     pub(super) broken: Vec<u64>,
-    /// The last match number of the day before.
-    pub(super) day_began_at: u64,
+    /// Whether a trade up to this number was broken is not known any more: it cannot be.
+    pub(super) forgotten: u64,
 }
 
 impl Default for Busts {
     fn default() -> Self {
-        Self { broken: Vec::with_capacity(BUSTS_MAX), day_began_at: 0 }
+        Self { broken: Vec::with_capacity(BUSTS_MAX), forgotten: 0 }
     }
 }
 
@@ -48,6 +48,10 @@ impl Core {
             VenueCommand::Disconnected(account) => self.disconnected(*account, out),
             VenueCommand::BustTrade(bust) => self.bust(bust, out),
             VenueCommand::RollDay(session) => self.roll_day(*session, out),
+            VenueCommand::SetDayRolls(rolls) => {
+                self.set_day_rolls(*rolls, out);
+                Ok(())
+            }
             VenueCommand::SetBands(set) => self.set_bands(set),
             VenueCommand::SetReferencePrice(set) => {
                 let instrument = self.listed(set.instrument)?;
@@ -106,17 +110,25 @@ impl Core {
 
     fn bust(&mut self, bust: &BustTrade, out: &mut Out<'_, impl EventSink>) -> Result<(), RejectReason> {
         let number = bust.match_number.0;
-        let is_of_today = number > self.busts.day_began_at && number <= self.matches;
-        let Err(place) = self.busts.broken.binary_search(&number) else { return Err(RejectReason::TradeUnknown) };
-        if !is_of_today || self.busts.broken.len() == BUSTS_MAX {
+        let is_known = number > self.busts.forgotten && number <= self.matches;
+        let Err(mut place) = self.busts.broken.binary_search(&number) else { return Err(RejectReason::TradeUnknown) };
+        let is_full = self.busts.broken.len() == BUSTS_MAX;
+        if !is_known || (is_full && place == 0) {
             return Err(RejectReason::TradeUnknown);
         }
+        if is_full {
+            self.busts.forgotten = self.busts.broken.remove(0);
+            place -= 1;
+        }
         self.busts.broken.insert(place, number);
+        let mut given_back = None;
         let known = |party: &Party| (party.owner.account().0 as usize) < self.accounts.count();
         if known(&bust.buyer) && known(&bust.seller) && self.instruments.find(bust.instrument).is_some() {
             let BustTrade { instrument, quantity, price, .. } = *bust;
             let fill = Fill { instrument, quantity, price, now: out.ingress() };
-            self.risk.undo(bust.buyer.owner.account(), bust.seller.owner.account(), fill);
+            let buyer = (bust.buyer.owner.account(), Amount::from(bust.buyer_fee));
+            let seller = (bust.seller.owner.account(), Amount::from(bust.seller_fee));
+            given_back = self.risk.undo(buyer, seller, fill);
             self.sync_guards();
         }
         out.push(EventBody::TradeBroken {
@@ -128,6 +140,9 @@ impl Core {
             seller: bust.seller.owner,
             seller_user_ref_num: bust.seller.user_ref_num,
         });
+        if let Some((currency, [maker, taker])) = given_back {
+            out.push(EventBody::FeesCharged { match_number: bust.match_number, currency, maker, taker });
+        }
         Ok(())
     }
 

@@ -4,7 +4,6 @@
 use super::features::Features;
 use super::naive_book::NaiveVenue;
 use super::order_flow::{GRIDS, OrderFlow, firm};
-use protocol::CommandBody;
 use protocol::command::{EnterOrder, OrderTags, ReplaceOrder, SetTradingState, TagSet};
 use protocol::types::{
     AccountId, BustReason, ClOrdId, CrossType, Display, InstrumentId, LiquidityFlag, MatchNumber, MatchingAlgorithm,
@@ -14,6 +13,7 @@ use protocol::venue_command::{
     BustTrade, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
     SetReferencePrice, StartAuction, VenueCommand,
 };
+use protocol::{Amount, CommandBody};
 
 /// Every letter of the self-match table.
 const STRATEGIES: &[u8] = b"YyZ0DdE1OoP2WwX4RrS5N*";
@@ -240,7 +240,8 @@ impl OrderFlow {
             95..98 if self.knows(Features::STATES) => return self.market_wide(instrument),
             98..100 if self.knows(Features::ROLL) => {
                 let roll = self.roll(venue);
-                self.random.pick(&[VenueCommand::Tick, roll, VenueCommand::RollDay(venue.session())])
+                let rolls = VenueCommand::SetDayRolls(self.random.chance(70));
+                self.random.pick(&[VenueCommand::Tick, roll, rolls, VenueCommand::RollDay(venue.session())])
             }
             _ => VenueCommand::Tick,
         };
@@ -288,6 +289,8 @@ impl OrderFlow {
             reason: self.random.pick(BustReason::ALL),
             buyer: party(0),
             seller: party(1),
+            buyer_fee: Amount(self.random.pick(&[0, 0, 5, -7_000_000])).into(),
+            seller_fee: Amount(self.random.pick(&[0, 0, 2_000_000])).into(),
         }
     }
 

@@ -194,9 +194,11 @@ pub struct NaiveVenue {
     pub(super) money: Money,
     /// Trades broken today, and the last match number of the day before.
     pub(super) busts: BTreeSet<u64>,
-    pub(super) day_began_at: u64,
+    pub(super) busts_forgotten: u64,
     /// When the session began, and how far its end is.
     pub(super) opened: u64,
+    /// The schedule rolls the days.
+    pub(super) day_rolls: bool,
     pub(super) roll: Option<Roll>,
 }
 

@@ -210,6 +210,12 @@ impl Ledger {
         (paid != [0; 2]).then_some(EventBody::FeesCharged { match_number: number, currency, maker, taker })
     }
 
+    /// Returns a fee to who paid it.
+    pub(super) fn give_back(&mut self, account: AccountId, currency: Currency, fee: i128) {
+        self.book(account, currency, fee);
+        *self.fee_account.entry(currency).or_default() -= fee;
+    }
+
     pub(super) fn set_fees(&mut self, row: &SetFees) -> bool {
         let in_range = |ppm: i32| ppm.abs() <= 100_000;
         let is_row = row.tier < 8 && in_range(row.maker_ppm) && in_range(row.taker_ppm);

@@ -146,6 +146,11 @@ impl NaiveVenue {
                 Ok(())
             }
             VenueCommand::BustTrade(bust) => self.bust(bust),
+            VenueCommand::SetDayRolls(rolls) => {
+                self.needs(Features::ROLL)?;
+                self.set_day_rolls(*rolls);
+                Ok(())
+            }
             VenueCommand::RollDay(session) => {
                 self.needs(Features::ROLL)?;
                 self.roll_day(*session)
@@ -202,15 +207,21 @@ impl NaiveVenue {
     fn bust(&mut self, bust: &BustTrade) -> Result<(), RejectReason> {
         self.needs(Features::BUSTS)?;
         let number = bust.match_number.0;
-        let is_of_today = number > self.day_began_at && number <= self.matches;
-        let is_full = self.busts.len() >= protocol::limits::BUSTS_MAX;
-        if !is_of_today || is_full || !self.busts.insert(number) {
+        if number <= self.busts_forgotten || number > self.matches || !self.busts.insert(number) {
             return Err(RejectReason::TradeUnknown);
         }
+        if self.busts.len() > protocol::limits::BUSTS_MAX {
+            let lowest = self.busts.pop_first().unwrap_or(0);
+            if lowest == number {
+                return Err(RejectReason::TradeUnknown);
+            }
+            self.busts_forgotten = lowest;
+        }
+        let mut given_back = None;
         let known = |owner: protocol::types::Owner| (owner.account().0 as usize) < self.accounts.len();
         let is_listed = (1..=self.instruments.len()).contains(&usize::from(bust.instrument.0));
         if known(bust.buyer.owner) && known(bust.seller.owner) && is_listed {
-            self.trade_back(bust);
+            given_back = self.trade_back(bust);
         }
         self.tell(EventBody::TradeBroken {
             match_number: bust.match_number,
@@ -221,6 +232,9 @@ impl NaiveVenue {
             seller: bust.seller.owner,
             seller_user_ref_num: bust.seller.user_ref_num,
         });
+        if let Some(fees) = given_back {
+            self.tell(fees);
+        }
         Ok(())
     }
 
@@ -348,11 +362,8 @@ impl NaiveVenue {
             SystemEventCode::EndOfSystemHours => {
                 self.end_day(&[TimeInForce::Day, TimeInForce::Gtx, TimeInForce::AfterHours]);
             }
-            SystemEventCode::EndOfMessages => {
-                self.busts.clear();
-                self.day_began_at = self.matches;
-            }
-            SystemEventCode::StartOfMessages
+            SystemEventCode::EndOfMessages
+            | SystemEventCode::StartOfMessages
             | SystemEventCode::StartOfSystemHours
             | SystemEventCode::StartOfMarketHours => {}
         }

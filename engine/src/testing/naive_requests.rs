@@ -109,7 +109,7 @@ impl NaiveVenue {
             Some(RejectReason::SymbolUnknown)
         } else if mass.firm != Firm::BLANK && mass.firm != firm {
             Some(RejectReason::FirmNotAuthorized)
-        } else if self.is_being_cancelled(mass.owner.account()) {
+        } else if self.is_being_cancelled(mass.owner.account()) || self.are_cancels_full() {
             Some(RejectReason::CancelPending)
         } else if own as u64 > self.bound() && !self.knows(Features::MASS) {
             Some(RejectReason::NotSupported)

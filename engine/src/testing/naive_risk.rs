@@ -437,8 +437,13 @@ impl NaiveVenue {
         Trade { instrument, quantity: quantity.into(), price: price.into(), now: self.last_ingress.0 }
     }
 
-    /// The opposite of a trade that is void, at the same price; fees and volumes stay.
-    pub(super) fn trade_back(&mut self, bust: &BustTrade) {
+    /// The opposite of a trade that is void, at the same price; fees come back, volumes stay. What was given back, as charged.
+    pub(super) fn trade_back(&mut self, bust: &BustTrade) -> Option<EventBody> {
+        let fees = [bust.buyer_fee, bust.seller_fee].map(Amount::from);
+        let currency = self.money.ledger.market(bust.instrument).legs.quote;
+        for (party, fee) in [bust.buyer, bust.seller].iter().zip(fees) {
+            self.money.ledger.give_back(party.owner.account(), currency, fee.0);
+        }
         let (quantity, price) = (bust.quantity.0.into(), bust.price.0.into());
         let trade = Trade { instrument: bust.instrument, quantity, price, now: self.last_ingress.0 };
         for (party, is_buy) in [(bust.buyer, false), (bust.seller, true)] {
@@ -447,6 +452,9 @@ impl NaiveVenue {
             self.note_loss(party.owner.account());
             self.money.notes.push(Note::Broken(party.owner.account(), bust.instrument));
         }
+        let [maker, taker] = fees.map(|fee| Amount(-fee.0));
+        let match_number = bust.match_number;
+        (fees != [Amount::ZERO; 2]).then_some(EventBody::FeesCharged { match_number, currency, maker, taker })
     }
 
     fn settle(&mut self, account: AccountId, is_buy: bool, trade: Trade) {

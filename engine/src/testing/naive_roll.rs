@@ -3,8 +3,8 @@
 use super::naive_book::{NaiveVenue, Order, price, qty};
 use super::naive_time::Filter;
 use protocol::types::{
-    Display, Firm, InstrumentId, OrderRef, Owner, Price, SessionName, SystemEventCode, TimeInForce, TradingState,
-    UserRefNum,
+    Display, Firm, InstrumentId, Midnight, Nanos, OrderRef, Owner, Price, SessionName, SystemEventCode, TimeInForce,
+    TradingState, UserRefNum,
 };
 use protocol::{EventBody, RejectReason};
 
@@ -30,6 +30,13 @@ impl NaiveVenue {
     /// The session; for generators.
     pub(super) fn session(&self) -> SessionName {
         self.venue.map_or(SessionName::BLANK, |venue| venue.session)
+    }
+
+    /// Where time stamps count from: the day on which the session began, when days are rolled.
+    pub(super) fn set_day_rolls(&mut self, day_rolls: bool) {
+        self.day_rolls = day_rolls;
+        let midnight = if day_rolls { Midnight::of(Nanos(self.opened)) } else { Midnight::EACH };
+        self.tell(EventBody::MidnightChanged { midnight });
     }
 
     pub(super) fn roll_day(&mut self, session: SessionName) -> Result<(), RejectReason> {
@@ -160,6 +167,7 @@ impl NaiveVenue {
 
     pub(super) fn encode_roll(&self, bytes: &mut Vec<u8>) {
         bytes.extend(self.opened.to_le_bytes());
+        bytes.push(self.day_rolls.into());
         match &self.roll {
             None => bytes.push(0),
             Some(Roll::Settling(session)) => {

@@ -10,7 +10,7 @@ impl NaiveVenue {
     /// The state as bytes, by the document at the head of `core/snapshot.rs`.
     #[must_use]
     pub fn encode_state(&self) -> Vec<u8> {
-        let mut bytes = vec![7];
+        let mut bytes = vec![8];
         for number in [self.last_sequence.0, self.last_ingress.0, self.order_refs, self.matches] {
             bytes.extend(number.to_le_bytes());
         }
@@ -58,7 +58,7 @@ impl NaiveVenue {
                 bytes.extend(elected.to_le_bytes());
             }
         }
-        bytes.extend(self.day_began_at.to_le_bytes());
+        bytes.extend(self.busts_forgotten.to_le_bytes());
         bytes.extend(count(self.busts.len()));
         for number in &self.busts {
             bytes.extend(number.to_le_bytes());

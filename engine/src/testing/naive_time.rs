@@ -4,6 +4,7 @@
 use super::features::Features;
 use super::naive_book::{NaiveVenue, Order};
 use protocol::command::{MassCancel, TagSet};
+use protocol::limits::CANCELS_UNFINISHED_MAX;
 use protocol::operator::Scope;
 use protocol::types::{AccountId, CancelReason, InstrumentId, Owner, TimeInForce, UserRefNum};
 use protocol::{EventBody, RejectReason};
@@ -79,9 +80,11 @@ impl NaiveVenue {
             return self.expire();
         }
         let left = self.accounts.iter().position(|account| account.disconnect_due.is_some_and(|due| due <= now));
-        if let Some(account) = left {
-            self.accounts[account].disconnect_due = None;
-            return self.begin_job(Some(AccountId(u32::try_from(account).unwrap_or(u32::MAX))), Filter::Disconnect);
+        if let Some(at) = left {
+            // Nothing is unfinished here.
+            self.accounts[at].disconnect_due = None;
+            self.begin_job(Some(AccountId(u32::try_from(at).unwrap_or(u32::MAX))), Filter::Disconnect);
+            return;
         }
         let due = |at: Option<u64>| at.filter(|at| *at <= now);
         let ended =
@@ -116,10 +119,9 @@ impl NaiveVenue {
         self.needs(Features::DISCONNECT)?;
         let now = self.now();
         let found = self.accounts.get_mut(account.0 as usize).ok_or(RejectReason::FirmNotAuthorized)?;
-        if found.grace_ns > 0 {
-            found.disconnect_due = Some(now + found.grace_ns);
-        } else {
-            self.begin_job(Some(account), Filter::Disconnect);
+        let grace = found.grace_ns;
+        if grace > 0 || !self.begin_job(Some(account), Filter::Disconnect) {
+            self.accounts[account.0 as usize].disconnect_due = Some(now + grace);
         }
         Ok(())
     }
@@ -129,7 +131,12 @@ impl NaiveVenue {
         self.begin_job(None, Filter::Day(ending.to_vec()));
     }
 
-    pub(super) fn begin_job(&mut self, account: Option<AccountId>, filter: Filter) {
+    /// False when too many cancels of accounts are unfinished.
+    pub(super) fn begin_job(&mut self, account: Option<AccountId>, filter: Filter) -> bool {
+        if account.is_some() && self.are_cancels_full() {
+            return false;
+        }
+        let is_asked = matches!(filter, Filter::Asked(_));
         let job = Job { account, filter, last_ref: self.order_refs, done: (0, 0) };
         // The end of a day that is asked for again begins anew.
         let is_same =
@@ -139,9 +146,16 @@ impl NaiveVenue {
             Some(at) => self.jobs[at] = job,
             None => self.jobs.push(job),
         }
-        if !self.is_restating() {
+        let is_crossing = self.instruments.iter().any(|market| market.crossing.is_some());
+        let has_time = is_crossing && !is_asked;
+        if !self.is_restating() && !has_time {
             self.run_job(at.unwrap_or(self.jobs.len() - 1));
         }
+        true
+    }
+
+    pub(super) fn are_cancels_full(&self) -> bool {
+        self.jobs.len() >= CANCELS_UNFINISHED_MAX
     }
 
     /// Looks at as many orders as the command may touch: by account, oldest first.

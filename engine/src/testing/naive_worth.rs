@@ -158,8 +158,9 @@ impl NaiveVenue {
             {
                 self.money.causes.insert(account.0, (cause.letter(), self.last_ingress.0));
                 self.tell(EventBody::KillSwitched { scope, is_killed: true, cause });
-                let is_full = self.jobs.len() >= 4_096;
-                self.begin_job((!is_full).then_some(account), Filter::Killed);
+                if !self.begin_job(Some(account), Filter::Killed) {
+                    self.begin_job(None, Filter::Killed);
+                }
             }
         }
     }

@@ -4,11 +4,12 @@
 //! are in ticks (`100.5` is half a tick above 100), times in seconds. `engine/tests/scenarios/README.md` lists the words.
 
 use super::features::Features;
-use super::scenario_text::show;
+use super::scenario_text::{Shows, show};
 use super::scenario_words::{Line, bodies};
 use protocol::command::{ListInstrument, OpenAccount, OpenVenue, SetTradingState};
 use protocol::types::{
-    AccountId, AccountName, Firm, InstrumentId, Nanos, Price, Qty, Sequence, SessionName, Symbol, TradingState,
+    AccountId, AccountName, Firm, InstrumentId, Midnight, Nanos, Price, Qty, Sequence, SessionName, Symbol,
+    TradingState,
 };
 use protocol::{Command, CommandBody, Event};
 
@@ -57,7 +58,7 @@ impl Scenario {
     /// # Errors
     /// The first difference, and all that the venue said in the form of a scenario.
     pub fn play(&self, mut apply: impl FnMut(&Command) -> Vec<Event>) -> Result<(), String> {
-        let mut stage = Stage { sequence: 0, now: START_NS, feed: false };
+        let mut stage = Stage { sequence: 0, now: START_NS, midnight: Midnight::EACH, shows: Shows::default() };
         let mut said = Vec::new();
         let mut wanted: Vec<&str> = Vec::new();
         let mut first = self.lines.first().map(String::as_str).filter(|line| line.starts_with("venue")).into_iter();
@@ -92,8 +93,8 @@ impl Scenario {
 struct Stage {
     sequence: u64,
     now: u64,
-    /// The feed is written down too.
-    feed: bool,
+    midnight: Midnight,
+    shows: Shows,
 }
 
 impl Stage {
@@ -101,7 +102,8 @@ impl Stage {
         let line = Line::new(text);
         match line.word(0) {
             "wait" => self.now += line.nanos(1)?,
-            "feed" => self.feed = true,
+            "feed" => self.shows.feed = true,
+            "stamps" => self.shows = Shows { feed: true, stamps: true },
             _ => {
                 let mut said = Vec::new();
                 for body in bodies(&line, self.now)? {
@@ -116,7 +118,12 @@ impl Stage {
     fn apply(&mut self, body: &CommandBody, apply: &mut impl FnMut(&Command) -> Vec<Event>) -> Vec<String> {
         self.sequence += 1;
         let command = Command { sequence: Sequence(self.sequence), ingress: Nanos(self.now), body: *body };
-        apply(&command).iter().flat_map(|event| show(event, self.feed)).collect()
+        let mut said = Vec::new();
+        for event in apply(&command) {
+            self.midnight = event.midnight_after(self.midnight);
+            said.extend(show(&event, self.midnight, self.shows));
+        }
+        said
     }
 }
 

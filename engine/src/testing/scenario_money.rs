@@ -75,7 +75,7 @@ fn currency(line: &Line<'_>, code: &str) -> Result<Currency, String> {
 }
 
 /// A plain decimal, or a percentage as a part of one.
-fn amount(line: &Line<'_>, text: &str) -> Result<Amount, String> {
+pub(super) fn amount(line: &Line<'_>, text: &str) -> Result<Amount, String> {
     let wrong = || line.wrong("an amount is expected");
     let (text, decimals) = text.strip_suffix('%').map_or((text, 12_usize), |text| (text, 10));
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));

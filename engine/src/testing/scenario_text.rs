@@ -5,10 +5,19 @@
 use super::scenario::TICK;
 use protocol::event::{Event, EventBody, Shown};
 use protocol::itch::{self, Message};
-use protocol::types::{CrossType, LiquidityFlag, OrderState, Price, Symbol, TradingState};
+use protocol::types::{CrossType, LiquidityFlag, Midnight, Nanos, OrderState, Price, Symbol, TradingState};
+
+/// What stands in the text beside the events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shows {
+    /// What the feed says of each.
+    pub(super) feed: bool,
+    /// With its time stamp.
+    pub(super) stamps: bool,
+}
 
 /// One event, and behind it what the feed says of it when that is wanted.
-pub(super) fn show(event: &Event, with_feed: bool) -> Vec<String> {
+pub(super) fn show(event: &Event, midnight: Midnight, what: Shows) -> Vec<String> {
     if let Some(lines) = super::scenario_money::told(&event.body) {
         return lines;
     }
@@ -16,11 +25,16 @@ pub(super) fn show(event: &Event, with_feed: bool) -> Vec<String> {
     if lines == [String::new()] {
         lines = vec![format!("{:?}", event.body)];
     }
-    if with_feed {
+    if what.feed {
         let mut block = [0; itch::BLOCK_BYTES_MAX];
-        let written = itch::from_event(event, |_| Symbol::BLANK, &mut block);
+        let written = itch::from_event(event, midnight, |_| Symbol::BLANK, &mut block);
         let message = block.get(2..written).and_then(|bytes| Message::decode(bytes).ok());
-        lines.extend(message.map(|message| format!("feed {}", of_feed(&message))));
+        let time = |ns: u64| {
+            let seconds = ns / 1_000_000_000;
+            format!(" at {:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+        };
+        let stamp = if what.stamps { time(midnight.stamp(event.ingress)) } else { String::new() };
+        lines.extend(message.map(|message| format!("feed {}{stamp}", of_feed(&message))));
     }
     lines
 }
@@ -170,6 +184,8 @@ fn of_market(body: &EventBody) -> Option<String> {
         EventBody::ShortSaleTestChanged { action, .. } => format!("short-sale-test {}", char::from(action)),
         EventBody::ReferenceChanged { price, .. } => format!("reference {}", ticks(price)),
         EventBody::SessionRolled { session } => format!("session {session}"),
+        EventBody::MidnightChanged { midnight } if midnight == Midnight::EACH => "midnight each".to_owned(),
+        EventBody::MidnightChanged { midnight } => format!("midnight of day {}", midnight.time().0 / Nanos::DAY),
         EventBody::SystemEvent { code } => format!("day {}", char::from(code.letter())),
         _ => return None,
     })

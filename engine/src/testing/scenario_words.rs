@@ -1,7 +1,7 @@
 //! Commands of scenarios, from words.
 
 use super::scenario::{AAPL, TICK};
-use protocol::CommandBody;
+use super::scenario_money::amount;
 use protocol::command::{
     AccountQuery, CancelOrder, EnterOrder, EntrySwitch, MassCancel, ModifyOrder, OrderTags, ReplaceOrder,
     SetTradingState, TagSet,
@@ -15,6 +15,7 @@ use protocol::venue_command::{
     BustTrade, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
     SetReferencePrice, StartAuction, VenueCommand,
 };
+use protocol::{Amount, CommandBody};
 
 /// A line, cut into words.
 pub(super) struct Line<'a> {
@@ -418,6 +419,7 @@ fn venue_command(line: &Line<'_>, now: u64) -> Result<VenueCommand, String> {
         }
         "breach" => VenueCommand::BreachMarketWide(u8::try_from(line.number(1)?).unwrap_or(1)),
         "bust" => VenueCommand::BustTrade(bust(line)?),
+        "day-rolls" => VenueCommand::SetDayRolls(line.word(1) == "yes"),
         "roll" => {
             let name: [u8; 10] = line.word(1).as_bytes().try_into().map_err(|_| line.wrong("ten letters"))?;
             VenueCommand::RollDay(SessionName(name))
@@ -426,7 +428,7 @@ fn venue_command(line: &Line<'_>, now: u64) -> Result<VenueCommand, String> {
     })
 }
 
-/// `bust MATCH buyer=NUMBER seller=NUMBER [of=10@100 buyer-acct=N seller-acct=N]`.
+/// `bust MATCH buyer=NUMBER seller=NUMBER [of=10@100 buyer-acct=N seller-acct=N buyer-fee=X seller-fee=X]`.
 fn bust(line: &Line<'_>) -> Result<BustTrade, String> {
     let party = |name: &str, account: &str| -> Result<Party, String> {
         let account = line.number_of(account)?.map_or_else(|| line.account(), |account| Ok(AccountId(account)))?;
@@ -438,6 +440,7 @@ fn bust(line: &Line<'_>) -> Result<BustTrade, String> {
         })
     };
     let (quantity, price) = line.option("of").map_or(Ok((Qty(1), Price(TICK))), |text| line.terms_in(text))?;
+    let fee = |name| line.option(name).map_or(Ok(Amount::ZERO), |text| amount(line, text));
     Ok(BustTrade {
         match_number: MatchNumber(line.number(1)?.into()),
         instrument: AAPL,
@@ -446,5 +449,7 @@ fn bust(line: &Line<'_>) -> Result<BustTrade, String> {
         reason: BustReason::Erroneous,
         buyer: party("buyer", "buyer-acct")?,
         seller: party("seller", "seller-acct")?,
+        buyer_fee: fee("buyer-fee")?.into(),
+        seller_fee: fee("seller-fee")?.into(),
     })
 }

@@ -345,6 +345,7 @@ fn show(body: &EventBody) -> String {
         | EventBody::TradeBroken { .. }
         | EventBody::OperatorRefused { .. }
         | EventBody::SessionRolled { .. }
+        | EventBody::MidnightChanged { .. }
         | EventBody::ReferenceChanged { .. } => "operator".to_owned(),
     }
 }

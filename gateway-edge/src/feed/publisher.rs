@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use protocol::itch::{self, BLOCK_BYTES_MAX};
-use protocol::{Event, EventBody, SessionName};
+use protocol::{Event, EventBody, Midnight, SessionName};
 
 use crate::directory::Instruments;
 use crate::feed::document::{Document, Listed};
@@ -22,6 +22,7 @@ pub struct Publisher<S: StreamWrite> {
     ended: Option<(SessionName, S)>,
     open_next: Option<OpenNext<S>>,
     session: SessionName,
+    midnight: Midnight,
     instruments: Instruments,
     document: Document,
     block: [u8; BLOCK_BYTES_MAX],
@@ -36,6 +37,7 @@ impl<S: StreamWrite> Publisher<S> {
             ended: None,
             open_next: None,
             session: SessionName::BLANK,
+            midnight: Midnight::EACH,
             instruments,
             document,
             block: [0; BLOCK_BYTES_MAX],
@@ -59,13 +61,17 @@ impl<S: StreamWrite> Publisher<S> {
             self.restore_session(session);
         }
         if let EventBody::SessionRolled { session } = event.body {
+            self.midnight = event.midnight_after(self.midnight);
             return self.roll(session);
+        }
+        if let EventBody::MidnightChanged { midnight } = event.body {
+            self.midnight = midnight;
         }
         if let EventBody::InstrumentListed { .. } = event.body {
             self.restore_instrument(&event.body);
         }
         let instruments = &self.instruments;
-        let len = itch::from_event(event, |id| instruments.symbol(id), &mut self.block);
+        let len = itch::from_event(event, self.midnight, |id| instruments.symbol(id), &mut self.block);
         match self.block.get(..len) {
             Some(block) if len > 0 => self.stream.append(block),
             Some(_) | None => Ok(()),
@@ -99,6 +105,11 @@ impl<S: StreamWrite> Publisher<S> {
     pub fn restore_session(&mut self, session: SessionName) {
         self.session = session;
         self.document.outdate();
+    }
+
+    /// Makes known from where time stamps count without an event: for a start from a snapshot.
+    pub fn restore_midnight(&mut self, midnight: Midnight) {
+        self.midnight = midnight;
     }
 
     /// Makes an instrument known by how it was listed; any other event says nothing here. For a start from a snapshot.

@@ -8,21 +8,26 @@ use super::messages::{
 };
 use crate::event::{Event, EventBody, Shown};
 use crate::limits::ITCH_MESSAGE_BYTES_MAX;
-use crate::types::{Firm, InstrumentId, OrderRef, Price, Qty, Side, Symbol};
+use crate::types::{Firm, InstrumentId, Midnight, OrderRef, Price, Qty, Side, Symbol};
 use crate::wire::{Wire, put_at};
 
 /// The longest block: its length field and the longest message.
 pub const BLOCK_BYTES_MAX: usize = 2 + ITCH_MESSAGE_BYTES_MAX;
 
 /// Writes what the feed says of `event` to the front of `out`, as one message block (length, then the message); the
-/// bytes written, 0 when it says nothing. `symbol` names an instrument.
+/// bytes written, 0 when it says nothing. Time stamps count from `midnight`; `symbol` names an instrument.
 #[inline]
 #[expect(clippy::too_many_lines, reason = "a flat list: one arm per kind")]
-pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &mut [u8; BLOCK_BYTES_MAX]) -> usize {
+pub fn from_event(
+    event: &Event,
+    midnight: Midnight,
+    symbol: impl Fn(InstrumentId) -> Symbol,
+    out: &mut [u8; BLOCK_BYTES_MAX],
+) -> usize {
     let header = |instrument| Header {
         stock_locate: instrument,
         tracking_number: 0,
-        timestamp_ns: event.ingress.since_midnight(),
+        timestamp_ns: midnight.stamp(event.ingress),
     };
     match event.body {
         EventBody::Accepted { order_ref, quantity, price, instrument, side, shown, firm, .. }
@@ -98,6 +103,7 @@ pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &
         | EventBody::CancelRejected { .. }
         | EventBody::OperatorRefused { .. }
         | EventBody::SessionRolled { .. }
+        | EventBody::MidnightChanged { .. }
         | EventBody::ReferenceChanged { .. } => 0,
         EventBody::CrossExecuted { .. }
         | EventBody::Crossed { .. }
@@ -106,14 +112,18 @@ pub fn from_event(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &
         | EventBody::OperationalHaltChanged { .. }
         | EventBody::MarketWideLevels { .. }
         | EventBody::MarketWideBreached { .. }
-        | EventBody::TradeBroken { .. } => of_market(event, symbol, out),
+        | EventBody::TradeBroken { .. } => of_market((event, midnight), symbol, out),
     }
 }
 
 /// What the feed says of crosses and of the market as a whole.
 #[inline(never)]
-fn of_market(event: &Event, symbol: impl Fn(InstrumentId) -> Symbol, out: &mut [u8; BLOCK_BYTES_MAX]) -> usize {
-    let timestamp_ns = event.ingress.since_midnight();
+fn of_market(
+    (event, midnight): (&Event, Midnight),
+    symbol: impl Fn(InstrumentId) -> Symbol,
+    out: &mut [u8; BLOCK_BYTES_MAX],
+) -> usize {
+    let timestamp_ns = midnight.stamp(event.ingress);
     let header = |stock_locate| Header { stock_locate, tracking_number: 0, timestamp_ns };
     if let EventBody::CrossExecuted { match_number, order_ref, quantity, price, instrument, shown, .. } = event.body {
         if !shown {

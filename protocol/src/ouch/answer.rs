@@ -15,7 +15,9 @@ use crate::command::{Command, CommandBody, EnterOrder, OrderTags, ReplaceOrder, 
 use crate::event::{Event, EventBody, Shown};
 use crate::limits::OUCH_OUTBOUND_BYTES_MAX;
 use crate::soupbin;
-use crate::types::{AccountId, AccountName, Channel, ClOrdId, InstrumentId, Nanos, OrderRef, Owner, Qty, Symbol};
+use crate::types::{
+    AccountId, AccountName, Channel, ClOrdId, InstrumentId, Midnight, Nanos, OrderRef, Owner, Qty, Symbol,
+};
 use crate::venue_command::VenueCommand;
 use crate::wire::put_at;
 
@@ -88,6 +90,7 @@ pub struct AnswerBuffer {
 #[derive(Clone, Debug)]
 struct Slot {
     account: AccountId,
+    midnight: Midnight,
     len: usize,
     fixed_end: usize,
     bytes: [u8; PACKET_BYTES_MAX],
@@ -96,8 +99,21 @@ struct Slot {
 impl AnswerBuffer {
     /// Empty.
     pub const fn new() -> Self {
-        const EMPTY: Slot = Slot { account: AccountId(0), len: 0, fixed_end: 0, bytes: [0; PACKET_BYTES_MAX] };
+        const EMPTY: Slot = Slot {
+            account: AccountId(0),
+            midnight: Midnight::EACH,
+            len: 0,
+            fixed_end: 0,
+            bytes: [0; PACKET_BYTES_MAX],
+        };
         Self { slots: [EMPTY; 2], count: 0 }
+    }
+
+    /// The time stamps of all further answers count from `midnight`; until then from each.
+    pub fn count_from(&mut self, midnight: Midnight) {
+        for slot in &mut self.slots {
+            slot.midnight = midnight;
+        }
     }
 
     /// The answers of the last [`write()`], in the order in which they are sent.
@@ -151,6 +167,7 @@ pub fn write(
         | EventBody::MarketWideBreached { .. }
         | EventBody::OperatorRefused { .. }
         | EventBody::SessionRolled { .. }
+        | EventBody::MidnightChanged { .. }
         | EventBody::ReferenceChanged { .. } => 0,
         EventBody::Accepted { instrument, .. } => accepted(command, event, for_owner, symbol(instrument), first),
         EventBody::Replaced { instrument, .. } => replaced(command, event, for_owner, symbol(instrument), first),
@@ -244,7 +261,7 @@ impl<'a> Tail<'a> {
 
     /// Writes length and elements at `at`; where they end.
     #[inline]
-    fn write(&self, out: &mut [u8; PACKET_BYTES_MAX], at: usize) -> usize {
+    fn write(&self, midnight: Midnight, out: &mut [u8; PACKET_BYTES_MAX], at: usize) -> usize {
         let mut end = at;
         if !self.due && self.channel == Channel(0) && self.report.is_none() {
             return end;
@@ -265,10 +282,10 @@ impl<'a> Tail<'a> {
         }
         tags::for_each(self.sent, TagSet(echoed & !BEFORE_CHANNEL.0), &mut put);
         if let Some((ingress, details)) = self.report {
-            put(Element::IngressTime(ingress.since_midnight()));
-            put(Element::SequencedTime(details.sequenced.since_midnight()));
-            put(Element::MatchedTime(details.matched.since_midnight()));
-            put(Element::DurableTime(details.durable.since_midnight()));
+            put(Element::IngressTime(midnight.stamp(ingress)));
+            put(Element::SequencedTime(midnight.stamp(details.sequenced)));
+            put(Element::MatchedTime(midnight.stamp(details.matched)));
+            put(Element::DurableTime(midnight.stamp(details.durable)));
             if self.rests_displayed {
                 put(Element::QuantityAhead(details.quantity_ahead));
             }
@@ -290,7 +307,7 @@ fn length_of(bytes: usize) -> [u8; 2] {
 fn finish<const N: usize>(slot: &mut Slot, owner: Owner, fixed: &[u8; N], tail: &Tail<'_>) -> usize {
     let start = soupbin::PREFIX_BYTES;
     put_at(&mut slot.bytes, start, *fixed);
-    let end = tail.write(&mut slot.bytes, start + N);
+    let end = tail.write(slot.midnight, &mut slot.bytes, start + N);
     let [high, low] = length_of(end - 2);
     put_at(&mut slot.bytes, 0, [high, low, soupbin::SEQUENCED]);
     slot.account = owner.account();
@@ -322,7 +339,7 @@ fn accepted(command: &Command, event: &Event, details: Option<&Details>, symbol:
     };
     let Some(order) = order else { return 0 };
     let answer = Accepted {
-        timestamp_ns: event.ingress.since_midnight(),
+        timestamp_ns: slot.midnight.stamp(event.ingress),
         user_ref_num,
         side: side.letter(),
         quantity,
@@ -369,7 +386,7 @@ fn replaced(command: &Command, event: &Event, details: Option<&Details>, symbol:
         return 0;
     };
     let answer = Replaced {
-        timestamp_ns: event.ingress.since_midnight(),
+        timestamp_ns: slot.midnight.stamp(event.ingress),
         orig_user_ref_num,
         user_ref_num,
         side: side.letter(),
@@ -418,7 +435,7 @@ fn traded(
         return 0;
     };
     let answer = Executed {
-        timestamp_ns: event.ingress.since_midnight(),
+        timestamp_ns: first.midnight.stamp(event.ingress),
         user_ref_num: maker_user_ref_num,
         quantity,
         price: u64::from(price.0),
@@ -460,14 +477,14 @@ pub fn write_session_event(account: AccountId, event: &Event, is_begin: bool, ou
     let [first, _] = &mut out.slots;
     let owner = Owner::new(account, Channel(0));
     let event_code = if is_begin { b'S' } else { b'E' };
-    let answer = SystemEvent { timestamp_ns: event.ingress.since_midnight(), event_code };
+    let answer = SystemEvent { timestamp_ns: first.midnight.stamp(event.ingress), event_code };
     out.count = finish(first, owner, &answer.to_bytes(), &Tail::optional(event, owner, None));
 }
 
 /// The answers that need little of their command.
 #[expect(clippy::too_many_lines, reason = "a flat list: one arm per kind")]
 fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut Slot) -> usize {
-    let timestamp_ns = event.ingress.since_midnight();
+    let timestamp_ns = slot.midnight.stamp(event.ingress);
     match event.body {
         EventBody::Canceled { owner, user_ref_num, quantity, reason, .. } => {
             let answer = Canceled { timestamp_ns, user_ref_num, quantity, reason: reason.letter() };
@@ -537,6 +554,7 @@ fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut
         | EventBody::TradeBroken { .. }
         | EventBody::OperatorRefused { .. }
         | EventBody::SessionRolled { .. }
+        | EventBody::MidnightChanged { .. }
         | EventBody::ReferenceChanged { .. } => 0,
     }
 }
@@ -544,7 +562,7 @@ fn short(command: &Command, event: &Event, details: Option<&Details>, slot: &mut
 /// What is told to the owner of an order although he asked for nothing.
 #[inline(never)]
 fn unasked(event: &Event, details: Option<&Details>, slot: &mut Slot) -> usize {
-    let timestamp_ns = event.ingress.since_midnight();
+    let timestamp_ns = slot.midnight.stamp(event.ingress);
     if let EventBody::PriorityUpdated { owner, user_ref_num, price, display, order_ref } = event.body {
         let (price, display) = (u64::from(price.0), display.letter());
         let answer = PriorityUpdate { timestamp_ns, user_ref_num, price, display, order_ref };
@@ -597,7 +615,7 @@ fn broken(command: &Command, event: &Event, first: &mut Slot, second: &mut Slot)
     assert!(bust.is_some(), "only a BustTrade breaks a trade");
     let Some(bust) = bust else { return 0 };
     let answer = BrokenTrade {
-        timestamp_ns: event.ingress.since_midnight(),
+        timestamp_ns: first.midnight.stamp(event.ingress),
         user_ref_num: buyer_user_ref_num,
         match_number,
         reason: reason.letter(),

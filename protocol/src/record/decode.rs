@@ -58,7 +58,7 @@ pub fn decode(bytes: &[u8]) -> Result<CommandBody, DecodeError> {
             from.zeros::<6>(2)?;
             Ok(CommandBody::SystemEvent(from.letter(1, SystemEventCode::from_letter)?))
         }
-        17..=29 => venue::decode(from),
+        17..=30 => venue::decode(from),
         super::operator::KIND => super::operator::decode(bytes).map(CommandBody::Operator),
         _ if bytes.is_empty() => Err(DecodeError::TooShort { message_type: 0, expected: 8, found: 0 }),
         other => Err(DecodeError::UnknownType(other)),

@@ -39,8 +39,10 @@
 //! 27 BreachMarketWide      8  1 level, 1..=3  2 -
 //! 28 BustTrade            72  1 reason  2 instrument  4 quantity  8 match_number (8)  16 price  20 buyer's owner
 //!                             24 user_ref_num  28 cl_ord_id  42 buyer's flag  43 seller's flag  44 seller's owner
-//!                             48 user_ref_num  52 cl_ord_id  66 -
+//!                             48 user_ref_num  52 cl_ord_id  66 -; where fees were paid the record has 104 bytes:
+//!                             66 buyer's fee (16)  82 seller's fee (16)  98 -
 //! 29 RollDay             16  1 -  2 session (10)  12 -
+//! 30 SetDayRolls          8  1 is_so  2 -
 //! 64 Operator             40  as `record/operator.rs` draws it
 //! ```
 //!

@@ -6,13 +6,14 @@ use super::{BODY_BYTES_MAX, KIND_TICK};
 use crate::command::CommandBody;
 use crate::decode_error::DecodeError;
 use crate::limits::ACCOUNTS_MAX;
+use crate::money::Amount;
 use crate::ouch::tags::AIQ_STRATEGIES;
 use crate::types::{
     AccountId, BustReason, ClOrdId, LiquidityFlag, MatchNumber, MatchingAlgorithm, Nanos, Owner, Price, Qty,
     SessionName, TradingState,
 };
 use crate::venue_command::{
-    BustTrade, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
+    BustTrade, PackedAmount, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
     SetReferencePrice, StartAuction, VenueCommand,
 };
 use crate::wire::{array_at, put_at};
@@ -20,6 +21,8 @@ use crate::wire::{array_at, put_at};
 /// Parts of a whole.
 const MILLION: u32 = 1_000_000;
 const DAY_S: u32 = 86_400;
+/// Length of a `BustTrade` that gives fees back.
+const BUST_WITH_FEES: usize = 104;
 
 #[inline(never)]
 pub(super) fn encode(command: &VenueCommand, out: &mut [u8; BODY_BYTES_MAX]) -> usize {
@@ -59,15 +62,7 @@ pub(super) fn encode(command: &VenueCommand, out: &mut [u8; BODY_BYTES_MAX]) -> 
             put_at(to, 8, auction.until.0.to_le_bytes());
             16
         }
-        VenueCommand::SetAccountDefaults(set) => {
-            let to = start::<16>(out, 22);
-            put_at(to, 1, [set.aiq_strategy]);
-            put_at(to, 2, set.aiq_group_id);
-            put_at(to, 4, set.account.0.to_le_bytes());
-            put_at(to, 8, set.grace_ms.to_le_bytes());
-            put_at(to, 12, [u8::from(set.cancel_on_disconnect)]);
-            16
-        }
+        VenueCommand::SetAccountDefaults(set) => encode_defaults(set, out),
         VenueCommand::Connected(account) => account_only(23, *account, out),
         VenueCommand::Disconnected(account) => account_only(24, *account, out),
         VenueCommand::SetOperationalHalt(set) => {
@@ -92,7 +87,21 @@ pub(super) fn encode(command: &VenueCommand, out: &mut [u8; BODY_BYTES_MAX]) -> 
             put_at(start::<16>(out, 29), 2, session.0);
             16
         }
+        VenueCommand::SetDayRolls(is_so) => {
+            put_at(start::<8>(out, 30), 1, [u8::from(*is_so)]);
+            8
+        }
     }
+}
+
+fn encode_defaults(set: &SetAccountDefaults, out: &mut [u8; BODY_BYTES_MAX]) -> usize {
+    let to = start::<16>(out, 22);
+    put_at(to, 1, [set.aiq_strategy]);
+    put_at(to, 2, set.aiq_group_id);
+    put_at(to, 4, set.account.0.to_le_bytes());
+    put_at(to, 8, set.grace_ms.to_le_bytes());
+    put_at(to, 12, [u8::from(set.cancel_on_disconnect)]);
+    16
 }
 
 fn account_only(kind: u8, account: AccountId, out: &mut [u8; BODY_BYTES_MAX]) -> usize {
@@ -101,7 +110,7 @@ fn account_only(kind: u8, account: AccountId, out: &mut [u8; BODY_BYTES_MAX]) ->
 }
 
 fn encode_bust(bust: &BustTrade, out: &mut [u8; BODY_BYTES_MAX]) -> usize {
-    let to = start::<72>(out, 28);
+    let to = start::<BUST_WITH_FEES>(out, 28);
     put_at(to, 1, [bust.reason.letter()]);
     put_at(to, 2, bust.instrument.0.to_le_bytes());
     put_at(to, 4, bust.quantity.0.to_le_bytes());
@@ -114,7 +123,13 @@ fn encode_bust(bust: &BustTrade, out: &mut [u8; BODY_BYTES_MAX]) -> usize {
     put_at(to, 44, bust.seller.owner.to_bits().to_le_bytes());
     put_at(to, 48, bust.seller.user_ref_num.0.to_le_bytes());
     put_at(to, 52, bust.seller.cl_ord_id.0);
-    72
+    let fees = [bust.buyer_fee, bust.seller_fee].map(Amount::from);
+    if fees == [Amount::ZERO; 2] {
+        return 72;
+    }
+    put_at(to, 66, fees[0].0.to_le_bytes());
+    put_at(to, 82, fees[1].0.to_le_bytes());
+    BUST_WITH_FEES
 }
 
 /// Reads a body whose kind is one of these.
@@ -171,6 +186,11 @@ pub(super) fn decode(from: Fields<'_>) -> Result<CommandBody, DecodeError> {
             let session = SessionName(array_at(from.0, 2));
             from.check(2, session.0.iter().all(u8::is_ascii_alphanumeric))?;
             VenueCommand::RollDay(session)
+        }
+        30 => {
+            from.exactly(8)?;
+            from.zeros::<6>(2)?;
+            VenueCommand::SetDayRolls(from.flag(1)?)
         }
         other => return Err(DecodeError::UnknownType(other)),
     };
@@ -233,8 +253,18 @@ fn decode_account(from: Fields<'_>) -> Result<AccountId, DecodeError> {
 }
 
 fn decode_bust(from: Fields<'_>) -> Result<BustTrade, DecodeError> {
-    from.exactly(72)?;
-    from.zeros::<6>(66)?;
+    let fees = if from.0.len() == BUST_WITH_FEES {
+        from.zeros::<6>(98)?;
+        let fees = [66, 82].map(|at| Amount(i128::from_le_bytes(array_at(from.0, at))));
+        let in_range = |fee: &Amount| (-Amount::MAX.0..=Amount::MAX.0).contains(&fee.0);
+        from.check(66, fees != [Amount::ZERO; 2] && fees.iter().all(in_range))?;
+        fees
+    } else {
+        from.exactly(72)?;
+        from.zeros::<6>(66)?;
+        [Amount::ZERO; 2]
+    };
+    let [buyer_fee, seller_fee] = fees.map(PackedAmount::from);
     let party = |at: usize, flag_at: usize| {
         Ok(Party {
             owner: Owner::from_bits(from.u32(at)),
@@ -251,5 +281,7 @@ fn decode_bust(from: Fields<'_>) -> Result<BustTrade, DecodeError> {
         reason: from.letter(1, BustReason::from_letter)?,
         buyer: party(20, 42)?,
         seller: party(44, 43)?,
+        buyer_fee,
+        seller_fee,
     })
 }

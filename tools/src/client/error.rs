@@ -35,6 +35,12 @@ pub(crate) enum ClientError {
         /// Which port.
         port: &'static str,
     },
+    /// The trading day was rolled: a new login comes to the new session.
+    #[error("the session of the {port} connection has ended; log in again for the next one")]
+    SessionEnded {
+        /// Which port.
+        port: &'static str,
+    },
     /// The operating system ended it.
     #[error("the {port} connection failed: {source}")]
     Broken {

@@ -54,6 +54,7 @@ pub(crate) struct OrderClient {
     end: usize,
     outbox: Vec<u8>,
     sent_at: Instant,
+    session: SessionName,
     next_sequence: u64,
 }
 
@@ -83,6 +84,7 @@ impl OrderClient {
             end: 0,
             outbox: Vec::with_capacity(OUTBOX_BYTES + SOUP_PACKET_BYTES_MAX),
             sent_at: monotonic(),
+            session: SessionName::BLANK,
             next_sequence: 0,
         };
         client.outbox.extend_from_slice(&request.to_packet());
@@ -97,16 +99,16 @@ impl OrderClient {
             while let Cut::Frame { frame, consumed } = self.front()? {
                 let packet = ServerPacket::decode(frame).map_err(malformed)?;
                 let accepted = match packet {
-                    ServerPacket::LoginAccepted(accepted) => Some(accepted.next_sequence),
+                    ServerPacket::LoginAccepted(accepted) => Some((accepted.session, accepted.next_sequence)),
                     ServerPacket::LoginRejected(reason) => {
                         return Err(ClientError::LoginRejected { account: account.to_owned(), reason });
                     }
-                    ServerPacket::EndOfSession => return Err(ClientError::Closed { port: PORT }),
+                    ServerPacket::EndOfSession => return Err(ClientError::SessionEnded { port: PORT }),
                     ServerPacket::Debug(_) | ServerPacket::Heartbeat | ServerPacket::Sequenced(_) => None,
                 };
                 self.start += consumed;
-                if let Some(next_sequence) = accepted {
-                    self.next_sequence = next_sequence;
+                if let Some((session, next_sequence)) = accepted {
+                    (self.session, self.next_sequence) = (session, next_sequence);
                     return Ok(());
                 }
             }
@@ -115,6 +117,11 @@ impl OrderClient {
             }
             self.fill(HEARTBEAT)?;
         }
+    }
+
+    /// The session.
+    pub(crate) fn session(&self) -> SessionName {
+        self.session
     }
 
     /// Number of the next message of the session.
@@ -234,7 +241,7 @@ impl OrderClient {
                     self.start = to;
                     return Ok(Next::Message { from, to });
                 }
-                ServerPacket::EndOfSession => return Err(ClientError::Closed { port: PORT }),
+                ServerPacket::EndOfSession => return Err(ClientError::SessionEnded { port: PORT }),
                 ServerPacket::Debug(_)
                 | ServerPacket::Heartbeat
                 | ServerPacket::LoginAccepted(_)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::ouch::outbound::Outbound;
+use protocol::ouch::outbound::{Outbound, PriorityUpdate};
 use protocol::{OrderRef, Qty, Symbol, UserRefNum};
 
 /// One live order.
@@ -26,6 +26,8 @@ pub(crate) struct OwnOrder {
     pub(crate) open: Qty,
     /// Executed, or removed by self-match prevention, over the whole chain of replaces.
     pub(crate) done: Qty,
+    /// It came over the roll of the day, and what it is was told in a session before: symbol, side and quantities are not known.
+    pub(crate) is_carried: bool,
 }
 
 /// All live orders of one session, by number.
@@ -64,6 +66,7 @@ impl OwnOrders {
                     display: accepted.display,
                     open: accepted.quantity,
                     done: Qty::ZERO,
+                    is_carried: false,
                 },
                 accepted.order_state,
             )),
@@ -80,6 +83,7 @@ impl OwnOrders {
                         display: replaced.display,
                         open: replaced.quantity,
                         done,
+                        is_carried: false,
                     },
                     replaced.order_state,
                 ))
@@ -88,7 +92,13 @@ impl OwnOrders {
             Outbound::Canceled(canceled) if canceled.reason == b'Q' => {
                 self.take(canceled.user_ref_num, canceled.quantity, canceled.quantity)
             }
-            Outbound::Canceled(canceled) => self.take(canceled.user_ref_num, canceled.quantity, Qty::ZERO),
+            Outbound::Canceled(canceled) => {
+                let known = self.take(canceled.user_ref_num, canceled.quantity, Qty::ZERO)?;
+                if known.is_carried {
+                    self.live.remove(&known.user_ref_num);
+                }
+                Some(known)
+            }
             Outbound::AiqCanceled(canceled) => {
                 self.take(canceled.user_ref_num, canceled.decrement_shares, canceled.decrement_shares)
             }
@@ -98,12 +108,7 @@ impl OwnOrders {
                 order.open = modified.quantity;
                 Some(*order)
             }
-            Outbound::PriorityUpdate(update) => {
-                let order = self.live.get_mut(&update.user_ref_num)?;
-                order.order_ref = update.order_ref;
-                order.price = update.price;
-                Some(*order)
-            }
+            Outbound::PriorityUpdate(update) => Some(self.carry(update)),
             Outbound::SystemEvent(_)
             | Outbound::BrokenTrade(_)
             | Outbound::Rejected(_)
@@ -116,6 +121,25 @@ impl OwnOrders {
             | Outbound::AccountQueryResponse(_)
             | Outbound::TradeCorrection(_) => None,
         }
+    }
+
+    /// An order that the last session left to this one, or a price that changed.
+    fn carry(&mut self, update: &PriorityUpdate) -> OwnOrder {
+        let order = self.live.entry(update.user_ref_num).or_insert(OwnOrder {
+            user_ref_num: update.user_ref_num,
+            order_ref: update.order_ref,
+            symbol: Symbol::BLANK,
+            side: b' ',
+            price: update.price,
+            time_in_force: b' ',
+            display: update.display,
+            open: Qty::ZERO,
+            done: Qty::ZERO,
+            is_carried: true,
+        });
+        order.order_ref = update.order_ref;
+        order.price = update.price;
+        *order
     }
 
     fn put(&mut self, mut order: OwnOrder, order_state: u8) -> OwnOrder {
@@ -132,7 +156,7 @@ impl OwnOrders {
         order.open -= off.min(order.open);
         order.done = Qty(order.done.0.saturating_add(done.0));
         let order = *order;
-        if order.open == Qty::ZERO {
+        if order.open == Qty::ZERO && !order.is_carried {
             self.live.remove(&user_ref_num);
         }
         Some(order)

@@ -328,7 +328,7 @@ fn a_conversation_that_fails_says_how() {
         stream.read_exact(&mut [0; 4]).unwrap();
         stream.write_all(&soupbin::END_OF_SESSION).unwrap();
     });
-    assert!(matches!(ended, ClientError::Closed { port: "order" }), "{ended}");
+    assert!(matches!(ended, ClientError::SessionEnded { port: "order" }), "{ended}");
     let unframed = login(|mut stream| {
         accept_login(&mut stream);
         stream.read_exact(&mut [0; 4]).unwrap();

@@ -12,7 +12,12 @@ use protocol::{ClOrdId, Price, Qty, Symbol, UserRefNum};
 use super::command::{Cancel, CancelTarget, Enter, OrderCommand, PriceWord, Replace};
 use super::words::Words;
 use crate::client::{ClientError, Credentials, OrderClient, OwnOrder, OwnOrders};
+use crate::clock::monotonic;
 use crate::units::{InstrumentUnits, UnitsError};
+
+/// How long a new session may be waited for, and how long between two logins.
+const REJOIN_MAX: Duration = Duration::from_secs(10);
+const REJOIN_PAUSE: Duration = Duration::from_millis(50);
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +33,11 @@ pub(super) enum Outcome {
 /// The session.
 #[derive(Debug)]
 pub(super) struct Desk {
+    address: SocketAddr,
+    who: Credentials,
     client: OrderClient,
+    /// What the venue has said of the request that goes on.
+    verdict: Option<Outcome>,
     orders: OwnOrders,
     words: Words,
 }
@@ -54,7 +63,32 @@ impl Desk {
                 orders.apply(&client.expect("the history of the session")?);
             }
         }
-        Ok(Self { client, orders, words })
+        Ok(Self { address, who: who.clone(), client, verdict: None, orders, words })
+    }
+
+    /// Logs in to the session that follows one that has ended, and prints what it begins with.
+    fn log_in_again(&mut self) -> Result<(), ClientError> {
+        let deadline = monotonic() + REJOIN_MAX;
+        loop {
+            match self.try_log_in_again() {
+                Ok(()) => return Ok(()),
+                Err(error) if monotonic() >= deadline => return Err(error),
+                Err(_) => std::thread::park_timeout(REJOIN_PAUSE),
+            }
+        }
+    }
+
+    fn try_log_in_again(&mut self) -> Result<(), ClientError> {
+        let end = OrderClient::login(self.address, &self.who, 0)?.next_sequence();
+        let mut client = OrderClient::login(self.address, &self.who, 1)?;
+        self.words.new_session(client.session());
+        while client.next_sequence() < end {
+            let message = client.expect("the beginning of the session")?;
+            let about = self.orders.apply(&message);
+            self.words.say(&message, about);
+        }
+        self.client = client;
+        Ok(())
     }
 
     /// Orders that are open.
@@ -67,18 +101,36 @@ impl Desk {
     /// # Errors
     /// The connection broke.
     pub(super) fn listen(&mut self, wait: Duration) -> Result<(), ClientError> {
-        while let Some(message) = self.client.receive(wait)? {
-            let about = self.orders.apply(&message);
-            self.words.say(&message, about);
+        loop {
+            match self.client.receive(wait) {
+                Ok(Some(message)) => {
+                    let about = self.orders.apply(&message);
+                    self.words.say(&message, about);
+                }
+                Ok(None) => return Ok(()),
+                Err(ClientError::SessionEnded { .. }) => return self.log_in_again(),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
     }
 
-    /// Sends one request and prints everything up to its last answer.
+    /// Sends one request and prints everything up to its last answer. When the session ends before the venue has said anything of
+    /// it, it was not taken, and is asked again in the next one.
     ///
     /// # Errors
     /// The connection broke.
     pub(super) fn run(&mut self, command: &OrderCommand) -> Result<Outcome, ClientError> {
+        self.verdict = None;
+        match self.ask(command) {
+            Err(ClientError::SessionEnded { .. }) => {
+                self.log_in_again()?;
+                self.verdict.take().map_or_else(|| self.ask(command), Ok)
+            }
+            done => done,
+        }
+    }
+
+    fn ask(&mut self, command: &OrderCommand) -> Result<Outcome, ClientError> {
         let sent = match command {
             OrderCommand::Buy(enter) => self.enter(enter, b'B')?,
             OrderCommand::Sell(enter) => self.enter(enter, b'S')?,
@@ -147,7 +199,7 @@ impl Desk {
 
     fn replace(&mut self, replace: &Replace) -> Result<Result<UserRefNum, Unsent>, ClientError> {
         let request = self.known(replace.number).and_then(|order| {
-            let units = self.words.units(order.symbol)?;
+            let units = self.units(&order)?;
             let quantity = match replace.change.quantity {
                 Some(quantity) => units.quantity("quantity", quantity)?,
                 None => Qty(order.open.0.saturating_add(order.done.0)),
@@ -182,8 +234,8 @@ impl Desk {
             return Ok(Err(Unsent::BadUsage("expected the number of an order of yours, as `cancel 1`".to_owned())));
         };
         let request = self.known(number).and_then(|order| {
-            let units = self.words.units(order.symbol)?;
-            let quantity = cancel.quantity.map(|quantity| units.quantity("quantity", quantity)).transpose()?;
+            let units = |quantity| self.units(&order)?.quantity("quantity", quantity).map_err(Unsent::from);
+            let quantity = cancel.quantity.map(units).transpose()?;
             Ok(CancelOrder { user_ref_num: order.user_ref_num, quantity: quantity.unwrap_or(Qty::ZERO) })
         });
         match request {
@@ -200,8 +252,18 @@ impl Desk {
         order.ok_or_else(|| Unsent::Refused(format!("order {number} is not open; `query` lists the open ones")))
     }
 
+    fn units(&self, order: &OwnOrder) -> Result<InstrumentUnits, Unsent> {
+        if order.is_carried {
+            let number = order.user_ref_num;
+            let why =
+                format!("what order {number} is was told in a session before: cancel it whole, and enter it anew");
+            return Err(Unsent::Refused(why));
+        }
+        self.words.units(order.symbol)
+    }
+
     fn next_number(&mut self) -> Result<UserRefNum, ClientError> {
-        let Self { client, orders, words } = self;
+        let Self { client, orders, words, .. } = self;
         client.query(|message| {
             let about = orders.apply(message);
             words.say(message, about);
@@ -211,7 +273,6 @@ impl Desk {
     /// Prints until the answer to a query that was sent behind the request: then the request has said all that it will.
     fn follow(&mut self, number: UserRefNum) -> Result<Outcome, ClientError> {
         self.client.send(&Inbound::AccountQuery(AccountQuery {}), None)?;
-        let mut outcome = None;
         loop {
             let message = self.client.expect("the answer to a request")?;
             if let Outbound::AccountQueryResponse(_) = message {
@@ -219,9 +280,9 @@ impl Desk {
             }
             let about = self.orders.apply(&message);
             self.words.say(&message, about);
-            outcome = outcome.or_else(|| verdict(&message, number));
+            self.verdict = self.verdict.or_else(|| verdict(&message, number));
         }
-        Ok(outcome.unwrap_or_else(|| {
+        Ok(self.verdict.take().unwrap_or_else(|| {
             self.words.complain("the venue ignored the request: the order is gone, or it would not shrink");
             Outcome::Refused
         }))

@@ -1,7 +1,7 @@
 //! Says in words, or in JSON, what the venue answered. Amounts are decimals, as people write them.
 
 use protocol::ouch::outbound::{Executed, Outbound, Rejected};
-use protocol::{CancelReason, RejectReason, Symbol, UserRefNum};
+use protocol::{CancelReason, RejectReason, SessionName, Symbol, UserRefNum};
 use serde_json::{Map, Value, json};
 
 use super::desk::{UnitsBySymbol, Unsent};
@@ -52,6 +52,12 @@ impl Words {
         self.print("query", &text, fields([("open_orders", json!(count)), ("next_user_ref_num", json!(next.0))]));
     }
 
+    /// Says that the day was rolled.
+    pub(super) fn new_session(&self, session: SessionName) {
+        let known = fields([("session", json!(session.to_string()))]);
+        self.print("session", &format!("the trading day was rolled: session {session}"), known);
+    }
+
     /// Says why nothing came of a request.
     pub(super) fn complain(&self, why: &str) {
         if self.json {
@@ -94,6 +100,10 @@ impl Said {
     }
 
     fn order_text(&self, order: &OwnOrder) -> String {
+        if order.is_carried {
+            let (number, order_ref) = (order.user_ref_num, order.order_ref);
+            return format!("order {number}: entered in a session before, reference {order_ref}");
+        }
         format!(
             "order {}: {} {} {} @ {}, reference {}",
             order.user_ref_num,
@@ -119,14 +129,15 @@ impl Said {
 
     /// What is still open of the order, for the end of a sentence.
     fn still_open(&self) -> String {
-        self.about.map_or_else(String::new, |order| match order.open {
+        self.about.filter(|order| !order.is_carried).map_or_else(String::new, |order| match order.open {
             protocol::Qty::ZERO => ", done".to_owned(),
             open => format!(", {} open", self.quantity(open)),
         })
     }
 
     fn open_field(&self) -> Value {
-        self.about.map_or(Value::Null, |order| json!(self.quantity(order.open)))
+        let known = self.about.filter(|order| !order.is_carried);
+        known.map_or(Value::Null, |order| json!(self.quantity(order.open)))
     }
 
     fn of(&self, message: &Outbound) -> Option<Sentence> {
@@ -179,8 +190,7 @@ impl Said {
             Outbound::CancelReject(reject) => Some(plain("cancel_reject", "cancel rejected", reject.user_ref_num)),
             Outbound::PriorityUpdate(update) => {
                 let (number, order_ref) = (update.user_ref_num, update.order_ref);
-                let text =
-                    format!("elected: order {number} is active at {}, reference {order_ref}", self.price(update.price));
+                let text = format!("new place: order {number} @ {}, reference {order_ref}", self.price(update.price));
                 let known = [("user_ref_num", json!(number.0)), ("order_reference", json!(order_ref.0))];
                 Some(("priority", text, fields(known)))
             }

@@ -43,8 +43,11 @@ pub fn commands(
     session: SessionName,
     now: Nanos,
 ) -> Result<Vec<CommandBody>, BootstrapError> {
-    let mut commands = scheduler::missed(&config.schedule, core, now);
+    let rolls = config.schedule.rolls();
+    let roll_plan = (rolls != core.day_rolls()).then_some(CommandBody::Venue(VenueCommand::SetDayRolls(rolls)));
     let first = core.last_sequence() == Sequence::ZERO;
+    let mut commands: Vec<CommandBody> = roll_plan.filter(|_| !first).into_iter().collect();
+    commands.extend(scheduler::missed(&config.schedule, core, now));
     if first {
         let limits = config.limits();
         commands.push(CommandBody::OpenVenue(OpenVenue {
@@ -55,6 +58,7 @@ pub fn commands(
             instruments_max: limits.instruments_max,
             orders_per_command_max: limits.orders_per_command_max,
         }));
+        commands.extend(roll_plan);
         commands.push(CommandBody::SystemEvent(SystemEventCode::StartOfMessages));
     }
     list_instruments(core, config, now, &mut commands)?;

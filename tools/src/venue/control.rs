@@ -203,7 +203,7 @@ impl Control {
             }
             Some((told, false)) => Reply {
                 sequence: told.sequence.0,
-                ..Reply::refused("it is broken already, or of another day than today")
+                ..Reply::refused("it is broken already, or so long ago that this is not known any more")
             },
             None => Reply::refused("the core did not answer in time: look whether the request was done"),
         }

@@ -48,6 +48,7 @@ impl OperatorView {
                 | EventBody::TradeBroken { .. }
                 | EventBody::OperatorRefused { .. }
                 | EventBody::SessionRolled { .. }
+                | EventBody::MidnightChanged { .. }
                 | EventBody::ReferenceChanged { .. }
                 | EventBody::TradingStateChanged { .. }
                 | EventBody::OperationalHaltChanged { .. }

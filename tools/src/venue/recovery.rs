@@ -279,6 +279,8 @@ pub fn introduce<S: StreamStore, W: StreamWrite>(
     if let Some(venue) = core.venue() {
         reporter.restore_session(venue.session);
         publisher.restore_session(venue.session);
+        reporter.restore_midnight(core.midnight());
+        publisher.restore_midnight(core.midnight());
     }
     for view in core.instruments() {
         let ListInstrument { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty, .. } = view.listed;

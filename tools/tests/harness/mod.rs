@@ -111,6 +111,12 @@ impl Venue {
         self.command(args).output().unwrap()
     }
 
+    /// Ends the trading day.
+    pub fn roll(&self) {
+        let rolled = support::run(&["roll", "--data-dir", self.inner.dir()]);
+        assert!(rolled.status.success(), "{}", complaint(&rolled));
+    }
+
     /// Runs a subcommand that must succeed; its output as JSON, one value per line.
     pub fn json(&self, args: &[&str]) -> Vec<Value> {
         let output = self.run(args);

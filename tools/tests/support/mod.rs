@@ -14,6 +14,8 @@
     reason = "each test file compiles this module for itself and uses a part; helpers of tests fail like tests, and wait by the clock"
 )]
 
+pub mod told;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

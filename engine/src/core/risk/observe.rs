@@ -117,6 +117,7 @@ impl Risk {
             | EventBody::TradeBroken { .. }
             | EventBody::OperatorRefused { .. }
             | EventBody::SessionRolled { .. }
+            | EventBody::MidnightChanged { .. }
             | EventBody::ReferenceChanged { .. }
             | EventBody::Answered { .. }
             | EventBody::BalanceMoved { .. }
@@ -355,8 +356,18 @@ impl Risk {
     }
 
     /// Undoes a trade of two accounts that exist: positions as if they had traded back at the same price, and the legs of cash
-    /// accounts. Fees and volumes stay as they are.
-    pub(crate) fn undo(&mut self, buyer: AccountId, seller: AccountId, fill: Fill) {
+    /// accounts; each gets back the fee beside it. Volumes stay as they are. What was charged with that: the buyer, then the seller.
+    pub(crate) fn undo(
+        &mut self,
+        (buyer, buyer_fee): (AccountId, Amount),
+        (seller, seller_fee): (AccountId, Amount),
+        fill: Fill,
+    ) -> Option<(Currency, [Amount; 2])> {
+        let currency = self.instrument(fill.instrument).legs.quote;
+        let charged = [(buyer, buyer_fee), (seller, seller_fee)].map(|(account, fee)| {
+            let back = Amount::ZERO.checked_sub(fee).unwrap_or_default();
+            self.pay(account, currency, back)
+        });
         for leg in [Leg { account: buyer, is_buy: false }, Leg { account: seller, is_buy: true }] {
             self.positions.entry(leg.account, fill.instrument).trade(leg.is_buy, fill.quantity.0, fill.price.0);
             self.move_legs(leg, fill);
@@ -365,6 +376,7 @@ impl Risk {
             self.note_broken(leg.account, fill.instrument);
         }
         self.note_scarcity();
+        (charged != [Amount::ZERO; 2]).then_some((currency, charged))
     }
 
     /// Both legs of a trade of a cash account.
