@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Clients that were not written here, unmodified, against the real venue: nasdaq-protocols (Python) on the order port and the drop
-# copy, websockets (Python) and ws (Node) on the feed and on /ouch. Installs what they need below target/foreign; as root also
+# copy, websockets (Python) and ws (Node) on the feed and on /ouch; and hdrhistogram (Python) on the logs of a bench. Installs what they need below target/foreign; as root also
 # python3-venv and nodejs when they are missing.
 #
 #   scripts/foreign-clients.sh                 builds hft and runs all of them
@@ -32,7 +32,7 @@ if [ ! -x "$home/venv/bin/python" ] && ! python3 -m venv "$home/venv" 2>/dev/nul
     python3 -m venv "$home/venv"
 fi
 command -v node >/dev/null && command -v npm >/dev/null || install nodejs npm
-"$home/venv/bin/pip" install --quiet --disable-pip-version-check nasdaq-protocols==1.3.0 websockets==15.0.1
+"$home/venv/bin/pip" install --quiet --disable-pip-version-check nasdaq-protocols==1.3.0 websockets==15.0.1 hdrhistogram==0.10.8
 [ -d "$home/node_modules/ws" ] || npm install --silent --no-fund --no-audit --prefix "$home" ws@8.18.3
 
 offset=$((20000 + $$ % 20000))
@@ -58,4 +58,6 @@ NODE_PATH="$home/node_modules" timeout 120 node scripts/foreign/feed.js "$feed"
 kill "$venue"
 wait "$venue"
 venue=
+"$hft" bench wire --rates 1000,3000 --seconds 1 --repeats 2 --orders 100 --rounds 1 --port-offset "$offset" --out "$data/report" >/dev/null
+"$home/venv/bin/python" scripts/foreign/hlog.py "$data/report"
 echo "foreign clients: all well"

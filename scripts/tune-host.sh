@@ -6,20 +6,29 @@
 #   scripts/tune-host.sh --dry-run    what --apply would change
 #   scripts/tune-host.sh --apply      change it (root); all or nothing
 #   scripts/tune-host.sh --revert     take back what --apply changed (root)
+#   scripts/tune-host.sh --steps      names of the settings, and whether each differs
 #   scripts/tune-host.sh --help
+#
+# --dry-run and --apply take the name of one setting, and leave all others alone (hft bench tuning does that).
 #
 # The hot cpus are those of isolcpus=, or HOT_CPUS=2-4 in the environment. Kernel parameters are only printed: the boot
 # loader is never touched.
 set -euo pipefail
 
+# Pages of 2 MiB that are set aside for the tables of two cores.
+HUGE_PAGES="${HUGE_PAGES:-128}"
+
 # For tests: a folder that stands for /.
 ROOT="${TUNE_ROOT:-}"
 STATE="$ROOT/var/lib/hft/tune-host.saved"
 ACTION="${1:---check}"
+# One setting alone; empty = all of them.
+ONLY="${2:-}"
+KNOWN=""
 # Lines of "path<TAB>wanted", in the order in which they are written.
 CHANGES=""
 
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0"; }
 
 first_line() { # path below the root
     local line=""
@@ -71,9 +80,35 @@ row() { # name, now, wanted, how much it matters, why
     printf '%s %-26s %-18s %-18s %-6s %s\n' "$mark" "$1" "$2" "$3" "$4" "$5"
 }
 
+# True for a setting that nobody asked for.
+skipped() {
+    if [ "$1" = "$ONLY" ]; then KNOWN=yes; fi
+    [ -n "$ONLY" ] && [ "$1" != "$ONLY" ]
+}
+
+# Walks through all settings, or the one asked for.
+walk_asked() {
+    walk
+    if [ -n "$ONLY" ] && [ -z "$KNOWN" ]; then
+        printf 'no setting "%s" here; --steps names them\n' "$ONLY" >&2
+        exit 2
+    fi
+}
+
+step() { # name, now, wanted
+    if [ "$2" = "n/a" ]; then
+        printf '%s\tnot here\n' "$1"
+    elif [ "$2" = "$3" ]; then
+        printf '%s\tas wanted\n' "$1"
+    else
+        printf '%s\tdiffers\n' "$1"
+    fi
+}
+
 # A setting in a file: told by --check, and changed by --apply where it differs.
 setting() { # name, path, wanted, how much, why
     local now
+    if skipped "$1"; then return; fi
     now="$(chosen "$2")"
     case "$now" in
         # A cpu without hyper-threads.
@@ -81,6 +116,8 @@ setting() { # name, path, wanted, how much, why
     esac
     if [ "$ACTION" = "--check" ]; then
         row "$1" "$now" "$3" "$4" "$5"
+    elif [ "$ACTION" = "--steps" ]; then
+        step "$1" "$now" "$3"
     elif [ "$now" != "n/a" ] && [ "$now" != "$3" ]; then
         CHANGES="$CHANGES$2	$3"$'\n'
     fi
@@ -90,6 +127,7 @@ setting() { # name, path, wanted, how much, why
 settings() { # name, wanted, how much, why, paths...
     local name=$1 wanted=$2 much=$3 why=$4 path now differ=0 total=0 example="n/a"
     shift 4
+    if skipped "$name"; then return; fi
     for path in "$@"; do
         [ -e "$ROOT$path" ] || continue
         now="$(chosen "$path")"
@@ -105,6 +143,8 @@ settings() { # name, wanted, how much, why, paths...
     if [ "$ACTION" = "--check" ]; then
         if [ "$total" -gt 1 ] && [ "$differ" -gt 0 ]; then example="$example ($differ of $total)"; fi
         row "$name" "$example" "$wanted" "$much" "$why"
+    elif [ "$ACTION" = "--steps" ]; then
+        step "$name" "$example" "$wanted"
     fi
 }
 
@@ -121,7 +161,7 @@ below() { # paths below the root for a pattern
 }
 
 walk() {
-    local isolated hot house all cpu path governors=() idle=() irqs=() rps=() xps=() limit hard
+    local isolated hot house all cpu path governors=() idle=() irqs=() rps=() xps=() limit hard pages
     isolated="$(first_line /sys/devices/system/cpu/isolated)"
     all="$(cpu_numbers "$(first_line /sys/devices/system/cpu/online)")"
     hot="$(cpu_numbers "${HOT_CPUS:-$isolated}")"
@@ -161,6 +201,10 @@ walk() {
     setting "timer migration" /proc/sys/kernel/timer_migration 0 low "timers stay where they were set"
     setting "watchdog of the kernel" /proc/sys/kernel/watchdog 0 low "it interrupts every cpu each second"
     setting "transparent huge pages" /sys/kernel/mm/transparent_hugepage/enabled madvise medium "fewer TLB misses where asked, no stalls elsewhere"
+    pages="$(first_line /proc/sys/vm/nr_hugepages)"
+    # More than wanted is as good: somebody else uses them.
+    if [ "$pages" = "n/a" ] || [ "$pages" -lt "$HUGE_PAGES" ]; then pages="$HUGE_PAGES"; fi
+    setting "huge pages set aside" /proc/sys/vm/nr_hugepages "$pages" medium "tables on explicit pages of 2 MiB (hft doctor says how many)"
     setting "huge page defragmenting" /sys/kernel/mm/transparent_hugepage/defrag madvise medium "allocation does not wait for it elsewhere"
     setting "same-page merging" /sys/kernel/mm/ksm/run 0 medium "merged pages fault when written"
     setting "numa balancing" /proc/sys/kernel/numa_balancing 0 medium "pages move under the hot thread"
@@ -187,6 +231,7 @@ walk() {
 irqs_off() { # hot, housekeeping, paths...
     local hot=$1 house=$2 path cpu allowed wanted="" differ=0
     shift 2
+    if skipped "interrupts on hot cpus"; then return; fi
     wanted="${house% }"
     wanted="${wanted// /,}"
     for path in "$@"; do
@@ -203,6 +248,8 @@ irqs_off() { # hot, housekeeping, paths...
     done
     if [ "$ACTION" = "--check" ]; then
         row "interrupts on hot cpus" "$differ" 0 high "an interrupt on a hot cpu is 2 to 20 us"
+    elif [ "$ACTION" = "--steps" ]; then
+        step "interrupts on hot cpus" "$differ" 0
     fi
 }
 
@@ -306,7 +353,7 @@ case "$ACTION" in
         command_line
         ;;
     --dry-run)
-        walk
+        walk_asked
         if [ -z "$CHANGES" ]; then
             printf 'nothing to change\n'
         else
@@ -319,9 +366,10 @@ case "$ACTION" in
         fi
         ;;
     --apply)
-        walk
+        walk_asked
         apply
         ;;
+    --steps) walk ;;
     --revert) revert ;;
     --help | -h) usage ;;
     *)

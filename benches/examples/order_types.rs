@@ -29,6 +29,7 @@ mod cache;
 )]
 mod core;
 #[path = "../../engine/src/memory.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the core needs the tables only")]
 mod memory;
 
 /// The core without.

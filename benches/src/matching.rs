@@ -12,14 +12,16 @@
 use engine::core::{Core, EventBuffer, EventSink};
 use engine::event_hash::EventHasher;
 use engine::runtime::agent::Agent;
-use engine::runtime::core_agent::CoreAgent;
+use engine::runtime::core_agent::{CoreAgent, CoreWatch};
+use engine::runtime::counters::{Counters, Recording};
 use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{EventRingPoller, input_ring, output_ring};
+use engine::runtime::stages::stamps;
 use engine::testing::btree_book::BTreeBook;
 use engine::testing::naive_book::NaiveVenue;
 pub use engine::testing::workload::{REGIMES, Regime, Scale};
 pub use engine::testing::workload::{Workload, generate};
-use protocol::types::Nanos;
+use protocol::types::{Nanos, Sequence};
 use protocol::{Command, Event};
 use std::fmt;
 use std::hint::black_box;
@@ -271,14 +273,29 @@ fn time_handed(workload: &Workload) -> f64 {
     trimmed(&mut chunks)
 }
 
-/// (c) Nanoseconds per command from the input ring to the output ring.
-fn time_path(workload: &Workload) -> f64 {
+/// What a core in a venue tells about itself, into counters that nobody else sees.
+fn watch(last: Sequence) -> CoreWatch {
+    let mut counters = Counters::private();
+    CoreWatch {
+        recording: Recording::on(),
+        matched: stamps(1 << 15, last).0,
+        sequence: counters.gauge("core.sequence"),
+        events: counters.counter("core.events"),
+        ring_full: counters.counter("core.ring_full_stalls"),
+    }
+}
+
+/// (c) Nanoseconds per command from the input ring to the output ring; recorded as in a venue, or not.
+pub(crate) fn time_path(workload: &Workload, is_recorded: bool) -> f64 {
     let core: Core = opened(workload);
     let last = (core.last_sequence(), core.last_ingress());
     let (mut commands, mut journal, poller) = input_ring(1 << 14, last.0, last.1);
     let (publisher, mut pollers) = output_ring(1 << 16);
     let applied = Arc::new(Cursor::new(last.0));
     let mut agent = CoreAgent::new(core, poller, publisher, Arc::clone(&applied), || Nanos(0));
+    if is_recorded {
+        agent = agent.watched_by(watch(last.0));
+    }
     let end = last.0.0 + workload.commands.len() as u64;
     let mut chunks = Vec::with_capacity(workload.commands.len() / CHUNK + 1);
     std::thread::scope(|scope| {
@@ -312,6 +329,35 @@ fn time_path(workload: &Workload) -> f64 {
         }
     });
     trimmed(&mut chunks)
+}
+
+/// The path on one thread, in steps of a batch each: for a profiler, to which threads that wait are noise.
+fn step_path(workload: &Workload, is_recorded: bool) -> f64 {
+    let core: Core = opened(workload);
+    let last = (core.last_sequence(), core.last_ingress());
+    let (mut commands, mut journal, poller) = input_ring(1 << 14, last.0, last.1);
+    let (publisher, mut pollers) = output_ring(1 << 16);
+    let mut agent = CoreAgent::new(core, poller, publisher, Arc::new(Cursor::new(last.0)), || Nanos(0));
+    if is_recorded {
+        agent = agent.watched_by(watch(last.0));
+    }
+    let (start, stop) = (Instant::now(), AtomicBool::new(true));
+    for batch in workload.commands.chunks(AHEAD) {
+        for command in batch {
+            let submitted = commands.try_submit(command.ingress, &command.body);
+            assert!(submitted.is_ok(), "the ring was emptied before");
+        }
+        apply_waiting(&mut agent);
+        journal.poll(1_024, |_| {});
+        black_box(drain(&mut pollers, &stop));
+    }
+    start.elapsed().as_nanos() as f64 / workload.commands.len() as f64
+}
+
+/// Everything that waits, from ring to ring. Not inlined, so that a profiler can count it alone.
+#[inline(never)]
+fn apply_waiting(agent: &mut CoreAgent) {
+    while agent.turn() > 0 {}
 }
 
 /// Nanoseconds of single commands, the clock included: p50, p99, p99.9, p99.99 and the longest.
@@ -408,7 +454,7 @@ pub fn measure(regime: &Regime, options: &Options, mut tick: impl FnMut()) -> Fi
         btree.extend([b, c]);
         ratio.push((b + c) / (a + d));
         handed.push(time_handed(&workload));
-        path.push(time_path(&workload));
+        path.push(time_path(&workload, false));
         tick();
     }
     Figures {
@@ -428,7 +474,8 @@ pub fn measure(regime: &Regime, options: &Options, mut tick: impl FnMut()) -> Fi
     }
 }
 
-/// One candidate once, for a profiler: `fast`, `cold` (without hints to the caches), `handed`, `path`, `btree`.
+/// One candidate once, for a profiler: `fast`, `cold` (without hints to the caches), `handed`, `path`, `btree`; `steps` and
+/// `steps-recorded` (the path on one thread, without and with what a venue records).
 ///
 /// # Errors
 /// An unknown candidate.
@@ -438,9 +485,15 @@ pub fn measure_only(candidate: &str, regime: &Regime, options: &Options) -> Resu
         "fast" => |workload| time::<Core>(workload, true),
         "cold" => |workload| time::<Core>(workload, false),
         "handed" => time_handed,
-        "path" => time_path,
+        "path" => |workload| time_path(workload, false),
+        "steps" => |workload| step_path(workload, false),
+        "steps-recorded" => |workload| step_path(workload, true),
         "btree" => |workload| time::<BTreeBook>(workload, false),
-        _ => return Err(format!("candidate {candidate}: expected fast, cold, handed, path or btree")),
+        _ => {
+            return Err(format!(
+                "candidate {candidate}: expected fast, cold, handed, path, btree, steps or steps-recorded"
+            ));
+        }
     };
     Ok((0..options.rounds).map(|_| one(&workload)).collect())
 }

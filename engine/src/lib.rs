@@ -6,7 +6,7 @@ pub mod core;
 /// without it, to see what the tests that lead other orders their own way cost those that are none.
 const ORDER_TYPES: bool = true;
 pub mod event_hash;
-mod memory;
+pub mod memory;
 pub mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use engine::runtime::plan::{Refusal, Shape, Wait, Wish, Wishes};
+use engine::runtime::sharing::{Measured, Sharing};
 use engine::runtime::topology::Topology;
 
 /// A host made of files; gone when dropped.
@@ -95,6 +96,40 @@ fn two_cpus_have_one_hot_thread() {
     let flushing = host.plan(true);
     assert_eq!(flushing.journal.cpu, None, "flushes stall whoever makes them");
     assert!(flushing.reasons.iter().any(|reason| reason.contains("flush")), "{:?}", flushing.reasons);
+}
+
+#[test]
+fn below_four_cores_the_faster_way_to_share_is_taken() {
+    let host = Host::new("sharing", 2, 1, 1).read();
+    let planned = |wishes: Wishes, flushes| host.plan_with(&wishes, flushes).unwrap();
+    let why = |plan: &engine::runtime::plan::Plan, text: &str| plan.reasons.iter().any(|reason| reason.contains(text));
+    let unmeasured = planned(Wishes::default(), false);
+    assert!(unmeasured.shape == Shape::Shared && why(&unmeasured, "not measured here yet"), "{unmeasured:?}");
+    let measured = |turns_ns, yield_ns| Wishes { measured: Some(Measured { turns_ns, yield_ns }), ..Wishes::default() };
+    let turns = planned(measured(7_000, 9_000), false);
+    assert!(turns.shape == Shape::Shared && why(&turns, "measured 7000 ns an order with turns"), "{turns:?}");
+    let yields = planned(measured(9_000, 7_000), false);
+    assert_eq!((yields.shape, yields.core.cpu, yields.core.wait), (Shape::Spread, Some(1), Wait::Share));
+    assert_eq!((yields.edge, yields.journal, &yields.housekeeping[..]), (yields.core, yields.core, &[0][..]));
+    assert_eq!(planned(measured(9_000, 7_000), true).journal.cpu, None, "who flushes shares with nobody");
+    let asked = Wishes { sharing: Some(Sharing::Yield), ..measured(7_000, 9_000) };
+    assert_eq!(planned(asked, false).shape, Shape::Spread);
+    let roomy = Host::new("sharing-roomy", 4, 1, 1).read();
+    let wishes = Wishes { sharing: Some(Sharing::Yield), ..Wishes::default() };
+    assert_eq!(roomy.plan_with(&wishes, false).unwrap().core.wait, Wait::Adaptive, "nobody shares");
+}
+
+#[test]
+fn huge_pages_are_counted() {
+    let host = Host::new("huge", 2, 1, 1);
+    host.put("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "64");
+    host.put("sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "60");
+    host.put("sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]");
+    let found = host.read();
+    assert_eq!((found.huge_pages.set_aside, found.huge_pages.free), (64, 60));
+    assert!(!found.untuned.iter().any(|line| line.contains("huge pages")), "{:?}", found.untuned);
+    host.put("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0");
+    assert!(host.read().untuned.iter().any(|line| line.contains("huge pages")));
 }
 
 #[test]

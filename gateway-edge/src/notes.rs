@@ -1,12 +1,12 @@
 //! What the hot threads have to say: a few bytes handed over through a bounded queue, made into words by whoever keeps the
 //! log. When the queue is full the note is dropped and counted.
 
-use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fmt, io};
 
 use crossbeam_queue::ArrayQueue;
-use protocol::{AccountId, AccountName, Firm};
+use protocol::{AccountId, AccountName, Firm, Sequence, SessionName};
 
 use crate::reporter::ReportError;
 
@@ -26,6 +26,12 @@ pub enum Note {
     FirmStreamFull(Firm),
     /// The drop-copy stream of a firm cannot be opened.
     FirmNotOpened(Firm),
+    /// The feed's stream is full: it stops at this command.
+    FeedStopped(Sequence),
+    /// The feed's stream of a new session cannot be opened.
+    FeedNotOpened(SessionName, io::ErrorKind),
+    /// The streams of sessions before this one cannot be removed.
+    SessionsNotRemoved(SessionName, io::ErrorKind),
 }
 
 impl From<&ReportError> for Note {
@@ -47,6 +53,15 @@ impl fmt::Display for Note {
             Self::AccountOutOfTurn(account) => write!(f, "an event names account {account} out of turn"),
             Self::FirmStreamFull(firm) => write!(f, "the drop-copy stream of firm {firm} takes no more messages"),
             Self::FirmNotOpened(firm) => write!(f, "the drop-copy stream of firm {firm} cannot be opened"),
+            Self::FeedStopped(sequence) => {
+                write!(f, "the feed stops at command {sequence}: its stream takes no more messages")
+            }
+            Self::FeedNotOpened(session, kind) => {
+                write!(f, "the feed's stream of session {session} cannot be opened: {kind}")
+            }
+            Self::SessionsNotRemoved(session, kind) => {
+                write!(f, "streams of sessions before {session} cannot be removed: {kind}")
+            }
         }
     }
 }
@@ -60,7 +75,7 @@ pub fn prepare() {
 }
 
 /// Hands a note over; never waits. Before [`prepare`] it is only counted.
-pub(crate) fn hand_over(note: Note) {
+pub fn hand_over(note: Note) {
     if NOTES.get().is_none_or(|notes| notes.push(note).is_err()) {
         DROPPED.fetch_add(1, Ordering::Relaxed);
     }

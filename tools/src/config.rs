@@ -18,7 +18,7 @@ mod udp;
 
 pub use accounts::{AccountConfig, DEMO_PASSWORD};
 pub use instruments::{InstrumentConfig, wire_units};
-pub use keys::{DurabilityMode, OldSegmentsKey, OnDifference, OnStall};
+pub use keys::{DurabilityMode, LogFormat, OldSegmentsKey, OnDifference, OnStall, SharingKey};
 pub use sections::{
     DropCopySection, FeedSection, Follower, HostSection, JournalSection, Limits, Log, OrderEntry, Passwords, Rings,
     Snapshots, Streams, Threads, WatchdogSection,
@@ -83,6 +83,8 @@ pub struct Overrides {
     pub port_offset: u16,
     /// `--durability`.
     pub durability: Option<DurabilityMode>,
+    /// `--sharing`.
+    pub sharing: Option<SharingKey>,
 }
 
 impl Config {
@@ -97,13 +99,14 @@ impl Config {
     }
 
     fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Self, LoadConfigError> {
-        let file: File = toml::from_str(text).map_err(|cause| LoadConfigError::Malformed {
+        let mut file: File = toml::from_str(text).map_err(|cause| LoadConfigError::Malformed {
             path: path.to_owned(),
             line: cause
                 .span()
                 .map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count()),
             cause: cause.message().replace('\n', " "),
         })?;
+        file.threads.sharing = overrides.sharing.unwrap_or(file.threads.sharing);
         let check = Check { path };
         check.bounds(&file)?;
         let order_entry_address =

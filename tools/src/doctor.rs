@@ -17,8 +17,8 @@ use crate::config::{Config, DurabilityMode};
 use crate::counters::alarms::alarms;
 use crate::counters::file::Snapshot;
 use crate::output::print_line;
-use crate::placement;
 use crate::top::nanos;
+use crate::{placement, tables};
 
 /// What to fix first on this host.
 #[derive(Debug, clap::Args)]
@@ -89,6 +89,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             look_at_plan(&mut findings, &topology, &config);
             look_at_data(&mut findings, &config);
             look_at_limits(&mut findings, &config);
+            look_at_huge_pages(&mut findings, &topology, &config);
         }
         Err(error) => findings.add(Weight::Broken, "configuration", error.to_string(), "correct that key"),
     }
@@ -216,6 +217,25 @@ fn look_at_limits(findings: &mut Findings, config: &Config) {
         let found = format!("{} MiB may be locked", locked >> 20);
         findings.check(locked == u64::MAX, Weight::Slow, "locked memory", found, "ulimit -l unlimited");
     }
+}
+
+fn look_at_huge_pages(findings: &mut Findings, topology: &Topology, config: &Config) {
+    if config.host().huge_pages == placement::Step::Off {
+        findings.add(Weight::Fine, "huge pages", "not wanted (host.huge_pages)", "");
+        return;
+    }
+    let running = Snapshot::read(&config.data_dir).ok().filter(Snapshot::is_live);
+    if let Some(running) = running {
+        let mib = |name: &str| running.number(name) >> 20;
+        let (explicit, transparent) = (mib("memory.tables_explicit_bytes"), mib("memory.tables_transparent_bytes"));
+        let found = format!("tables: {explicit} MiB in explicit ones, {transparent} MiB in transparent ones");
+        findings.add(Weight::Fine, "huge pages", found, "");
+        return;
+    }
+    let wanted = tables::huge_pages_of_one_core(config);
+    let is_fine = topology.huge_pages.free >= wanted || topology.huge_pages.transparent != "never";
+    let fix = format!("echo {} > /proc/sys/vm/nr_hugepages before the start", wanted * 2);
+    findings.check(is_fine, Weight::Slow, "huge pages", tables::line(topology, wanted), &fix);
 }
 
 fn look_at_clock(findings: &mut Findings, root: &Path) {

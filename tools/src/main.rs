@@ -33,8 +33,10 @@ mod replay_serve;
 mod roll_cmd;
 mod schedule;
 mod serve;
+mod sharing;
 mod snapshot_cmd;
 mod statement;
+mod tables;
 mod terms;
 mod top;
 mod topology_cmd;
@@ -141,13 +143,19 @@ impl VenueArgs {
 
     /// The overrides alone.
     pub fn overrides(&self) -> config::Overrides {
-        config::Overrides { data_dir: self.data_dir.clone(), port_offset: self.port_offset, durability: None }
+        config::Overrides {
+            data_dir: self.data_dir.clone(),
+            port_offset: self.port_offset,
+            ..config::Overrides::default()
+        }
     }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let _log = log::Log::start();
+    // The venue starts its own, as its configuration says.
+    let is_venue = matches!(cli.command, Command::Serve(_));
+    let _log = (!is_venue).then(|| log::Log::start(config::LogFormat::Text, None));
     let done = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Replay(args) => replay::run(&args),

@@ -1,12 +1,15 @@
 //! From `[threads]` and `[host]` of the configuration to the plan of threads, and to what is asked of the host for them: used
 //! by `hft serve`, which does it, and by `hft topology`, which only says it.
 
+use engine::memory::{TableBytes, use_large_pages};
 use engine::runtime::memory::{self, AwakeCpus};
 use engine::runtime::plan::{Plan, Refusal, Wait, Wish, Wishes};
+use engine::runtime::sharing::Sharing;
 use engine::runtime::topology::Topology;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, DurabilityMode, HostSection, Threads};
+use crate::config::{Config, DurabilityMode, HostSection, SharingKey, Threads};
+use crate::sharing;
 
 /// `[threads] *_wait`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +56,12 @@ fn wishes(threads: &Threads, host: &HostSection) -> Wishes {
         journal: wish(threads.journal_cpu, threads.journal_wait),
         housekeeping: threads.housekeeping_cpus.clone(),
         fifo_priority: host.fifo_priority,
+        sharing: match threads.sharing {
+            SharingKey::Auto => None,
+            SharingKey::Turns => Some(Sharing::Turns),
+            SharingKey::Yield => Some(Sharing::Yield),
+        },
+        measured: None,
     }
 }
 
@@ -61,7 +70,9 @@ fn wishes(threads: &Threads, host: &HostSection) -> Wishes {
 /// # Errors
 /// [`Refusal`] of the first wish that is not met.
 pub fn plan(topology: &Topology, config: &Config) -> Result<Plan, Refusal> {
-    topology.plan_with(&wishes(config.threads(), config.host()), config.durability == DurabilityMode::Fdatasync)
+    let wishes =
+        Wishes { measured: sharing::measured(&config.data_dir, topology), ..wishes(config.threads(), config.host()) };
+    topology.plan_with(&wishes, config.durability == DurabilityMode::Fdatasync)
 }
 
 /// What the host did for the venue; some of it is held for as long as this lives.
@@ -99,10 +110,16 @@ impl Prepared {
     /// When a step that must succeed does not.
     pub fn before(config: &Config, plan: &Plan, topology: &Topology) -> anyhow::Result<Self> {
         let mut this = Self::default();
+        use_large_pages(config.host().huge_pages != Step::Off);
         let several = topology.nodes.len() > 1;
-        if config.host().bind_memory && (several || plan.is_tuned(topology)) {
+        let bind = match config.host().bind_memory {
+            Step::Auto => (several || plan.is_tuned(topology)).then_some(false),
+            Step::On => Some(true),
+            Step::Off => None,
+        };
+        if let Some(must) = bind {
             let what = format!("bind memory to node {}", plan.node);
-            if this.note(&what, false, memory::bind_thread_to_node(plan.node))?.is_some() {
+            if this.note(&what, must, memory::bind_thread_to_node(plan.node))?.is_some() {
                 let mut probe = vec![0; 1 << 20];
                 let on = memory::nodes_of_bound(&mut probe, plan.node)
                     .map(|nodes| nodes.iter().all(|node| usize::try_from(*node) == Ok(plan.node)));
@@ -123,6 +140,13 @@ impl Prepared {
     /// # Errors
     /// When a step that must succeed does not.
     pub fn after(&mut self, config: &Config, plan: &Plan, topology: &Topology) -> anyhow::Result<()> {
+        let tables = TableBytes::now();
+        self.lines.push(format!(
+            "tables of the core: {} MiB in explicit huge pages, {} MiB in transparent ones, {} MiB in ordinary pages",
+            tables.explicit >> 20,
+            tables.advised >> 20,
+            tables.ordinary >> 20
+        ));
         if let Some(must) = wanted(config.host().huge_pages, plan, topology)
             && let Some(bytes) = self.note("ask for huge pages", must, memory::ask_for_huge_pages())?
         {

@@ -7,13 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use engine::memory::TableBytes;
+use engine::runtime::counters::Recording;
 use engine::runtime::plan::Plan;
 use engine::runtime::topology::Topology;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::VenueArgs;
 use crate::clock;
-use crate::config::{Config, DurabilityMode};
+use crate::config::{Config, DurabilityMode, SharingKey};
+use crate::log::{self, Log};
 use crate::logging;
 use crate::output::print_line;
 use crate::placement::{self, Prepared};
@@ -42,16 +45,23 @@ pub struct Args {
     /// How durable a command is before anything that it caused leaves, instead of the configuration's mode
     #[arg(long, value_name = "MODE")]
     durability: Option<DurabilityMode>,
+    /// How edge, core and journal share a cpu below four cores, instead of the configuration's way
+    #[arg(long, value_name = "HOW")]
+    sharing: Option<SharingKey>,
     /// For tests: an agent stands still when it first has work, as core:300
     #[arg(long, hide = true, value_name = "AGENT:MS")]
     test_stall: Option<TestStall>,
+    /// For the bench of the counters: lines "recording on" and "recording off" on standard input
+    #[arg(long, hide = true)]
+    bench_recording: bool,
 }
 
 /// Serves until SIGINT or SIGTERM; exit code 0 after an orderly stop. SIGHUP reads the configuration again.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut overrides = args.venue.overrides();
-    overrides.durability = args.durability;
+    (overrides.durability, overrides.sharing) = (args.durability, args.sharing);
     let config = Config::load(&args.venue.config, &overrides)?;
+    let _log = Log::start(config.log().format, config.log().file.as_deref())?;
     let topology = Topology::of_this_host();
     let plan = placement::plan(&topology, &config)?;
     banner(&config, &topology, &plan);
@@ -91,7 +101,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let running = crate::venue::threads::start(agents, layout, &fault, hasher)?;
     let follower = follower::start(&config, &venue, &fault, &plan.housekeeping)?;
     prepared.after(&config, &plan, &topology)?;
+    let tables = TableBytes::now();
+    venue.metrics.gauge("memory.tables_explicit_bytes").set(tables.explicit);
+    venue.metrics.gauge("memory.tables_transparent_bytes").set(tables.advised);
     prepared.lines.iter().for_each(|line| print_line(&format!("  host          {line}")));
+    if args.bench_recording {
+        switch_recording(venue.metrics.recording.clone())?;
+    }
     print_line("ready");
     wait(
         &asked_to_stop,
@@ -99,6 +115,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         &venue,
         |config| {
             if asked_to_reload.swap(false, Ordering::Relaxed) {
+                log::reopen();
                 *config = reload::reload(config.clone(), Config::load(&args.venue.config, &overrides), &venue.knobs);
             }
         },
@@ -106,6 +123,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     );
     print_line("stopping");
     stop(running, follower, &venue, started)
+}
+
+/// Does what standard input says, and says that it is done.
+fn switch_recording(recording: Recording) -> anyhow::Result<()> {
+    let switch = move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            recording.set(line == "recording on");
+            print_line(&line);
+        }
+    };
+    std::thread::Builder::new().name("hft-switch".into()).spawn(switch).context("cannot start a thread").map(drop)
 }
 
 fn banner(config: &Config, topology: &Topology, plan: &Plan) {

@@ -3,23 +3,28 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use engine::runtime::plan::{Plan, Shape};
 use engine::runtime::topology::{Topology, parse_cpu_list};
 use serde_json::json;
 
 use crate::VenueArgs;
 use crate::output::print_line;
-use crate::placement;
+use crate::{placement, sharing, tables};
 
 /// The cpus of this host and the plan of threads.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hft topology\n  hft topology --json")]
+#[command(after_help = "Example:\n  hft topology\n  hft topology --json\n  hft topology --measure")]
 pub struct Args {
     #[command(flatten)]
     venue: VenueArgs,
     /// As one JSON object
     #[arg(long)]
     json: bool,
+    /// Below four cores: measures whether edge, core and journal are faster in turns on one thread or as threads that yield,
+    /// and keeps the result in the data directory, where the plan takes it from
+    #[arg(long)]
+    measure: bool,
     /// For tests: a folder instead of /, with cpus instead of the mask of this process
     #[arg(long, hide = true, value_name = "DIR", requires = "allowed")]
     root: Option<PathBuf>,
@@ -35,12 +40,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (Some(root), Some(allowed)) => Topology::read(root, parse_cpu_list(allowed)),
         _ => Topology::of_this_host(),
     };
+    if args.measure {
+        let plan = topology.plan(false);
+        ensure!(
+            plan.shape == Shape::Shared && plan.core.cpu.is_some(),
+            "--measure: nothing to choose here, where the hot agents {}",
+            if plan.shape == Shape::Shared { "have one cpu and no other" } else { "have a core each" }
+        );
+        sharing::measure(&args.venue, &topology, &config.data_dir)?;
+    }
     let plan = placement::plan(&topology, &config)?;
+    let wanted = tables::huge_pages_of_one_core(&config);
     if args.json {
-        print_line(&as_json(&topology, &plan).to_string());
+        print_line(&as_json(&topology, &plan, wanted).to_string());
         return Ok(ExitCode::SUCCESS);
     }
-    host_lines(&topology).iter().chain(&plan_lines(&plan)).for_each(|line| print_line(line));
+    let mut lines = host_lines(&topology);
+    lines.push(format!("huge pages {}", tables::line(&topology, wanted)));
+    lines.iter().chain(&plan_lines(&plan)).for_each(|line| print_line(line));
     for line in &topology.untuned {
         print_line(&format!("not tuned  {line}"));
     }
@@ -100,7 +117,7 @@ pub fn plan_lines(plan: &Plan) -> Vec<String> {
     lines
 }
 
-fn as_json(topology: &Topology, plan: &Plan) -> serde_json::Value {
+fn as_json(topology: &Topology, plan: &Plan, wanted: u64) -> serde_json::Value {
     let hot: serde_json::Map<_, _> = plan
         .hot()
         .iter()
@@ -113,6 +130,12 @@ fn as_json(topology: &Topology, plan: &Plan) -> serde_json::Value {
         "isolated": topology.isolated,
         "nohz_full": topology.nohz_full,
         "nodes": topology.nodes.iter().map(|node| json!({ "node": node.id, "cpus": node.cpus })).collect::<Vec<_>>(),
+        "huge_pages": {
+            "set_aside": topology.huge_pages.set_aside,
+            "free": topology.huge_pages.free,
+            "transparent": topology.huge_pages.transparent,
+            "tables_of_a_core": wanted,
+        },
         "cpu_limit_thousandths": topology.limits.cpu_thousandths,
         "memory_limit_bytes": topology.limits.memory_bytes,
         "shape": match plan.shape { Shape::Shared => "shared", Shape::Spread => "spread" },

@@ -79,6 +79,13 @@ fn the_core_touches_no_clock_file_socket_or_thread() {
 }
 
 #[test]
+fn the_threads_of_the_core_and_of_the_ports_cannot_log() {
+    for member in ["protocol", "engine", "gateway-edge"] {
+        assert!(!dependencies(member).contains(&"tracing".to_owned()), "{member} hands notes over instead");
+    }
+}
+
+#[test]
 fn each_third_party_crate_lives_where_it_was_put() {
     for (name, home) in [
         ("disruptor::", "engine/src/runtime/pipeline.rs"),

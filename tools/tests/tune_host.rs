@@ -44,7 +44,7 @@ impl Host {
 
     fn run(&self, action: &str) -> Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/tune-host.sh");
-        Command::new("bash").arg(script).arg(action).env("TUNE_ROOT", self.0.path()).output().unwrap()
+        Command::new("bash").arg(script).args(action.split(": ")).env("TUNE_ROOT", self.0.path()).output().unwrap()
     }
 
     fn told(&self, action: &str) -> String {
@@ -115,6 +115,23 @@ fn what_was_applied_is_taken_back_exactly() {
     assert_eq!(chosen, Some("always\n".into()));
     assert_eq!(after, before);
     assert!(host.told("--revert").contains("nothing was applied"));
+}
+
+#[test]
+fn one_setting_alone_is_applied_and_taken_back() {
+    let host = Host::new();
+    let before = host.all();
+    let steps = host.told("--steps");
+    for wanted in ["swappiness\tdiffers", "transparent huge pages\tas wanted", "hyper-threads\tnot here"] {
+        assert!(steps.lines().any(|line| line == wanted), "{wanted}: {steps}");
+    }
+    host.told("--apply: swappiness");
+    let changed: Vec<&str> =
+        host.all().iter().filter(|(path, text)| before[*path] != **text).map(|(path, _)| *path).collect();
+    assert_eq!(changed, ["proc/sys/vm/swappiness"]);
+    host.told("--revert");
+    assert_eq!(host.all(), before);
+    assert_eq!(host.run("--apply: nonsense").status.code(), Some(2));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
-use super::counters::Counter;
+use super::counters::{Counter, Recording};
 
 /// One duty with bounded turns. It is built anywhere and then lives on one thread.
 pub trait Agent: Send {
@@ -59,26 +59,32 @@ enum Step {
 
 /// The beat of a thread: it moves at every turn of every agent, and says whose turn it is. Single writer.
 #[derive(Debug)]
-pub struct Pulse(Counter);
+pub struct Pulse {
+    counter: Counter,
+    recording: Recording,
+}
 
 impl Pulse {
     /// Agents of one thread, at the most.
     pub const AGENTS_MAX: usize = 8;
 
-    /// Written into `counter`.
-    pub const fn new(counter: Counter) -> Self {
-        Self(counter)
+    /// Written into `counter` while `recording` is on.
+    pub const fn new(counter: Counter, recording: Recording) -> Self {
+        Self { counter, recording }
     }
 
     /// One that nobody looks at.
     pub fn unseen() -> Self {
-        Self(Counter::unseen())
+        Self::new(Counter::unseen(), Recording::on())
     }
 
     #[inline]
     fn beat(&mut self, agent: usize) {
-        let beats = self.0.load() / Self::AGENTS_MAX as u64 + 1;
-        self.0.set(beats * Self::AGENTS_MAX as u64 + agent as u64);
+        if !self.recording.is_on() {
+            return;
+        }
+        let beats = self.counter.load() / Self::AGENTS_MAX as u64 + 1;
+        self.counter.set(beats * Self::AGENTS_MAX as u64 + agent as u64);
     }
 
     /// The agent whose turn it was when the counter had this value.
@@ -158,7 +164,7 @@ mod tests {
         first.0 = 7;
         let counter = Counter::unseen();
         let beats = counter.reader();
-        run_watched(&mut [&mut first, &mut second], Idle::SPIN, &stop, &mut Pulse::new(counter));
+        run_watched(&mut [&mut first, &mut second], Idle::SPIN, &stop, &mut Pulse::new(counter, Recording::on()));
         assert_eq!((beats.load() / Pulse::AGENTS_MAX as u64, Pulse::agent_of(beats.load())), (6, 1));
     }
 }

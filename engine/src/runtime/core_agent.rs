@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::cache::touch_all;
 use crate::core::{Core, EventBuffer};
 use crate::runtime::agent::Agent;
-use crate::runtime::counters::Counter;
+use crate::runtime::counters::{Counter, Recording};
 use crate::runtime::cursor::{Cursor, DueTime};
 use crate::runtime::pipeline::{COMMANDS_AT_ONCE, CommandPoller, EventPublisher};
 use crate::runtime::stages::StampWriter;
@@ -38,6 +38,8 @@ pub struct CoreAgent {
 /// What the core's thread tells about itself.
 #[derive(Debug)]
 pub struct CoreWatch {
+    /// Whether it tells anything.
+    pub recording: Recording,
     /// When sampled commands were matched.
     pub matched: StampWriter,
     /// The last command applied.
@@ -102,7 +104,7 @@ impl CoreAgent {
         let waiting = self.events.as_slice().get(self.events_at..).unwrap_or_default();
         self.events_at += self.publisher.try_publish(waiting, self.now);
         if self.events_at < self.events.as_slice().len() {
-            if let Some(watch) = &mut self.watch {
+            if let Some(watch) = self.watch.as_mut().filter(|watch| watch.recording.is_on()) {
                 watch.ring_full.add(1);
             }
             return false;
@@ -160,7 +162,7 @@ impl Agent for CoreAgent {
         }
         let applied = if self.batch_at < self.batch.len() { self.apply_left() } else { self.apply_next() };
         if applied > 0 {
-            if let Some(watch) = &mut self.watch {
+            if let Some(watch) = self.watch.as_mut().filter(|watch| watch.recording.is_on()) {
                 watch.sequence.set(self.core.last_sequence().0);
                 watch.events.add(self.events.as_slice().len() as u64);
                 watch.matched.done(self.core.last_sequence());

@@ -10,8 +10,9 @@
 //! ```
 //! Words are little-endian. An entry is whole before the number of entries says that it is there (Release, Acquire).
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::{fmt, io};
 
@@ -72,6 +73,29 @@ impl Kind {
             5 => Some(Self::Row),
             _ => None,
         }
+    }
+}
+
+/// Whether anything is recorded at all. It always is, but while `hft bench counters` measures what that costs. One writer,
+/// whoever measures; the hot threads look at it before they record.
+#[derive(Clone, Debug)]
+pub struct Recording(Arc<AtomicBool>);
+
+impl Recording {
+    /// Everything is recorded.
+    pub fn on() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
+    /// From now on, or no more. Relaxed: nothing else is told by it.
+    pub fn set(&self, is_on: bool) {
+        self.0.store(is_on, Ordering::Relaxed);
+    }
+
+    /// True while everything is recorded.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

@@ -9,6 +9,7 @@ pub mod memory;
 pub mod pipeline;
 pub mod plan;
 pub mod shared_memory;
+pub mod sharing;
 pub mod stages;
 pub mod topology;
 pub mod tsc;

@@ -3,6 +3,7 @@
 
 use core::fmt;
 
+use super::sharing::{self, Measured, Sharing};
 use super::topology::{Cpu, Topology};
 
 /// Physical cores from which on edge, core and journal have one each.
@@ -30,6 +31,8 @@ pub enum Wait {
     Adaptive,
     /// Gives the cpu away after each look, and never sleeps.
     Yield,
+    /// Gives the cpu to the other hot threads on it after each look; after a while without work it sleeps up to 1 ms.
+    Share,
     /// Sleeps up to 1 ms as soon as nothing is to do.
     Sleep,
 }
@@ -40,6 +43,7 @@ impl fmt::Display for Wait {
             Self::Spin => "spins",
             Self::Adaptive => "spins, then yields, then sleeps up to 1 ms",
             Self::Yield => "yields",
+            Self::Share => "yields to the other hot threads, then sleeps up to 1 ms",
             Self::Sleep => "sleeps up to 1 ms",
         })
     }
@@ -120,6 +124,10 @@ pub struct Wishes {
     pub housekeeping: Vec<usize>,
     /// Priority under `SCHED_FIFO` of the hot threads; 0 = the ordinary scheduler.
     pub fifo_priority: u8,
+    /// How the hot agents share a cpu where they must; none = as measured.
+    pub sharing: Option<Sharing>,
+    /// What was measured on this host.
+    pub measured: Option<Measured>,
 }
 
 /// Why a wish is not met. The message names the key of the configuration and what to do.
@@ -320,6 +328,7 @@ impl Topology {
                 plan.journal = plan.core;
             }
         }
+        sharing::decide(&mut plan, wishes.sharing, wishes.measured, journal_flushes);
         plan = self.with_housekeeping(plan);
         if !wishes.housekeeping.is_empty() {
             plan.housekeeping.clone_from(&wishes.housekeeping);
@@ -374,6 +383,9 @@ impl Topology {
         }
         for (at, (first, one)) in threads.iter().enumerate() {
             for (second, other) in threads.iter().skip(at + 1) {
+                if one.wait == Wait::Share && other.wait == Wait::Share {
+                    continue;
+                }
                 let found = one.cpu.and_then(|cpu| self.cpu(cpu)).zip(other.cpu.and_then(|cpu| self.cpu(cpu)));
                 let Some((one, other)) = found else { continue };
                 let (first_cpu, second_cpu) = (one.id, other.id);

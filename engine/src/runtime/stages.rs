@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering;
 
 use protocol::Sequence;
 
-use super::counters::{Counters, HistogramWriter};
+use super::counters::{Counters, HistogramWriter, Recording};
 use super::shared_memory::{Line, private_lines};
 use super::tsc::{TickRate, ticks};
 
@@ -109,6 +109,7 @@ pub struct StageTimer {
     stages: [HistogramWriter; STAGES.len()],
     whole: HistogramWriter,
     journal: HistogramWriter,
+    recording: Recording,
 }
 
 impl StageTimer {
@@ -117,7 +118,25 @@ impl StageTimer {
         let begun = vec![Begun::default(); matched.0.0.len()];
         let stages = STAGES.map(|name| counters.histogram(name));
         let (whole, journal) = (counters.histogram(WHOLE), counters.histogram(JOURNAL));
-        Self { begun, matched, durable, rate, stages, whole, journal }
+        Self { begun, matched, durable, rate, stages, whole, journal, recording: Recording::on() }
+    }
+
+    /// Records only while `recording` is on.
+    #[must_use]
+    pub fn recording(self, recording: Recording) -> Self {
+        Self { recording, ..self }
+    }
+
+    /// When bytes were read: the time now, or 0 while nothing is recorded.
+    #[inline]
+    pub fn read_now(&self) -> u64 {
+        if self.recording.is_on() { ticks() } else { 0 }
+    }
+
+    /// True for a command whose answer is to be told of.
+    #[inline]
+    pub fn wants(&self, sequence: Sequence) -> bool {
+        is_sampled(sequence) && self.recording.is_on()
     }
 
     fn place(&mut self, sequence: Sequence) -> Option<&mut Begun> {
@@ -128,7 +147,7 @@ impl StageTimer {
     /// The command was sequenced now; its bytes were read at tick `read`.
     #[inline]
     pub fn sequenced(&mut self, sequence: Sequence, read: u64) {
-        if is_sampled(sequence) {
+        if self.wants(sequence) {
             let sequenced = ticks();
             if let Some(place) = self.place(sequence) {
                 *place = Begun { sequence, read, sequenced };
@@ -144,6 +163,9 @@ impl StageTimer {
     fn written_at(&mut self, sequence: Sequence, written: u64) {
         let (Some(matched), Some(durable)) = (self.matched.get(sequence), self.durable.get(sequence)) else { return };
         let Some(begun) = self.place(sequence).copied().filter(|begun| begun.sequence == sequence) else { return };
+        if begun.read == 0 {
+            return;
+        }
         let sequenced = begun.sequenced.max(begun.read);
         let matched = matched.max(sequenced);
         let released = durable.max(matched);

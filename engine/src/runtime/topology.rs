@@ -21,6 +21,8 @@ pub struct Topology {
     pub cpus: Vec<Cpu>,
     /// NUMA nodes, ascending; none where the kernel tells of none.
     pub nodes: Vec<Node>,
+    /// Large pages.
+    pub huge_pages: HugePages,
     /// Caches of the first cpu.
     pub caches: Vec<Cache>,
     /// What the control groups of this process allow.
@@ -59,6 +61,17 @@ pub struct Node {
     pub free_kib: u64,
     /// Huge pages of 2 MiB that were set aside and are free.
     pub free_huge_pages: u64,
+}
+
+/// Pages of 2 MiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HugePages {
+    /// Set aside by an operator (`/proc/sys/vm/nr_hugepages`).
+    pub set_aside: u64,
+    /// Those of them that nobody uses.
+    pub free: u64,
+    /// When the kernel makes them by itself: `always`, `madvise`, `never`.
+    pub transparent: String,
 }
 
 /// One cache.
@@ -119,6 +132,17 @@ impl Tree<'_> {
                 }
             })
             .collect()
+    }
+
+    fn huge_pages(&self) -> HugePages {
+        let folder = "sys/kernel/mm/hugepages/hugepages-2048kB";
+        let words = self.text("sys/kernel/mm/transparent_hugepage/enabled");
+        let chosen = words.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(word, _)| word);
+        HugePages {
+            set_aside: self.number(&format!("{folder}/nr_hugepages")).unwrap_or(0),
+            free: self.number(&format!("{folder}/free_hugepages")).unwrap_or(0),
+            transparent: chosen.to_owned(),
+        }
     }
 
     fn cpu(&self, id: usize, nodes: &[Node]) -> Cpu {
@@ -219,6 +243,7 @@ impl Topology {
         let mut this = Self {
             cpus: ids.into_iter().map(|id| tree.cpu(id, &nodes)).collect(),
             nohz_full: tree.cpus("sys/devices/system/cpu/nohz_full"),
+            huge_pages: tree.huge_pages(),
             caches: tree.caches(),
             limits: tree.limits(),
             rt_runtime_us: tree.text("proc/sys/kernel/sched_rt_runtime_us").parse().unwrap_or(0),
@@ -243,9 +268,16 @@ impl Topology {
         if tree.text("sys/devices/system/cpu/smt/active") == "1" {
             untuned.push("hyper-threads are on: a sibling shares the core of the hot thread".to_owned());
         }
-        let huge_pages = tree.text("sys/kernel/mm/transparent_hugepage/enabled");
-        if huge_pages.contains("[never]") {
-            untuned.push("transparent huge pages are off: more TLB misses in the book".to_owned());
+        if self.huge_pages.transparent == "never" && self.huge_pages.set_aside == 0 {
+            untuned.push("no huge pages, neither set aside nor transparent: more TLB misses in the book".to_owned());
+        }
+        let swappiness = tree.number("proc/sys/vm/swappiness").unwrap_or(0);
+        if swappiness > 10 {
+            untuned
+                .push(format!("vm.swappiness is {swappiness}, wanted 0: a page of the book on disk is milliseconds"));
+        }
+        if tree.text("proc/sys/kernel/numa_balancing") == "1" {
+            untuned.push("kernel.numa_balancing is on: pages move under the hot thread".to_owned());
         }
         if self.allowed.len() < 4 {
             untuned.push(format!("{} cpus: the hot agents share one thread", self.allowed.len()));

@@ -10,6 +10,7 @@ use protocol::{Event, EventBody, Midnight, SessionName};
 
 use crate::directory::Instruments;
 use crate::feed::document::{Document, Listed};
+use crate::notes::{self, Note};
 use crate::ports::{StreamFull, StreamWrite};
 
 /// Opens the stream of a new session.
@@ -89,7 +90,7 @@ impl<S: StreamWrite> Publisher<S> {
                 Ok(())
             }
             Some(Err(error)) => {
-                tracing::error!(%error, %session, "the feed's stream of the new session cannot be opened");
+                notes::hand_over(Note::FeedNotOpened(session, error.kind()));
                 Err(StreamFull)
             }
             None => Err(StreamFull),

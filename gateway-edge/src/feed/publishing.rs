@@ -10,6 +10,7 @@ use crate::clock::passed;
 use crate::feed::frame_log::packet_of;
 use crate::feed::server::Feed;
 use crate::feed::subscriber::Stage;
+use crate::notes::{self, Note};
 use crate::pending::Filled;
 use crate::ports::{DurableCursor, FeedTypes, StreamRead};
 
@@ -31,8 +32,8 @@ impl<T: FeedTypes> Feed<T> {
             if rolls {
                 self.make_frames(now);
             }
-            if let Err(error) = self.publisher.publish(&event) {
-                tracing::error!("the feed stops at command {}: {error}", event.sequence);
+            if self.publisher.publish(&event).is_err() {
+                notes::hand_over(Note::FeedStopped(event.sequence));
                 self.is_failed = true;
                 break;
             }

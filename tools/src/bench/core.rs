@@ -7,6 +7,7 @@ use benches::matching::{Figures, Options, REGIMES, Regime, Spread, host, measure
 use benches::risk::{RiskFigures, measure_risk};
 use serde_json::{Value, json};
 
+use crate::bench::report::Section;
 use crate::output::{print_line, rounds_bar};
 
 /// The matching core alone, handing events over, and from ring to ring.
@@ -82,9 +83,33 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         print_line(&host());
         print_line(&table(&figures));
     }
+    all_equal(&figures)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn all_equal(figures: &[Figures]) -> anyhow::Result<()> {
     let is_equal = figures.iter().all(|market| market.is_equal);
     ensure!(is_equal, "the core and the ordered map told different events; one of them is wrong");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// All markets for a report.
+pub fn section(args: &Args) -> anyhow::Result<Section> {
+    let options = Options { commands: args.commands as usize, rounds: args.rounds as usize, ..Options::full() };
+    let figures: Vec<Figures> = REGIMES.iter().map(|regime| measure(regime, &options, || ())).collect();
+    all_equal(&figures)?;
+    let mut section = Section::new("The matching core, per command");
+    for market in &figures {
+        let [p50, p99, p999, _, max] = market.latency;
+        section.row(
+            market.regime,
+            format!(
+                "(a) {:.1} ns, {:.2} times the ordered map; (b) {:.1} ns; (c) {:.1} ns; one command p50 {p50} p99 {p99} p99.9 {p999} max {max} ns",
+                market.counted.median, market.ratio.median, market.handed.median, market.path.median
+            ),
+        );
+    }
+    Ok(section)
 }
 
 /// What the limits add.

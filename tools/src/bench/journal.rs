@@ -15,6 +15,7 @@ use protocol::{AccountName, Command, CommandBody, Firm, Nanos, Sequence, record}
 use serde_json::{Value, json};
 
 use crate::VenueArgs;
+use crate::bench::report::Section;
 use crate::bench::{beside, flush};
 use crate::clock::monotonic;
 use crate::output::{hex, print_line};
@@ -54,12 +55,7 @@ pub struct Args {
 
 /// Measures and prints.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    ensure!(args.commands > 0 && args.flushes > 0 && args.rounds > 0, "every count must be at least 1");
-    let folder = args.dir.join(format!("hft-bench-{}", std::process::id()));
-    std::fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let measured = measure(args, &folder);
-    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-    let figures = measured?;
+    let figures = figures(args)?;
     if args.json {
         print_line(&json!({ "host": host(), "figures": figures }).to_string());
         return Ok(ExitCode::SUCCESS);
@@ -69,6 +65,24 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         print_line(&format!("{name:<44} {value}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The same for a report.
+pub fn section(args: &Args) -> anyhow::Result<Section> {
+    let mut section = Section::new("Recovery, replay, snapshots and flushes");
+    for (name, value) in figures(args)?.as_object().into_iter().flatten() {
+        section.row(name, value.to_string());
+    }
+    Ok(section)
+}
+
+fn figures(args: &Args) -> anyhow::Result<Value> {
+    ensure!(args.commands > 0 && args.flushes > 0 && args.rounds > 0, "every count must be at least 1");
+    let folder = args.dir.join(format!("hft-bench-{}", std::process::id()));
+    std::fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let measured = measure(args, &folder);
+    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    measured
 }
 
 fn measure(args: &Args, folder: &Path) -> anyhow::Result<Value> {
@@ -207,5 +221,5 @@ fn millis(elapsed: Duration) -> Value {
 
 /// Two decimals.
 pub fn rounded(value: f64) -> Value {
-    ((value * 100.0).round() / 100.0).into()
+    crate::bench::report::rounded(value).into()
 }

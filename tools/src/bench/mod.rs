@@ -1,8 +1,11 @@
 //! `hft bench`: measures this machine with this venue on it. Every figure stands beside a yardstick of the same run.
 
 mod abuse;
+mod all;
 mod beside;
+mod budget;
 mod core;
+mod counters;
 mod fanout;
 mod flight;
 mod flush;
@@ -10,19 +13,17 @@ mod journal;
 mod load;
 mod page;
 mod report;
-mod round_trip;
+pub mod round_trip;
 mod small;
-mod trips;
-mod venue;
+pub mod trips;
+mod tuning;
+pub mod venue;
 mod wire;
 pub mod yardstick;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{FromArgMatches, Subcommand};
-
-use crate::output::print_line;
+use clap::Subcommand;
 
 /// Measure the venue on this machine.
 #[derive(Debug, clap::Args)]
@@ -68,20 +69,20 @@ enum What {
     /// Pauses of a spinning thread on each cpu: what the host takes away
     #[command(after_help = "Example:\n  hft bench jitter --seconds 10")]
     Jitter(small::JitterArgs),
-    /// All of them, one after the other
-    #[command(after_help = "Example:\n  hft bench all --out ./report")]
-    All(AllArgs),
+    /// What the counters and the histograms of the stages cost
+    #[command(after_help = "Example:\n  hft bench counters --instructions")]
+    Counters(counters::Args),
+    /// What each tuning step of the host and of the venue is worth here
+    #[command(
+        after_help = "Examples:\n  hft bench tuning --list\n  hft bench tuning --only 'swappiness,locked memory'"
+    )]
+    Tuning(tuning::Args),
+    /// All of them, one after the other, in one report
+    #[command(after_help = "Examples:\n  hft bench all --out ./report\n  hft bench all --quick")]
+    All(all::Args),
     /// What changed from one report of `wire` to another, beyond the noise
     #[command(after_help = "Example:\n  hft bench compare before/report.json after/report.json")]
     Compare(small::CompareArgs),
-}
-
-/// All benches.
-#[derive(Debug, clap::Args)]
-struct AllArgs {
-    /// Folder for the report of `wire`
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
 }
 
 /// Runs the one asked for.
@@ -96,19 +97,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Fanout(args) => fanout::run(args),
         What::Feed(args) => small::feed(args),
         What::Jitter(args) => small::jitter(args),
-        What::All(args) => all(args),
+        What::Counters(args) => counters::run(args),
+        What::Tuning(args) => tuning::run(args),
+        What::All(args) => all::run(args),
         What::Compare(args) => small::compare(args),
     }
-}
-
-fn all(args: &AllArgs) -> anyhow::Result<ExitCode> {
-    let out = args.out.as_ref().map(|out| out.display().to_string());
-    let out: Vec<&str> = out.iter().flat_map(|out| ["--out", out.as_str()]).collect();
-    for (name, more) in [("jitter", &[][..]), ("ring", &[]), ("core", &[]), ("feed", &[]), ("wire", &out)] {
-        print_line(&format!("\n== {name}"));
-        let command = What::augment_subcommands(clap::Command::new("bench"));
-        let matches = command.try_get_matches_from(["bench", name].iter().chain(more))?;
-        run(&Args { what: What::from_arg_matches(&matches)? })?;
-    }
-    Ok(ExitCode::SUCCESS)
 }

@@ -43,6 +43,14 @@ pub fn page(report: &Report) -> String {
     add(&figures(report));
     add("<h2>Yardsticks of the same run</h2>");
     add(&yardsticks(report));
+    add(
+        "<h2>One order at a time, stage by stage</h2><p>Means, beside what each cannot be faster than on this machine.</p>",
+    );
+    add(&budget(report));
+    for section in &report.sections {
+        add(&format!("<h2>{}</h2>", escaped(&section.title)));
+        add(&pairs(&section.rows));
+    }
     add("<h2>Not included</h2><ul>");
     for line in &report.not_included {
         add(&format!("<li>{}</li>", escaped(line)));
@@ -233,6 +241,16 @@ fn figures(report: &Report) -> String {
     format!("<table>{rows}</table><p>Kept up with {} per second.</p>", report.sustained_per_s)
 }
 
+fn budget(report: &Report) -> String {
+    let mut rows = "<tr><th>stage</th><th>took</th><th>limit</th><th>what that is</th></tr>".to_owned();
+    for line in &report.budget {
+        let (took, limit) = (time(line.took_ns), time(line.limit_ns));
+        let (stage, what) = (escaped(&line.stage), escaped(&line.limit));
+        write!(rows, "<tr><td>{stage}</td><td>{took}</td><td>{limit}</td><td>{what}</td></tr>").unwrap_or_default();
+    }
+    format!("<table>{rows}</table>")
+}
+
 fn yardsticks(report: &Report) -> String {
     let heads: String = QUANTILES.iter().map(|(name, _)| format!("<th>{name}</th>")).collect();
     let mut rows = format!("<tr><th></th>{heads}</tr>");
@@ -247,7 +265,7 @@ fn yardsticks(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::{Rate, Yardstick};
+    use crate::bench::report::{BudgetLine, Rate, Section, Yardstick};
 
     #[test]
     fn the_page_needs_nothing_else_and_is_small() {
@@ -268,6 +286,8 @@ mod tests {
             rates: (1..=10).map(|step| rate(step * 1_000)).collect(),
             yardsticks: vec![Yardstick { name: "echo".into(), ..Yardstick::default() }],
             not_included: vec!["a network".into()],
+            budget: vec![BudgetLine { stage: "sequenced".into(), limit: "a copy <b>".into(), ..BudgetLine::default() }],
+            sections: vec![Section { title: "rings".into(), rows: vec![("there and back".into(), "600 ns".into())] }],
             ..Report::default()
         };
         let page = page(&report);
@@ -276,7 +296,16 @@ mod tests {
         for banned in ["http", "<script", "src=", "href="] {
             assert!(!page.contains(banned), "{banned}");
         }
-        for wanted in ["99.99%", "greatest latency", "written", "not kept up with", "a network", "10000/s"] {
+        for wanted in [
+            "99.99%",
+            "greatest latency",
+            "written",
+            "not kept up with",
+            "a network",
+            "10000/s",
+            "a copy &lt;b&gt;",
+            "there and back",
+        ] {
             assert!(page.contains(wanted), "{wanted}");
         }
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());

@@ -41,8 +41,67 @@ pub struct Report {
     pub sustained_per_s: u64,
     /// Without the venue.
     pub yardsticks: Vec<Yardstick>,
+    /// One order at a time, stage by stage.
+    #[serde(default)]
+    pub budget: Vec<BudgetLine>,
+    /// What the other benches of the same run found.
+    #[serde(default)]
+    pub sections: Vec<Section>,
     /// What the figures do not include.
     pub not_included: Vec<String>,
+}
+
+/// One stage of an order on its way, beside what it cannot be faster than on this machine.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct BudgetLine {
+    /// The stage.
+    pub stage: String,
+    /// Mean, ns.
+    pub took_ns: u64,
+    /// What its limit is made of.
+    pub limit: String,
+    /// That limit, ns, measured in the same run.
+    pub limit_ns: u64,
+}
+
+/// What one bench found, as rows for people.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Section {
+    /// What was measured.
+    pub title: String,
+    /// Names and figures.
+    pub rows: Vec<(String, String)>,
+}
+
+impl Section {
+    /// Without rows yet.
+    pub fn new(title: &str) -> Self {
+        Self { title: title.to_owned(), rows: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, name: &str, found: String) {
+        self.rows.push((name.to_owned(), found));
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        let width = self.rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let rows = self.rows.iter().map(|(name, found)| format!("  {name:<width$}  {found}"));
+        [self.title.clone()].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Title and rows by name.
+    pub fn json(&self) -> serde_json::Value {
+        let rows: serde_json::Map<_, _> =
+            self.rows.iter().map(|(name, found)| (name.clone(), found.clone().into())).collect();
+        serde_json::json!({ "title": self.title, "rows": rows })
+    }
+}
+
+/// Two decimals.
+pub fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 /// What one rate gave, over its repeats.
@@ -184,6 +243,16 @@ pub fn table(report: &Report) -> String {
             at("p99.9"),
             at("max")
         ));
+    }
+    if !report.budget.is_empty() {
+        lines.push(String::new());
+        lines.push("one order at a time, stage by stage (mean), beside what it cannot be faster than here".into());
+        lines.extend(report.budget.iter().map(|line| {
+            format!("{:<28} {:>10}   {:>10}  {}", line.stage, time(line.took_ns), time(line.limit_ns), line.limit)
+        }));
+    }
+    for section in &report.sections {
+        lines.extend([String::new(), section.text()]);
     }
     lines.extend(report.not_included.iter().map(|line| format!("not included: {line}")));
     lines.join("\n")

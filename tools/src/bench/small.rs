@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use engine::runtime::topology::{self, Topology};
 use hdrhistogram::Histogram;
 
-use crate::bench::report::{QUANTILES, Report, compare as compared};
+use crate::bench::report::{QUANTILES, Report, Section, compare as compared};
 use crate::bench::round_trip::histogram;
 use crate::bench::trips::OrderLoop;
 use crate::bench::venue::BenchVenue;
@@ -26,6 +26,9 @@ pub struct RingArgs {
     /// Commands there and events back
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     trips: u32,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// Pauses of a spinning thread on each cpu.
@@ -37,6 +40,9 @@ pub struct JitterArgs {
     /// Shorter pauses are not counted, ns
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     from_ns: u64,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// From an order to the market data that tells of it.
@@ -54,6 +60,9 @@ pub struct FeedArgs {
     /// Added to the venue's ports
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     port_offset: u16,
+    /// As one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// Two reports.
@@ -67,45 +76,67 @@ pub struct CompareArgs {
     after: PathBuf,
 }
 
-fn print_host(topology: &Topology) {
-    for (name, what) in host(topology) {
-        print_line(&format!("{name:<14} {what}"));
+fn print_section(section: &Section, is_json: bool) -> ExitCode {
+    let host = host(&Topology::of_this_host());
+    if is_json {
+        let host: serde_json::Map<_, _> = host.into_iter().map(|(name, what)| (name, what.into())).collect();
+        print_line(&serde_json::json!({ "host": host, "found": section.json() }).to_string());
+    } else {
+        for (name, what) in host {
+            print_line(&format!("{name:<14} {what}"));
+        }
+        print_line(&section.text());
     }
+    ExitCode::SUCCESS
 }
 
-fn line(name: &str, times: &Histogram<u64>) -> String {
+/// Quantiles in a line.
+fn told(times: &Histogram<u64>) -> String {
     let cells: Vec<String> =
         QUANTILES.iter().map(|(label, at)| format!("{label} {}", nanos(times.value_at_quantile(*at)))).collect();
-    format!("{name:<36} {:>9} times  {}", times.len(), cells.join("  "))
+    format!("{} times  {}", times.len(), cells.join("  "))
 }
 
 /// Measures the rings.
 pub fn ring(args: &RingArgs) -> anyhow::Result<ExitCode> {
+    Ok(print_section(&ring_section(args)?, args.json))
+}
+
+/// The same for a report.
+pub fn ring_section(args: &RingArgs) -> anyhow::Result<Section> {
     ensure!(args.trips > 0, "--trips: expected at least 1");
-    let topology = Topology::of_this_host();
-    print_host(&topology);
-    print_line(&line("command there and event back", &yardstick::two_ring_hops(args.trips, &topology)?));
-    Ok(ExitCode::SUCCESS)
+    let mut section = Section::new("Two hops through rings between two threads");
+    let times = yardstick::two_ring_hops(args.trips, &Topology::of_this_host())?;
+    section.row("command there and event back", told(&times));
+    Ok(section)
 }
 
 /// Measures the pauses.
 pub fn jitter(args: &JitterArgs) -> anyhow::Result<ExitCode> {
-    let topology = Topology::of_this_host();
-    print_host(&topology);
-    for cpu in &topology.cpus {
+    Ok(print_section(&jitter_section(args)?, args.json))
+}
+
+/// The same for a report.
+pub fn jitter_section(args: &JitterArgs) -> anyhow::Result<Section> {
+    let mut section = Section::new(&format!("Pauses of a spinning thread longer than {} ns", args.from_ns));
+    for cpu in &Topology::of_this_host().cpus {
         let found = yardstick::jitter(cpu.id, Duration::from_secs(args.seconds), args.from_ns)?;
-        print_line(&line(&format!("pauses of cpu {} in {} s", cpu.id, args.seconds), &found));
+        section.row(&format!("cpu {} in {} s", cpu.id, args.seconds), told(&found));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(section)
 }
 
 /// Measures from the send of an order to its message on the feed.
 pub fn feed(args: &FeedArgs) -> anyhow::Result<ExitCode> {
+    Ok(print_section(&feed_section(args)?, args.json))
+}
+
+/// The same for a report.
+pub fn feed_section(args: &FeedArgs) -> anyhow::Result<Section> {
     ensure!(args.orders > 0, "--orders: expected at least 1");
     let topology = Topology::of_this_host();
     let plan = topology.plan(args.durability == DurabilityMode::Fdatasync);
     let venue = BenchVenue::start(&args.config, args.port_offset, args.durability)?;
-    print_host(&topology);
     if let Some(cpu) = topology.allowed.iter().find(|cpu| Some(**cpu) != plan.edge.cpu) {
         topology::run_on(&[*cpu])?;
     }
@@ -123,8 +154,11 @@ pub fn feed(args: &FeedArgs) -> anyhow::Result<ExitCode> {
         orders.cancel_only()?;
         wait_for(&mut feed)?;
     }
-    print_line(&line("order sent to its feed message read", &times));
-    Ok(ExitCode::SUCCESS)
+    // Whoever comes next may run anywhere again.
+    topology::run_on(&topology.allowed)?;
+    let mut section = Section::new("From an order to the market data that tells of it");
+    section.row("order sent to its feed message read", told(&times));
+    Ok(section)
 }
 
 /// Blocks until the feed has something new.

@@ -137,7 +137,11 @@ impl OrderLoop {
         self.socket.send(packet_of(&cancel_of(self.number), &mut packet)?)
     }
 
-    fn round(&mut self, orders: u32, times: &mut Histogram<u64>) -> anyhow::Result<()> {
+    /// Enters and cancels so many orders, and measures the answers to the entries.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn round(&mut self, orders: u32, times: &mut Histogram<u64>) -> anyhow::Result<()> {
         let mut packet = [0; REQUEST_BYTES];
         self.socket.drain()?;
         for _ in 0..orders {

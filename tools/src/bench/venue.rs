@@ -1,9 +1,9 @@
 //! A venue of the bench's own, in a temporary directory.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, ensure};
 
@@ -21,6 +21,8 @@ pub fn bench_account(index: u32) -> String {
 #[derive(Debug)]
 pub struct BenchVenue {
     child: Child,
+    input: Option<ChildStdin>,
+    output: Option<Lines<BufReader<ChildStdout>>>,
     /// Its order port.
     pub address: SocketAddr,
     /// Its WebSocket port.
@@ -37,12 +39,20 @@ impl BenchVenue {
     /// # Errors
     /// A configuration that cannot be used, or a venue that does not come up.
     pub fn start(config: &Path, port_offset: u16, durability: DurabilityMode) -> anyhow::Result<Self> {
-        Self::start_in(
-            std::env::temp_dir().join(format!("hft-bench-{}", std::process::id())),
-            config,
-            port_offset,
-            durability,
-        )
+        Self::start_with(config, port_offset, durability, &[])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Errors
+    /// As [`BenchVenue::start`].
+    pub fn start_with(
+        config: &Path,
+        port_offset: u16,
+        durability: DurabilityMode,
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
+        Self::start_in(own_directory(), config, (port_offset, durability), more)
     }
 
     /// Starts one whose configuration is that of the file but for what `change` does to it, section by section.
@@ -58,28 +68,53 @@ impl BenchVenue {
         let text = std::fs::read_to_string(config).with_context(|| format!("cannot read {}", config.display()))?;
         let mut table: toml::Table = text.parse().with_context(|| format!("{} is no TOML", config.display()))?;
         change(&mut table);
-        let dir = std::env::temp_dir().join(format!("hft-bench-{}", std::process::id()));
+        let dir = own_directory();
         let changed = dir.with_extension("toml");
         std::fs::write(&changed, toml::to_string(&table)?)
             .with_context(|| format!("cannot write {}", changed.display()))?;
-        let mut venue = Self::start_in(dir, &changed, port_offset, durability)?;
+        let mut venue = Self::start_in(dir, &changed, (port_offset, durability), &[])?;
         venue.config = Some(changed);
         Ok(venue)
     }
 
-    fn start_in(dir: PathBuf, config: &Path, port_offset: u16, durability: DurabilityMode) -> anyhow::Result<Self> {
+    fn start_in(
+        dir: PathBuf,
+        config: &Path,
+        (port_offset, durability): (u16, DurabilityMode),
+        more: &[&str],
+    ) -> anyhow::Result<Self> {
         let loaded = Config::load(config, &Overrides { port_offset, ..Default::default() })?;
         let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
         command.arg("serve").arg("--config").arg(config).arg("--data-dir").arg(&dir);
         command.arg("--port-offset").arg(port_offset.to_string()).arg("--durability").arg(durability.name());
-        let child = command.stdout(Stdio::piped()).spawn().context("cannot start the venue")?;
+        command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("cannot start the venue")?;
         let (address, feed_address) = (loaded.order_entry_address, loaded.feed_address);
-        let mut venue = Self { child, address, feed_address, dir, config: None };
-        let out = venue.child.stdout.take().context("the venue's output")?;
-        let ready = BufReader::new(out).lines().map_while(Result::ok).any(|line| line == "ready");
-        ensure!(ready, "the venue did not come up; what it said is above");
+        let (input, output) = (child.stdin.take(), child.stdout.take().map(|out| BufReader::new(out).lines()));
+        let mut venue = Self { child, input, output, address, feed_address, dir, config: None };
+        venue.wait_for("ready").context("the venue did not come up; what it said is above")?;
         Ok(venue)
     }
+
+    fn wait_for(&mut self, line: &str) -> anyhow::Result<()> {
+        let lines = self.output.as_mut().context("the venue's output")?;
+        ensure!(lines.map_while(Result::ok).any(|found| found == line), "the venue did not say {line:?}");
+        Ok(())
+    }
+
+    /// Says a line to a venue that listens, and waits until it repeats it.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn say(&mut self, line: &str) -> anyhow::Result<()> {
+        let input = self.input.as_mut().context("the venue's input")?;
+        writeln!(input, "{line}").context("the venue does not listen")?;
+        self.wait_for(line)
+    }
+}
+
+fn own_directory() -> PathBuf {
+    std::env::temp_dir().join(format!("hft-bench-{}", std::process::id()))
 }
 
 impl Drop for BenchVenue {

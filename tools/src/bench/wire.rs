@@ -14,10 +14,10 @@ use protocol::soupbin::{self, Cut, LoginRequest};
 use protocol::{Qty, SessionName};
 
 use crate::bench::load::{Offer, Outcome, Session, Talk, offer};
-use crate::bench::report::{Rate, Report, Yardstick, table, write_log};
+use crate::bench::report::{Rate, Report, Section, Yardstick, table, write_log};
 use crate::bench::trips::{self, Place, Trips, cancel_of, enter, packet_of};
 use crate::bench::venue::BenchVenue;
-use crate::bench::{page, yardstick};
+use crate::bench::{budget, page, yardstick};
 use crate::config::{DEMO_PASSWORD, DurabilityMode};
 use crate::counters::file::Snapshot;
 use crate::output::{print_line, rounds_bar};
@@ -142,7 +142,10 @@ impl Talk for Bot {
 }
 
 /// Logs a demo account in, and goes on after the last number that it has used.
-fn log_in(venue: &BenchVenue, mix: Mix, index: u8) -> anyhow::Result<Session<Bot>> {
+///
+/// # Errors
+/// When the venue does not let it.
+pub fn log_in(venue: &BenchVenue, mix: Mix, index: u8) -> anyhow::Result<Session<Bot>> {
     // The round trips came first, on this account, with numbers from 1.
     let bot = Bot::after(10_000_000, mix, index % 2 == 1);
     session(venue, &format!("DEMO0{}", index + 1), DEMO_PASSWORD, bot)
@@ -167,7 +170,12 @@ pub fn session(venue: &BenchVenue, account: &str, password: &str, bot: Bot) -> a
 
 /// Runs the rates and prints the report.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let report = measure(args)?;
+    run_with(args, Vec::new())
+}
+
+/// The same, with what other benches found.
+pub fn run_with(args: &Args, sections: Vec<Section>) -> anyhow::Result<ExitCode> {
+    let report = Report { sections, ..measure(args)? };
     if let Some(out) = &args.out {
         std::fs::write(out.join("report.json"), serde_json::to_string_pretty(&report)?)?;
         std::fs::write(out.join("report.html"), page::page(&report))?;
@@ -199,14 +207,17 @@ fn measure(args: &Args) -> anyhow::Result<Report> {
         let found = yardstick::jitter(cpu, Duration::from_millis(500), 1_000)?;
         yardsticks.push(Yardstick::of(&format!("pauses above 1 us of spinning cpu {cpu}"), &found));
     }
-    yardsticks.push(Yardstick::of("write of 4 KiB and flush", &yardstick::flushes(&dir, 50)?));
+    let limits = budget::Limits::measure(&dir, args.durability)?;
+    yardsticks.extend(limits.yardsticks());
     if let Some(cpu) = args.client_cpu.or(own) {
         topology::run_on(&[cpu])?;
     }
     // A bot that is put on a cpu by hand is put beside the edge.
     let cpu = args.client_cpu.or(plan.edge.cpu);
-    let trips =
-        trips::measure(venue.address, Place { cpu, blocks: args.client_cpu.is_some() }, args.orders, args.rounds)?;
+    let before = Snapshot::read(&dir)?;
+    let place = Place { cpu, blocks: args.client_cpu.is_some() };
+    let trips = trips::measure(venue.address, place, args.orders, args.rounds)?;
+    let budget = limits.budget(&before, &Snapshot::read(&dir)?, &trips);
     yardsticks.push(Yardstick::of("bare TCP echo, one at a time", &trips.echo));
     yardsticks.push(Yardstick::of("order and answer, one at a time", &trips.orders));
     let mut sessions =
@@ -223,6 +234,8 @@ fn measure(args: &Args) -> anyhow::Result<Report> {
         rates,
         sustained_per_s: sustained.unwrap_or(0),
         yardsticks,
+        budget,
+        sections: Vec::new(),
         not_included: vec![
             "a network: bots and venue are on one host, over the loopback device".to_owned(),
             "the encoding of a request, and what a bot makes of an answer".to_owned(),

@@ -35,6 +35,29 @@ impl DurabilityMode {
     }
 }
 
+/// How the hot agents share a cpu where there are fewer than four cores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+pub enum SharingKey {
+    /// As `hft topology --measure` found it faster; in turns until then.
+    Auto,
+    /// In turns on one thread.
+    Turns,
+    /// As threads that yield to each other.
+    Yield,
+}
+
+/// How lines of the log look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
 /// What becomes of journal segments that no kept snapshot needs any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -47,7 +47,7 @@ impl Config {
         mine.order_entry = OrderEntry { address, connections_max, ..new.order_entry.clone() };
         let FeedSection { address, subscribers_max, .. } = mine.feed.clone();
         mine.feed = FeedSection { address, subscribers_max, ..new.feed.clone() };
-        mine.log = new.log.clone();
+        mine.log.level.clone_from(&new.log.level);
         mine.tls.certificate.clone_from(&new.tls.certificate);
         mine.tls.key.clone_from(&new.tls.key);
         self

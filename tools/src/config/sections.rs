@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accounts::AccountEntry;
 use super::instruments::InstrumentEntry;
-use super::keys::{DurabilityMode, OldSegmentsKey, OnDifference, OnStall};
+use super::keys::{DurabilityMode, LogFormat, OldSegmentsKey, OnDifference, OnStall, SharingKey};
 use super::{TlsSection, UdpSection};
 use crate::placement::{Step, WaitKey};
 use crate::schedule::ScheduleSection;
@@ -119,7 +119,12 @@ section!(
 );
 section!(
     /// What is logged.
-    Log { level: String = "warn".to_owned() }
+    Log {
+        level: String = "warn".to_owned(),
+        format: LogFormat = LogFormat::Text,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<PathBuf> = None,
+    }
 );
 section!(
     /// How durable a command is before anything that it caused may leave.
@@ -172,12 +177,13 @@ section!(
         journal_wait: Option<WaitKey> = None,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         housekeeping_cpus: Vec<usize> = Vec::new(),
+        sharing: SharingKey = SharingKey::Auto,
     }
 );
 section!(
     /// What is asked of the host for the hot threads.
     HostSection {
-        bind_memory: bool = true,
+        bind_memory: Step = Step::Auto,
         huge_pages: Step = Step::Auto,
         lock_memory: Step = Step::Auto,
         cpu_dma_latency: Step = Step::Auto,

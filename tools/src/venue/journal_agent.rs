@@ -72,7 +72,7 @@ impl JournalAgent {
 fn timed_flush(writer: &mut JournalWriter, watch: Option<&mut JournalWatch>, last: Sequence) -> Result<(), FlushError> {
     let start = ticks();
     writer.flush()?;
-    if let Some(watch) = watch {
+    if let Some(watch) = watch.filter(|watch| watch.recording.is_on()) {
         watch.flushes.add(1);
         watch.flushed.add(last.0.saturating_sub(watch.sequence.load()));
         watch.flush.record(watch.rate.between(start, ticks()));
@@ -106,7 +106,7 @@ impl Agent for JournalAgent {
             *last = command.sequence;
         });
         if taken > 0 && self.flush() && self.last > self.durable.load() {
-            if let Some(watch) = &mut self.watch {
+            if let Some(watch) = self.watch.as_mut().filter(|watch| watch.recording.is_on()) {
                 watch.durable.done(self.last);
                 watch.sequence.set(self.last.0);
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use engine::core::Core;
 use engine::runtime::agent::Pulse;
 use engine::runtime::core_agent::CoreWatch;
-use engine::runtime::counters::{Counter, CounterReader, Counters, FILE_NAME, HistogramWriter, Row};
+use engine::runtime::counters::{Counter, CounterReader, Counters, FILE_NAME, HistogramWriter, Recording, Row};
 use engine::runtime::stages::{StageTimer, StampWriter, stamps};
 use engine::runtime::tsc::TickRate;
 use gateway_edge::{EdgeCounters, FeedCounters, Probe};
@@ -29,6 +29,8 @@ pub struct Metrics {
     rate: TickRate,
     /// The last command that is durable, once there is a journal.
     durable: Arc<OnceLock<CounterReader>>,
+    /// Whether the threads record anything.
+    pub recording: Recording,
 }
 
 impl Metrics {
@@ -46,17 +48,14 @@ impl Metrics {
         counters.text("venue.feed", &config.feed_address.to_string());
         counters.gauge("ring.commands.slots").set(config.rings().commands.into());
         counters.gauge("ring.events.slots").set(config.rings().events.into());
-        Self { counters: Arc::new(Mutex::new(counters)), rate, durable: Arc::default() }
+        Self { counters: Arc::new(Mutex::new(counters)), rate, durable: Arc::default(), recording: Recording::on() }
     }
 
     /// In memory that nobody else sees.
     #[cfg(test)]
     pub fn private() -> Self {
-        Self {
-            counters: Arc::new(Mutex::new(Counters::private())),
-            rate: TickRate::NANOSECOND,
-            durable: Arc::default(),
-        }
+        let counters = Arc::new(Mutex::new(Counters::private()));
+        Self { counters, rate: TickRate::NANOSECOND, durable: Arc::default(), recording: Recording::on() }
     }
 
     /// Adds entries.
@@ -81,7 +80,7 @@ impl Metrics {
     pub fn pulse(&self, thread: &str) -> (Pulse, CounterReader) {
         let counter = self.counter(&format!("thread.{thread}.beat"));
         let reader = counter.reader();
-        (Pulse::new(counter), reader)
+        (Pulse::new(counter, self.recording.clone()), reader)
     }
 
     /// What times the stages of sampled commands, of this account only or of all: for the core, for the journal, for the edge.
@@ -94,6 +93,7 @@ impl Metrics {
         let (matched, matched_at) = stamps(in_flight_max, last);
         let (durable, durable_at) = stamps(in_flight_max, last);
         let timer = self.enter(|counters| StageTimer::new(counters, matched_at, durable_at, self.rate));
+        let timer = timer.recording(self.recording.clone());
         (matched, durable, EdgeProbe { timer, only })
     }
 
@@ -103,6 +103,7 @@ impl Metrics {
             let mut sequence = counters.gauge("core.sequence");
             sequence.set(last.0);
             CoreWatch {
+                recording: self.recording.clone(),
                 matched,
                 sequence,
                 events: counters.counter("core.events"),
@@ -119,6 +120,7 @@ impl Metrics {
             // Set once: there is one journal.
             self.durable.get_or_init(|| sequence.reader());
             JournalWatch {
+                recording: self.recording.clone(),
                 durable,
                 sequence,
                 flush: counters.histogram("journal.flush"),
@@ -133,6 +135,8 @@ impl Metrics {
 /// What the journal's thread tells about itself.
 #[derive(Debug)]
 pub struct JournalWatch {
+    /// Whether it tells anything.
+    pub recording: Recording,
     /// When sampled commands were durable.
     pub durable: StampWriter,
     /// The last command that is durable.
@@ -158,7 +162,7 @@ pub struct EdgeProbe {
 impl Probe for EdgeProbe {
     #[inline]
     fn ticks(&self) -> u64 {
-        engine::runtime::tsc::ticks()
+        self.timer.read_now()
     }
 
     #[inline]
@@ -170,7 +174,7 @@ impl Probe for EdgeProbe {
 
     #[inline]
     fn wants(&self, sequence: Sequence) -> bool {
-        engine::runtime::stages::is_sampled(sequence)
+        self.timer.wants(sequence)
     }
 
     fn written(&mut self, sequence: Sequence) {
@@ -183,6 +187,7 @@ impl Probe for EdgeProbe {
 pub struct Published<const N: usize> {
     places: [Counter; N],
     turns: u32,
+    recording: Recording,
 }
 
 /// Turns between two copies.
@@ -198,7 +203,14 @@ impl<const N: usize> Published<N> {
                 if name.ends_with("_open") { counters.gauge(&name) } else { counters.counter(&name) }
             }),
             turns: 0,
+            recording: metrics.recording.clone(),
         })
+    }
+
+    /// True while anything is recorded.
+    #[inline]
+    pub fn is_recording(&self) -> bool {
+        self.recording.is_on()
     }
 
     /// Every so many turns, and sooner when there was nothing to do.
@@ -206,6 +218,9 @@ impl<const N: usize> Published<N> {
         self.turns += 1;
         if self.turns >= PUBLISH_EVERY || (done == 0 && self.turns >= PUBLISH_IDLE) {
             self.turns = 0;
+            if !self.recording.is_on() {
+                return;
+            }
             for (place, value) in self.places.iter_mut().zip(values()) {
                 place.set(value);
             }

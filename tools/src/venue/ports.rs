@@ -9,6 +9,7 @@ use crossbeam_queue::ArrayQueue;
 use engine::runtime::cursor::Cursor;
 use engine::runtime::pipeline::{CommandPublisher, EventRingPoller};
 use gateway_edge::clock::SystemClock;
+use gateway_edge::notes::{self, Note};
 use gateway_edge::{
     CommandPort, DurableCursor, EdgeTypes, EventPort, FeedTypes, Full, StreamFull, StreamRead, StreamStore, StreamWrite,
 };
@@ -304,7 +305,8 @@ pub fn remove_sessions_before(dir: &Path, session: SessionName) {
             && entry.path().is_dir()
             && let Err(error) = std::fs::remove_dir_all(entry.path())
         {
-            tracing::warn!(%error, folder = %entry.path().display(), "the streams of an ended session cannot be removed");
+            // Also on the thread that writes the streams.
+            notes::hand_over(Note::SessionsNotRemoved(session, error.kind()));
         }
     }
 }

@@ -96,7 +96,9 @@ impl Agent for EdgeAgent {
             self.signals.edge_drained.store(self.edge.is_drained(), Ordering::Release);
         }
         let done = self.edge.send() + self.edge.receive(Duration::ZERO);
-        self.sequence.set(self.edge.last_sequence().0);
+        if self.published.is_recording() {
+            self.sequence.set(self.edge.last_sequence().0);
+        }
         self.published.look(done, || self.edge.counters().values());
         done
     }
@@ -286,6 +288,7 @@ fn idle_of(wait: Wait) -> Idle {
         Wait::Spin => Idle::SPIN,
         Wait::Adaptive => Idle { spin_turns: 20_000, yield_turns: 200, sleep_max: SLEEP_MAX },
         Wait::Yield => Idle { spin_turns: 0, yield_turns: u32::MAX, sleep_max: Duration::ZERO },
+        Wait::Share => Idle { spin_turns: 0, yield_turns: 20_000, sleep_max: SLEEP_MAX },
         Wait::Sleep => Idle { spin_turns: 0, yield_turns: 0, sleep_max: SLEEP_MAX },
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use engine::runtime::agent::Pulse;
-use engine::runtime::counters::{Counter, CounterReader};
+use engine::runtime::counters::{Counter, CounterReader, Recording};
 use engine::runtime::host;
 use gateway_edge::notes;
 
@@ -115,6 +115,7 @@ pub struct Watchdog {
     disk_free: Counter,
     log_dropped: Counter,
     memory: Counter,
+    recording: Recording,
 }
 
 impl Watchdog {
@@ -130,6 +131,7 @@ impl Watchdog {
             disk_free: metrics.gauge("disk.free_bytes"),
             log_dropped: metrics.counter("log.dropped"),
             memory: metrics.gauge("process.resident_bytes"),
+            recording: metrics.recording.clone(),
         }
     }
 
@@ -151,14 +153,15 @@ impl Watchdog {
             if passed > LATE {
                 self.late.add(1);
             }
-            self.look(passed.min(LATE));
+            // Without beats there is nothing to look at.
+            let is_beating = self.recording.is_on();
+            self.look(if is_beating { passed.min(LATE) } else { Duration::ZERO });
         }
+        log_notes();
     }
 
     fn look(&mut self, passed: Duration) {
-        while let Some(note) = notes::take() {
-            tracing::error!("{note}");
-        }
+        log_notes();
         let Self { seen, orders, fault, .. } = self;
         for stall in seen.iter_mut().filter_map(|seen| seen.look(passed, orders.limit)) {
             let ms = stall.still.as_millis();
@@ -185,6 +188,13 @@ impl Watchdog {
         if let Some(pages) = statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()) {
             self.memory.set(pages * PAGE_BYTES);
         }
+    }
+}
+
+/// What the threads of the ports had to say: the words are made here.
+fn log_notes() {
+    while let Some(note) = notes::take() {
+        tracing::error!("{note}");
     }
 }
 

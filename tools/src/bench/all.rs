@@ -1,0 +1,68 @@
+//! `hft bench all`: every bench, one after the other, in one report.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::FromArgMatches;
+
+use crate::bench::report::Section;
+use crate::bench::{core, journal, small, wire};
+use crate::output::print_line;
+
+/// All benches.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder for the report: report.json, report.html and one .hlog per rate and repeat
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Short runs: whether everything works, and no figures to quote
+    #[arg(long)]
+    quick: bool,
+    /// The report as one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+    /// An existing folder on the disk that is measured
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Configuration file of the venue
+    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
+    config: PathBuf,
+    /// Added to the venue's ports
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    port_offset: u16,
+}
+
+/// The arguments of a bench as its command line would have them.
+fn parsed<A: clap::Args + FromArgMatches>(words: &[&str]) -> anyhow::Result<A> {
+    let command = A::augment_args(clap::Command::new("bench"));
+    let matches = command.try_get_matches_from(["bench"].iter().chain(words))?;
+    Ok(A::from_arg_matches(&matches)?)
+}
+
+/// Runs all of them. What is done is told at once, the report at the end.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut sections: Vec<Section> = Vec::new();
+    let mut done = |section: Section| {
+        if !args.json {
+            print_line(&format!("{}\n", section.text()));
+        }
+        sections.push(section);
+    };
+    let short = |words: &'static [&'static str]| if args.quick { words } else { &[] };
+    let (config, dir) = (args.config.display().to_string(), args.dir.display().to_string());
+    let offset = args.port_offset.to_string();
+    let venue = ["--config", config.as_str(), "--port-offset", offset.as_str()];
+    done(small::jitter_section(&parsed(short(&["--seconds", "1"]))?)?);
+    done(small::ring_section(&parsed(short(&["--trips", "2000"]))?)?);
+    done(core::section(&parsed(short(&["--commands", "20000", "--rounds", "1"]))?)?);
+    let few = short(&["--commands", "50000", "--orders", "10000", "--flushes", "16", "--rounds", "1"]);
+    done(journal::section(&parsed(&[few, &["--dir", dir.as_str(), "--config", config.as_str()]].concat())?)?);
+    done(small::feed_section(&parsed(&[short(&["--orders", "200"]), &venue[..]].concat())?)?);
+    let few = short(&["--rates", "1000,5000", "--seconds", "1", "--repeats", "2", "--orders", "300", "--rounds", "2"]);
+    let out = args.out.as_ref().map(|out| out.display().to_string());
+    let out: Vec<&str> = out.iter().flat_map(|out| ["--out", out.as_str()]).collect();
+    let json = if args.json { &["--json"][..] } else { &[] };
+    let wire: wire::Args = parsed(&[few, &venue[..], &out, json].concat()).context("the arguments of wire")?;
+    wire::run_with(&wire, sections)
+}
