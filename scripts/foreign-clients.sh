@@ -35,7 +35,7 @@ command -v node >/dev/null && command -v npm >/dev/null || install nodejs npm
 "$home/venv/bin/pip" install --quiet --disable-pip-version-check nasdaq-protocols==1.3.0 websockets==15.0.1 hdrhistogram==0.10.8
 [ -d "$home/node_modules/ws" ] || npm install --silent --no-fund --no-audit --prefix "$home" ws@8.18.3
 
-offset=$((20000 + $$ % 20000))
+offset=$((1000 + $$ % 20000))
 data=$(mktemp -d)
 cleanup() {
     [ -z "${venue:-}" ] || { kill "$venue" 2>/dev/null && wait "$venue" || true; }
