@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::VenueArgs;
 use crate::bench::round_trip::histogram;
 use crate::bench::trips::OrderLoop;
-use crate::bench::venue::BenchVenue;
+use crate::bench::venue::{BenchVenue, Template};
 use crate::config::DurabilityMode;
 use crate::output::rounds_bar;
 
@@ -64,7 +64,11 @@ pub fn measure(args: &VenueArgs, topology: &Topology, data_dir: &Path) -> anyhow
     let bar = rounds_bar(ROUNDS as u64);
     let one = |sharing: &str| {
         let durability = DurabilityMode::Journal;
-        let venue = BenchVenue::start_with(&args.config, offset, durability, &["--sharing", sharing])?;
+        let venue = BenchVenue::start_with(
+            &Template { config: args.config.clone(), port_offset: offset },
+            durability,
+            &["--sharing", sharing],
+        )?;
         // After the venue has started: it would inherit the place.
         topology::run_on(&own.map_or_else(|| topology.allowed.clone(), |cpu| vec![cpu]))?;
         let mut orders = OrderLoop::login(venue.address, false)?;

@@ -97,8 +97,8 @@ impl Core {
             None => job.done.0..last,
         };
         for account in accounts {
-            let is_spared = job.account.is_none() && job.filter == Filter::Killed;
-            if is_spared && !self.risk.is_killed_itself(AccountId(account)) {
+            let is_of_killed = job.account.is_none() && job.filter == Filter::Killed;
+            if is_of_killed && !self.risk.is_killed_itself(AccountId(account)) {
                 continue;
             }
             if !self.run_on_account(at, AccountId(account), out) {

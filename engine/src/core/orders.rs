@@ -346,7 +346,7 @@ pub(super) fn write_cold(enter: &EnterOrder, record: &mut Cold) {
 
 /// What a replacement keeps: its own text and terms, the rest inherited.
 pub(super) fn cold_of_replacement(replace: &ReplaceOrder, original: &Cold) -> Cold {
-    let mut cold = *original;
+    let mut cold = Cold::BLANK;
     write_cold_of_replacement(replace, original, &mut cold);
     cold
 }

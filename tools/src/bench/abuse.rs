@@ -5,7 +5,6 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,7 +22,7 @@ use protocol::soupbin::LoginRequest;
 use crate::bench::load::{Session, Talk, fly};
 use crate::bench::round_trip::histogram;
 use crate::bench::trips::{enter, packet_of};
-use crate::bench::venue::{BENCH_PASSWORD, BenchVenue, add_accounts, bench_account, set};
+use crate::bench::venue::{BENCH_PASSWORD, BenchVenue, Template, add_accounts, bench_account, set};
 use crate::bench::wire::{Bot, Mix, host, session};
 use crate::clock::monotonic;
 use crate::config::DurabilityMode;
@@ -47,12 +46,8 @@ pub struct Args {
     /// Only attacks with this word in their name
     #[arg(long, value_name = "WORD")]
     only: Option<String>,
-    /// Configuration file of the venue
-    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
-    config: PathBuf,
-    /// Added to the venue's ports
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    port_offset: u16,
+    #[command(flatten)]
+    venue: Template,
 }
 
 /// Where an attack goes: both ports of the venue, or the echo twice.
@@ -92,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(args.seconds > 0, "--seconds: expected at least 1");
     let topology = Topology::of_this_host();
     let plan = topology.plan(false);
-    let venue = BenchVenue::start_changed(&args.config, args.port_offset, DurabilityMode::Journal, |table| {
+    let venue = BenchVenue::start_changed(&args.venue, DurabilityMode::Journal, |table| {
         add_accounts(table, ACCOUNTS);
         set(table, "accounts", "demo", false.into());
         set(table, "order_entry", "messages_per_s_max", i64::try_from(RATE_MAX).unwrap_or(i64::MAX).into());

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::FromArgMatches;
 
 use crate::bench::report::Section;
+use crate::bench::venue::Template;
 use crate::bench::{core, journal, small, wire};
 use crate::output::print_line;
 
@@ -25,12 +26,8 @@ pub struct Args {
     /// An existing folder on the disk that is measured
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// Configuration file of the venue
-    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
-    config: PathBuf,
-    /// Added to the venue's ports
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    port_offset: u16,
+    #[command(flatten)]
+    venue: Template,
 }
 
 /// The arguments of a bench as its command line would have them.
@@ -50,8 +47,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         sections.push(section);
     };
     let short = |words: &'static [&'static str]| if args.quick { words } else { &[] };
-    let (config, dir) = (args.config.display().to_string(), args.dir.display().to_string());
-    let offset = args.port_offset.to_string();
+    let (config, dir) = (args.venue.config.display().to_string(), args.dir.display().to_string());
+    let offset = args.venue.port_offset.to_string();
     let venue = ["--config", config.as_str(), "--port-offset", offset.as_str()];
     done(small::jitter_section(&parsed(short(&["--seconds", "1"]))?)?);
     done(small::ring_section(&parsed(short(&["--trips", "2000"]))?)?);

@@ -4,7 +4,6 @@
 
 #![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures for people")]
 
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, ensure};
@@ -16,7 +15,7 @@ use serde_json::json;
 use crate::bench::report::{Section, rounded};
 use crate::bench::round_trip::histogram;
 use crate::bench::trips::OrderLoop;
-use crate::bench::venue::BenchVenue;
+use crate::bench::venue::{BenchVenue, Template};
 use crate::bench::wire::host;
 use crate::config::DurabilityMode;
 use crate::output::{print_line, rounds_bar};
@@ -41,12 +40,8 @@ pub struct Args {
     /// Count instructions, too (takes valgrind, and a minute)
     #[arg(long)]
     instructions: bool,
-    /// Configuration file of the venue
-    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
-    config: PathBuf,
-    /// Added to the venue's ports
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    port_offset: u16,
+    #[command(flatten)]
+    venue: Template,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -113,7 +108,7 @@ fn trips(args: &Args) -> anyhow::Result<Trips> {
     let topology = Topology::of_this_host();
     let hot = topology.plan(false).edge.cpu;
     let more = ["--bench-recording"];
-    let mut venue = BenchVenue::start_with(&args.config, args.port_offset, DurabilityMode::Journal, &more)?;
+    let mut venue = BenchVenue::start_with(&args.venue, DurabilityMode::Journal, &more)?;
     if let Some(cpu) = topology.allowed.iter().find(|cpu| Some(**cpu) != hot) {
         topology::run_on(&[*cpu])?;
     }

@@ -3,7 +3,6 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +13,7 @@ use anyhow::{Context, ensure};
 use engine::runtime::topology::{self, Topology};
 
 use crate::bench::load::{Flown, Session, Talk, fly};
-use crate::bench::venue::{BENCH_PASSWORD, BenchVenue, add_accounts, bench_account, set};
+use crate::bench::venue::{BENCH_PASSWORD, BenchVenue, Template, add_accounts, bench_account, set};
 use crate::bench::wire::{Bot, Mix, host, session};
 use crate::config::DurabilityMode;
 use crate::output::print_line;
@@ -47,12 +46,8 @@ pub struct Args {
     /// Durability of the venue
     #[arg(long, value_name = "MODE", default_value = "journal")]
     durability: DurabilityMode,
-    /// Configuration file of the venue
-    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
-    config: PathBuf,
-    /// Added to the venue's ports
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    port_offset: u16,
+    #[command(flatten)]
+    venue: Template,
     /// One JSON object instead of lines
     #[arg(long)]
     json: bool,
@@ -80,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(args.seconds > 0 && args.rounds > 0, "--seconds and --rounds: expected at least 1");
     let topology = Topology::of_this_host();
     let plan = topology.plan(args.durability == DurabilityMode::Fdatasync);
-    let venue = BenchVenue::start_changed(&args.config, args.port_offset, args.durability, |table| {
+    let venue = BenchVenue::start_changed(&args.venue, args.durability, |table| {
         add_accounts(table, args.sessions);
         set(table, "accounts", "demo", false.into());
         set(table, "limits", "channels_max", (i64::from(args.sessions) * 2 + 1_024).into());

@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use crate::bench::report::{QUANTILES, Report, Section, compare as compared};
 use crate::bench::round_trip::histogram;
 use crate::bench::trips::OrderLoop;
-use crate::bench::venue::BenchVenue;
+use crate::bench::venue::{BenchVenue, Template};
 use crate::bench::wire::host;
 use crate::bench::yardstick;
 use crate::client::{FeedClient, Progress};
@@ -54,12 +54,8 @@ pub struct FeedArgs {
     /// Durability of the venue
     #[arg(long, value_name = "MODE", default_value = "journal")]
     durability: DurabilityMode,
-    /// Configuration file of the venue
-    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
-    config: PathBuf,
-    /// Added to the venue's ports
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    port_offset: u16,
+    #[command(flatten)]
+    venue: Template,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -136,7 +132,7 @@ pub fn feed_section(args: &FeedArgs) -> anyhow::Result<Section> {
     ensure!(args.orders > 0, "--orders: expected at least 1");
     let topology = Topology::of_this_host();
     let plan = topology.plan(args.durability == DurabilityMode::Fdatasync);
-    let venue = BenchVenue::start(&args.config, args.port_offset, args.durability)?;
+    let venue = BenchVenue::start(&args.venue, args.durability)?;
     if let Some(cpu) = topology.allowed.iter().find(|cpu| Some(**cpu) != plan.edge.cpu) {
         topology::run_on(&[*cpu])?;
     }

@@ -17,7 +17,7 @@ use crate::bench::load::{Offer, offer};
 use crate::bench::report::rounded;
 use crate::bench::round_trip::histogram;
 use crate::bench::trips::OrderLoop;
-use crate::bench::venue::BenchVenue;
+use crate::bench::venue::{BenchVenue, Template};
 use crate::bench::wire::{self, Mix, host};
 use crate::config::DurabilityMode;
 use crate::output::{print_line, rounds_bar};
@@ -43,12 +43,8 @@ pub struct Args {
     /// The script that changes the host
     #[arg(long, value_name = "PATH", default_value = "scripts/tune-host.sh")]
     script: PathBuf,
-    /// Configuration file of the venue
-    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
-    config: PathBuf,
-    /// Added to the venue's ports
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    port_offset: u16,
+    #[command(flatten)]
+    venue: Template,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -144,8 +140,8 @@ fn measure(args: &Args, script: &Script, step: &Step, mut tick: impl FnMut()) ->
     let folder = std::env::temp_dir().join(format!("hft-tuning-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let (base, tuned) = (folder.join("base.toml"), folder.join("step.toml"));
-    write_config(&args.config, &base, step.venue.map_or(&[], |venue| venue.without))?;
-    write_config(&args.config, &tuned, step.venue.map_or(&[], |venue| venue.with))?;
+    write_config(&args.venue.config, &base, step.venue.map_or(&[], |venue| venue.without))?;
+    write_config(&args.venue.config, &tuned, step.venue.map_or(&[], |venue| venue.with))?;
     let with = || {
         let _applied = if step.venue.is_none() { Some(script.apply(&step.name)?) } else { None };
         quarter(args, &tuned)
@@ -177,7 +173,7 @@ fn measure(args: &Args, script: &Script, step: &Step, mut tick: impl FnMut()) ->
 
 /// A venue of its own, orders one at a time, then an open loop.
 fn quarter(args: &Args, config: &Path) -> anyhow::Result<Quarter> {
-    let venue = BenchVenue::start(config, args.port_offset, DurabilityMode::Journal)?;
+    let venue = BenchVenue::start(&Template { config: config.to_owned(), ..args.venue }, DurabilityMode::Journal)?;
     // After the venue has started: it would inherit the place.
     let topology = Topology::of_this_host();
     let hot = topology.plan(false).core.cpu;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, ensure};
@@ -15,6 +15,17 @@ pub const BENCH_PASSWORD: &str = "bench-pass";
 /// Name of the account with this index that a bench adds.
 pub fn bench_account(index: u32) -> String {
     format!("B{index:05}")
+}
+
+/// What a venue of the bench's own is made after.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Template {
+    /// Configuration file of the venue
+    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
+    pub config: PathBuf,
+    /// Added to the venue's ports
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub port_offset: u16,
 }
 
 /// A venue of our own, ended when dropped.
@@ -38,21 +49,8 @@ impl BenchVenue {
     ///
     /// # Errors
     /// A configuration that cannot be used, or a venue that does not come up.
-    pub fn start(config: &Path, port_offset: u16, durability: DurabilityMode) -> anyhow::Result<Self> {
-        Self::start_with(config, port_offset, durability, &[])
-    }
-
-    /// The same with more arguments.
-    ///
-    /// # Errors
-    /// As [`BenchVenue::start`].
-    pub fn start_with(
-        config: &Path,
-        port_offset: u16,
-        durability: DurabilityMode,
-        more: &[&str],
-    ) -> anyhow::Result<Self> {
-        Self::start_in(own_directory(), config, (port_offset, durability), more)
+    pub fn start(template: &Template, durability: DurabilityMode) -> anyhow::Result<Self> {
+        Self::start_with(template, durability, &[])
     }
 
     /// Starts one whose configuration is that of the file but for what `change` does to it, section by section.
@@ -60,30 +58,30 @@ impl BenchVenue {
     /// # Errors
     /// As [`BenchVenue::start`].
     pub fn start_changed(
-        config: &Path,
-        port_offset: u16,
+        template: &Template,
         durability: DurabilityMode,
         change: impl FnOnce(&mut toml::Table),
     ) -> anyhow::Result<Self> {
+        let config = &template.config;
         let text = std::fs::read_to_string(config).with_context(|| format!("cannot read {}", config.display()))?;
         let mut table: toml::Table = text.parse().with_context(|| format!("{} is no TOML", config.display()))?;
         change(&mut table);
-        let dir = own_directory();
-        let changed = dir.with_extension("toml");
+        let changed = own_directory().with_extension("toml");
         std::fs::write(&changed, toml::to_string(&table)?)
             .with_context(|| format!("cannot write {}", changed.display()))?;
-        let mut venue = Self::start_in(dir, &changed, (port_offset, durability), &[])?;
+        let mut venue = Self::start(&Template { config: changed.clone(), ..*template }, durability)?;
         venue.config = Some(changed);
         Ok(venue)
     }
 
-    fn start_in(
-        dir: PathBuf,
-        config: &Path,
-        (port_offset, durability): (u16, DurabilityMode),
-        more: &[&str],
-    ) -> anyhow::Result<Self> {
-        let loaded = Config::load(config, &Overrides { port_offset, ..Default::default() })?;
+    /// As [`BenchVenue::start`], with more arguments.
+    ///
+    /// # Errors
+    /// As [`BenchVenue::start`].
+    pub fn start_with(template: &Template, durability: DurabilityMode, more: &[&str]) -> anyhow::Result<Self> {
+        let Template { config, port_offset } = template;
+        let dir = own_directory();
+        let loaded = Config::load(config, &Overrides { port_offset: *port_offset, ..Default::default() })?;
         let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
         command.arg("serve").arg("--config").arg(config).arg("--data-dir").arg(&dir);
         command.arg("--port-offset").arg(port_offset.to_string()).arg("--durability").arg(durability.name());

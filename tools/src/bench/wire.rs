@@ -16,7 +16,7 @@ use protocol::{Qty, SessionName};
 use crate::bench::load::{Offer, Outcome, Session, Talk, offer};
 use crate::bench::report::{Rate, Report, Section, Yardstick, table, write_log};
 use crate::bench::trips::{self, Place, Trips, cancel_of, enter, packet_of};
-use crate::bench::venue::BenchVenue;
+use crate::bench::venue::{BenchVenue, Template};
 use crate::bench::{budget, page, yardstick};
 use crate::config::{DEMO_PASSWORD, DurabilityMode};
 use crate::counters::file::Snapshot;
@@ -64,12 +64,8 @@ pub struct Args {
     /// Durability of the venue
     #[arg(long, value_name = "MODE", default_value = "journal")]
     durability: DurabilityMode,
-    /// Configuration file of the venue
-    #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
-    config: PathBuf,
-    /// Added to the venue's ports
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    port_offset: u16,
+    #[command(flatten)]
+    venue: Template,
     /// Folder for the report: report.json, report.html and one .hlog per rate
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -198,7 +194,7 @@ fn measure(args: &Args) -> anyhow::Result<Report> {
     }
     let topology = Topology::of_this_host();
     let plan = topology.plan(args.durability == DurabilityMode::Fdatasync);
-    let venue = BenchVenue::start(&args.config, args.port_offset, args.durability)?;
+    let venue = BenchVenue::start(&args.venue, args.durability)?;
     let dir = venue.dir.clone();
     let hops = yardstick::two_ring_hops(20_000, &topology)?;
     let own = topology.allowed.iter().copied().find(|cpu| Some(*cpu) != plan.edge.cpu);

@@ -1,6 +1,6 @@
 //! What accounts were told by a venue that is killed again and again: nothing of it may be lost or told otherwise.
 
-#![allow(clippy::allow_attributes, clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::collections::BTreeSet;
 use std::fs;
