@@ -1,20 +1,20 @@
 //! From a 64-bit key to a number, in memory reserved once: open addressing, at most half full. Key 0 is no key; none is
 //! ever taken out.
 
-use crate::memory::Reserved;
+use crate::core::book::table::Table;
 
 /// The table.
 #[derive(Debug)]
 pub(super) struct Map {
-    /// Key and number; key 0 is free. A power of two of them.
-    slots: Reserved<(u64, u32)>,
+    /// Key and number; key 0 is free.
+    slots: Table<(u64, u32)>,
     count: usize,
 }
 
 impl Map {
     /// Room for `max` keys.
     pub(super) fn new(max: usize) -> Self {
-        Self { slots: Reserved::new((2 * max).next_power_of_two().max(2), (0, 0)), count: 0 }
+        Self { slots: Table::new((2 * max).max(2), (0, 0)), count: 0 }
     }
 
     /// The number of a key.
@@ -22,42 +22,42 @@ impl Map {
     pub(super) fn find(&self, key: u64) -> Option<u32> {
         let mut place = self.home(key);
         loop {
-            let (found, number) = *self.slots.get(place)?;
+            let (found, number) = *self.slots.at(place);
             if found == key {
                 return Some(number);
             }
             if found == 0 {
                 return None;
             }
-            place = (place + 1) & (self.slots.len() - 1);
+            place = (place + 1) & self.slots.mask();
         }
     }
 
     /// Where a key is looked for first.
     #[inline]
     pub(super) fn home_place(&self, key: u64) -> *const u8 {
-        self.slots.as_ptr().wrapping_add(self.home(key)).cast()
+        std::ptr::from_ref(self.slots.at(self.home(key))).cast()
     }
 
     /// Adds a key that is not there.
     pub(super) fn insert(&mut self, key: u64, number: u32) {
-        assert!(key != 0 && 2 * self.count < self.slots.len(), "the table has room by the bounds of the venue");
+        assert!(key != 0 && 2 * self.count <= self.slots.mask(), "the table has room by the bounds of the venue");
         let place = self.place(key);
-        assert!(self.slots[place].0 == 0, "a key comes once");
-        self.slots[place] = (key, number);
+        assert!(self.slots.at(place).0 == 0, "a key comes once");
+        *self.slots.at_mut(place) = (key, number);
         self.count += 1;
     }
 
     fn home(&self, key: u64) -> usize {
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
-        u32::from_le_bytes([hash[4], hash[5], hash[6], hash[7]]) as usize & (self.slots.len() - 1)
+        u32::from_le_bytes([hash[4], hash[5], hash[6], hash[7]]) as usize & self.slots.mask()
     }
 
     /// Where a key is, or the free place where it would be.
     fn place(&self, key: u64) -> usize {
-        let mask = self.slots.len() - 1;
+        let mask = self.slots.mask();
         let mut place = self.home(key);
-        while self.slots[place].0 != 0 && self.slots[place].0 != key {
+        while ![0, key].contains(&self.slots.at(place).0) {
             place = (place + 1) & mask;
         }
         place

@@ -55,36 +55,30 @@ impl Position {
         }
     }
 
-    /// The same where all of it fits 64 bits, as it nearly always does: half the instructions, and a division that is a tenth
-    /// of the price. `None`, and nothing is done, where something does not fit.
+    /// The same where all of it fits 64 bits, as it nearly always does: a third of the instructions, and a division that is a
+    /// tenth of the price. `None`, and nothing is done, where something does not fit.
     #[inline]
     fn trade_narrow(&mut self, is_buy: bool, quantity: u32, price: u32) -> Option<()> {
-        let (held, cost) = (i64::try_from(self.quantity).ok()?, i64::try_from(self.cost).ok()?);
-        let signed = |value: i64| if is_buy { value } else { -value };
-        if held == 0 || (held > 0) == is_buy {
-            let paid = i64::try_from(u64::from(price) * u64::from(quantity)).ok()?;
-            let (held, cost) = (held.checked_add(signed(quantity.into()))?, cost.checked_add(signed(paid))?);
-            (self.quantity, self.cost) = (held.into(), cost.into());
+        // Seen from the side that trades: what it holds already is above zero, what it closes below.
+        let turned = |value: i64| if is_buy { value } else { value.wrapping_neg() };
+        let (held, cost) = (turned(narrow(self.quantity)?), turned(narrow(self.cost)?));
+        let (quantity, price) = (i64::from(quantity), i64::from(price));
+        // No product of two prices or quantities is beyond 64 bits without a sign, and neither sum wraps: both are small.
+        let after = held.wrapping_add(quantity);
+        if held >= 0 {
+            let cost = cost.checked_add(price.checked_mul(quantity)?)?;
+            (self.quantity, self.cost) = (turned(after).into(), turned(cost).into());
             return Some(());
         }
-        let size = held.unsigned_abs();
-        let closing = size.min(quantity.into());
-        let opening = i64::try_from(u64::from(quantity) - closing).ok()?;
-        let got = i64::try_from(u64::from(price).checked_mul(closing)?).ok()?;
-        let part = if closing == size {
-            cost
+        let (closing, part, left) = if after < 0 {
+            let part = cost.checked_mul(quantity)? / held.wrapping_neg();
+            (quantity, part, cost.wrapping_sub(part))
         } else {
-            let part = i64::try_from(cost.unsigned_abs().checked_mul(closing)? / size).ok()?;
-            if cost < 0 { -part } else { part }
+            (held.wrapping_neg(), cost, price.checked_mul(after)?)
         };
-        let made = signed(got).checked_add(part)?;
-        let (held, cost) = if opening == 0 {
-            (held + signed(quantity.into()), cost - part)
-        } else {
-            (signed(opening), signed(i64::from(price).checked_mul(opening)?))
-        };
-        self.realised -= i128::from(made);
-        (self.quantity, self.cost) = (held.into(), cost.into());
+        let made = price.checked_mul(closing)?.checked_add(part)?;
+        self.realised -= i128::from(turned(made));
+        (self.quantity, self.cost) = (turned(after).into(), turned(left).into());
         Some(())
     }
 
@@ -116,6 +110,13 @@ impl Position {
         self.cost -= cost;
         self.quantity -= quantity;
     }
+}
+
+/// A figure that is far from the ends of 64 bits, so that sums of two and turned signs fit.
+#[inline]
+fn narrow(value: i128) -> Option<i64> {
+    const FAR: i64 = 1 << 62;
+    i64::try_from(value).ok().filter(|value| (-FAR..FAR).contains(value))
 }
 
 /// `total × part / whole` towards zero, for `part` up to `whole`; a wide product is avoided.
