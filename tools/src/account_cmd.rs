@@ -7,13 +7,13 @@ use anyhow::Context;
 use clap::Subcommand;
 use engine::core::{AccountView, Core, FundsView, PositionView};
 use protocol::operator::{AccountMode, Scope};
-use protocol::{AccountName, Amount, InstrumentId};
+use protocol::{AccountName, Amount};
 use serde_json::{Value, json};
 
 use crate::control::amount;
 use crate::control::client::{Where, run as ask};
 use crate::control::request::{Mode, Request, Target};
-use crate::limits_cmd::{LimitArgs, as_typed};
+use crate::limits_cmd::{LimitArgs, limit_lines, limits_object, restricted, symbol_of};
 use crate::output::{print_line, time_text};
 use crate::venue::reading::newest_state;
 use crate::venue::registry::account_name;
@@ -199,12 +199,7 @@ fn as_json(core: &Core, view: &AccountView) -> Value {
             "unrealised": text(position.unrealised), "currency": position.legs.quote.code(),
         })
     });
-    let limits: serde_json::Map<String, Value> = risk
-        .limits(Scope::Account(view.account))
-        .into_iter()
-        .map(|limit| (limit.limit.as_text().to_owned(), as_typed(limit.limit, limit.value).into()))
-        .collect();
-    let restricted = risk.restricted(view.account).map(|instrument| symbol_of(core, instrument));
+    let own = Scope::Account(view.account);
     let killed_by = risk.killed(view.account);
     json!({
         "killed_by": killed_by.map(|(cause, _)| cause.as_text()), "killed_at_ns": killed_by.map(|(_, since)| since.0),
@@ -213,7 +208,7 @@ fn as_json(core: &Core, view: &AccountView) -> Value {
         "mode": mode(core, view), "killed": risk.is_killed(view.account), "tier": risk.tier(view.account),
         "entry_disabled": view.entry_disabled, "open_orders": view.open_orders,
         "balances": funds.collect::<Vec<_>>(), "positions": positions.collect::<Vec<_>>(),
-        "limits": limits, "restricted": restricted.collect::<Vec<_>>(),
+        "limits": limits_object(core, own), "restricted": restricted(core, own),
     })
 }
 
@@ -235,11 +230,6 @@ fn average(position: &PositionView) -> Option<Amount> {
     Some(Amount(price))
 }
 
-fn symbol_of(core: &Core, instrument: InstrumentId) -> String {
-    let found = core.instruments().find(|view| view.listed.instrument == instrument);
-    found.map_or_else(|| instrument.to_string(), |view| view.listed.symbol.to_string())
-}
-
 fn as_line(core: &Core, view: &AccountView) -> String {
     let disabled = if view.entry_disabled { ", order entry disabled" } else { "" };
     let killed = match core.risk().killed(view.account) {
@@ -248,7 +238,8 @@ fn as_line(core: &Core, view: &AccountView) -> String {
         None => String::new(),
     };
     let (name, firm, mode, open) = (view.name, view.firm, mode(core, view), view.open_orders);
-    format!("{name:<6} firm {firm:<4} {mode:<6} {open} open orders{disabled}{killed}")
+    let orders = if open == 1 { "order" } else { "orders" };
+    format!("{name:<6} firm {firm:<4} {mode:<6} {open} open {orders}{disabled}{killed}")
 }
 
 fn as_text(core: &Core, view: &AccountView) -> String {
@@ -273,12 +264,7 @@ fn as_text(core: &Core, view: &AccountView) -> String {
     if let Some(loss) = risk.loss(view.account, core.last_ingress()) {
         lines.push(format!("  lost today {loss} USD"));
     }
-    for limit in risk.limits(Scope::Account(view.account)) {
-        lines.push(format!("  {} {}", limit.limit.as_text(), as_typed(limit.limit, limit.value)));
-    }
-    for instrument in risk.restricted(view.account) {
-        lines.push(format!("  restricted {}", symbol_of(core, instrument)));
-    }
+    lines.extend(limit_lines(core, Scope::Account(view.account)).into_iter().map(|line| format!("  {line}")));
     lines.join("\n")
 }
 

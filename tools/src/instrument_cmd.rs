@@ -4,13 +4,16 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
-use engine::core::InstrumentView;
-use protocol::{Price, TradingState};
+use engine::core::{Core, InstrumentView};
+use protocol::operator::Scope;
+use protocol::types::MatchingAlgorithm;
+use protocol::{Amount, Price, TradingState};
 use serde_json::json;
 
 use crate::config::wire_units;
 use crate::control::client::{Where, run as ask};
 use crate::control::request::{Instrument, Request};
+use crate::limits_cmd::{limit_lines, limits_object};
 use crate::output::print_line;
 use crate::units::InstrumentUnits;
 use crate::venue::reading::newest_state;
@@ -51,7 +54,7 @@ enum What {
     /// Set the static reference price: of price bands, of collars before the first trade, of crosses
     #[command(after_help = "Example:\n  hft instrument reference AAPL 150.25")]
     Reference(Reference),
-    /// Show one instrument
+    /// Show one instrument: state, prices, bands, limits
     #[command(after_help = "Example:\n  hft instrument show AAPL --json")]
     Show(Named),
     /// Show all instruments, one line each
@@ -221,12 +224,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let core = newest_state(&named.place.data_dir)?;
             let view = core.instruments().find(|view| view.listed.symbol == named.symbol);
             let view = view.with_context(|| format!("no instrument has the symbol {}", named.symbol))?;
-            print_line(&if named.place.json { as_json(&view).to_string() } else { as_text(&view) });
+            if named.place.json {
+                print_line(&as_json(&core, &view).to_string());
+            } else {
+                print_line(&as_line(&view));
+                for line in more_lines(&core, &view) {
+                    print_line(&format!("  {line}"));
+                }
+            }
             Ok(ExitCode::SUCCESS)
         }
         What::List(place) => {
-            for view in newest_state(&place.data_dir)?.instruments() {
-                print_line(&if place.json { as_json(&view).to_string() } else { as_text(&view) });
+            let core = newest_state(&place.data_dir)?;
+            for view in core.instruments() {
+                print_line(&if place.json { as_json(&core, &view).to_string() } else { as_line(&view) });
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -287,20 +298,8 @@ fn instrument(add: &Add) -> anyhow::Result<Instrument> {
     })
 }
 
-fn units_of(view: &InstrumentView) -> InstrumentUnits {
-    let listed = &view.listed;
-    InstrumentUnits {
-        symbol: listed.symbol,
-        price_decimals: listed.price_decimals,
-        qty_decimals: listed.qty_decimals,
-        tick: listed.tick.0,
-        lot: listed.lot.0,
-        max_qty: listed.max_qty.0,
-    }
-}
-
-fn as_json(view: &InstrumentView) -> serde_json::Value {
-    let (listed, units) = (&view.listed, units_of(view));
+fn as_json(core: &Core, view: &InstrumentView) -> serde_json::Value {
+    let (listed, units) = (&view.listed, InstrumentUnits::from(&view.listed));
     let price = |price: Price| (price.0 != 0).then(|| units.price_text(price.0.into()));
     json!({
         "symbol": listed.symbol.to_string(), "instrument": listed.instrument.0,
@@ -308,21 +307,75 @@ fn as_json(view: &InstrumentView) -> serde_json::Value {
         "price_decimals": listed.price_decimals, "qty_decimals": listed.qty_decimals,
         "tick": units.price_text(listed.tick.0.into()), "lot": units.quantity_text(listed.lot.0.into()),
         "max_qty": units.quantity_text(listed.max_qty.0.into()), "reference_price": price(listed.reference_price),
+        "last_trade": price(view.last_trade), "algorithm": algorithm_word(view.algorithm),
+        "static_percent": percent(view.static_ppm), "dynamic_percent": percent(view.dynamic_ppm),
+        "collar_percent": percent(view.collar_ppm), "auction_s": view.auction_s,
+        "killed": core.risk().is_instrument_killed(listed.instrument),
+        "limits": limits_object(core, Scope::Instrument(listed.instrument)),
     })
 }
 
-fn as_text(view: &InstrumentView) -> String {
-    let (listed, units) = (&view.listed, units_of(view));
+fn as_line(view: &InstrumentView) -> String {
+    let (listed, units) = (&view.listed, InstrumentUnits::from(&view.listed));
     format!(
-        "{:<8} {} tick {} lot {} max {}",
+        "{:<8} {:<9} tick {} lot {} max {}",
         listed.symbol,
-        state_text(view.state),
+        state_word(view.state),
         units.price_text(listed.tick.0.into()),
         units.quantity_text(listed.lot.0.into()),
         units.quantity_text(listed.max_qty.0.into()),
     )
 }
 
-fn state_text(state: TradingState) -> String {
-    format!("{state:?}").to_lowercase()
+/// What else there is to say of one instrument: prices, how it matches, bands, limits, its kill switch.
+fn more_lines(core: &Core, view: &InstrumentView) -> Vec<String> {
+    let (listed, units) = (&view.listed, InstrumentUnits::from(&view.listed));
+    let price = |price: Price| if price.0 == 0 { "none".to_owned() } else { units.price_text(price.0.into()) };
+    let mut lines = vec![
+        format!("last trade {}, reference price {}", price(view.last_trade), price(listed.reference_price)),
+        format!("matching by {}", algorithm_word(view.algorithm)),
+    ];
+    for (name, ppm) in [
+        ("static band", view.static_ppm),
+        ("dynamic band", view.dynamic_ppm),
+        ("collar of market orders", view.collar_ppm),
+    ] {
+        if let Some(percent) = percent(ppm) {
+            lines.push(format!("{name} {percent} %"));
+        }
+    }
+    if view.auction_s != 0 {
+        lines.push(format!("volatility auctions of {} s", view.auction_s));
+    }
+    lines.extend(limit_lines(core, Scope::Instrument(listed.instrument)));
+    if core.risk().is_instrument_killed(listed.instrument) {
+        lines.push("killed".to_owned());
+    }
+    lines
+}
+
+/// Parts per million as percent; `None` for 0, which is no band.
+fn percent(ppm: u32) -> Option<String> {
+    (ppm != 0).then(|| Amount(i128::from(ppm) * (Amount::ONE.0 / 10_000)).to_string())
+}
+
+fn algorithm_word(algorithm: MatchingAlgorithm) -> &'static str {
+    match algorithm {
+        MatchingAlgorithm::PriceTime => "price-time",
+        MatchingAlgorithm::ProRata => "pro-rata",
+        MatchingAlgorithm::TopThenProRata => "top-pro-rata",
+    }
+}
+
+/// A state in the words of `hft instrument state`.
+fn state_word(state: TradingState) -> &'static str {
+    match state {
+        TradingState::PreOpen => "pre-open",
+        TradingState::Trading => "trading",
+        TradingState::PreClose => "pre-close",
+        TradingState::Closed => "closed",
+        TradingState::Halted => "halted",
+        TradingState::QuotationOnly => "quotation",
+        TradingState::Paused => "paused",
+    }
 }

@@ -1,14 +1,19 @@
-//! `hft limits`: limits of a firm, an instrument or the whole venue; and the words for limits that `hft account limits` shares.
+//! `hft limits`: limits of a firm, an instrument or the whole venue, and what is set for whom; the words for limits that
+//! `hft account` and `hft instrument` share.
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use protocol::Amount;
-use protocol::operator::LimitKind;
+use engine::core::Core;
+use protocol::operator::{LimitKind, Scope};
+use protocol::{Amount, Firm, InstrumentId};
+use serde_json::{Map, Value, json};
 
 use crate::control::amount;
 use crate::control::client::{Where, run as ask};
 use crate::control::request::{Limit, Request, Target};
+use crate::output::print_line;
+use crate::venue::reading::newest_state;
 
 /// Limits of a firm, an instrument, or the defaults of the venue.
 #[derive(Debug, clap::Args)]
@@ -16,7 +21,7 @@ use crate::control::request::{Limit, Request, Target};
     arg_required_else_help = true,
     subcommand_required = true,
     after_help = "Examples:\n  hft limits firm DEMA --max-open-notional 5000000\n  hft limits instrument BTC-USD --price-collar 10\n  \
-                  hft limits venue --max-message-rate 1000\n\nAn account has its own value, else its firm's, else the venue's. What is \
+                  hft limits venue --max-message-rate 1000\n  hft limits show\n\nAn account has its own value, else its firm's, else the venue's. What is \
                   set for an instrument holds besides."
 )]
 pub struct Args {
@@ -32,6 +37,9 @@ enum What {
     Instrument(Box<Named>),
     /// Every account for which nothing else is set
     Venue(Box<Unnamed>),
+    /// Show every limit that is set, for whomever
+    #[command(after_help = "Example:\n  hft limits show --json")]
+    Show(Where),
 }
 
 #[derive(Debug, clap::Args)]
@@ -52,14 +60,74 @@ struct Unnamed {
     place: Where,
 }
 
-/// Sets what is named.
+/// Sets what is named, or shows what is set.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (target, limits, place) = match &args.what {
         What::Firm(named) => (Target::Firm(named.name.clone()), &named.limits, &named.place),
         What::Instrument(named) => (Target::Instrument(named.name.clone()), &named.limits, &named.place),
         What::Venue(unnamed) => (Target::Venue, &unnamed.limits, &unnamed.place),
+        What::Show(place) => return show(place),
     };
     ask(place, &Request::SetLimits { target, limits: limits.list() })
+}
+
+/// Everything that is set: for the venue, then firms, instruments and accounts in the order in which they came.
+fn show(place: &Where) -> anyhow::Result<ExitCode> {
+    let core = newest_state(&place.data_dir)?;
+    let mut firms: Vec<Firm> = Vec::new();
+    for view in core.accounts() {
+        if !firms.contains(&view.firm) {
+            firms.push(view.firm);
+        }
+    }
+    let venue = std::iter::once((Scope::Venue, "venue", String::new()));
+    let firms = firms.into_iter().map(|firm| (Scope::Firm(firm), "firm", firm.to_string()));
+    let instruments = core.instruments().map(|view| view.listed);
+    let instruments =
+        instruments.map(|listed| (Scope::Instrument(listed.instrument), "instrument", listed.symbol.to_string()));
+    let accounts = core.accounts().map(|view| (Scope::Account(view.account), "account", view.name.to_string()));
+    let mut is_any = false;
+    for (scope, kind, name) in venue.chain(firms).chain(instruments).chain(accounts) {
+        let lines = limit_lines(&core, scope);
+        is_any |= !lines.is_empty();
+        if place.json && !lines.is_empty() {
+            let (limits, restricted) = (limits_object(&core, scope), restricted(&core, scope));
+            let line = json!({ "scope": kind, "name": name, "limits": limits, "restricted": restricted });
+            print_line(&line.to_string());
+        } else {
+            for line in lines {
+                print_line(&format!("{kind:<10} {name:<8} {line}"));
+            }
+        }
+    }
+    if !is_any && !place.json {
+        print_line("no limits are set; `hft limits venue --help` names them");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is set for a scope, one limit a line.
+pub fn limit_lines(core: &Core, scope: Scope) -> Vec<String> {
+    let limits = core.risk().limits(scope).into_iter();
+    let limits = limits.map(|limit| format!("{} {}", limit.limit.as_text(), as_typed(limit.limit, limit.value)));
+    limits.chain(restricted(core, scope).into_iter().map(|symbol| format!("restricted {symbol}"))).collect()
+}
+
+/// The same as an object; restricted instruments apart.
+pub fn limits_object(core: &Core, scope: Scope) -> Map<String, Value> {
+    let limits = core.risk().limits(scope).into_iter();
+    limits.map(|limit| (limit.limit.as_text().to_owned(), as_typed(limit.limit, limit.value).into())).collect()
+}
+
+/// Symbols of the instruments that are restricted for a scope itself.
+pub fn restricted(core: &Core, scope: Scope) -> Vec<String> {
+    core.risk().restricted(scope).map(|instrument| symbol_of(core, instrument)).collect()
+}
+
+/// The symbol of an instrument; its number when it is not listed.
+pub fn symbol_of(core: &Core, instrument: InstrumentId) -> String {
+    let found = core.instruments().find(|view| view.listed.instrument == instrument);
+    found.map_or_else(|| instrument.to_string(), |view| view.listed.symbol.to_string())
 }
 
 /// Every limit; at least one.
@@ -168,7 +236,7 @@ impl LimitArgs {
 }
 
 /// The value of a limit as it is written on the command line: a collar in percent, a permission as `true` or `false`.
-pub fn as_typed(limit: LimitKind, value: Amount) -> String {
+fn as_typed(limit: LimitKind, value: Amount) -> String {
     if limit == LimitKind::PriceCollar {
         return value.0.checked_mul(100).map_or_else(|| value.to_string(), |percent| Amount(percent).to_string());
     }

@@ -107,21 +107,35 @@ fn show(place: &Where) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reference rate of a currency.
+/// Reference rate of a currency; without arguments, those that are set.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hft rate BTC 104250.37")]
+#[command(after_help = "Examples:\n  hft rate BTC 104250.37\n  hft rate")]
 pub struct RateArgs {
     /// Currency
-    currency: String,
+    #[arg(requires = "rate")]
+    currency: Option<String>,
     /// US dollars per unit
     #[arg(value_name = "DOLLARS", allow_negative_numbers = true, value_parser = amount::positive)]
-    rate: Amount,
+    rate: Option<Amount>,
     #[command(flatten)]
     place: Where,
 }
 
-/// Sets a reference rate.
+/// Sets a reference rate, or shows them all.
 pub fn rate(args: &RateArgs) -> anyhow::Result<ExitCode> {
-    let (currency, rate) = (args.currency.clone(), args.rate.to_string());
-    ask(&args.place, &Request::SetRate { currency, rate })
+    if let (Some(currency), Some(rate)) = (args.currency.clone(), args.rate) {
+        return ask(&args.place, &Request::SetRate { currency, rate: rate.to_string() });
+    }
+    let core = newest_state(&args.place.data_dir)?;
+    let rates = Currency::ALL.iter().map(|currency| (currency.code(), core.risk().rate(*currency)));
+    if args.place.json {
+        let rates: serde_json::Map<_, _> =
+            rates.map(|(code, rate)| (code.to_owned(), json!(rate.map(|rate| rate.to_string())))).collect();
+        print_line(&serde_json::Value::Object(rates).to_string());
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (code, rate) in rates {
+        print_line(&format!("{code:<5} {}", rate.map_or_else(|| "not set".to_owned(), |rate| format!("{rate} USD"))));
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,7 @@ use journal::SnapshotStore;
 use protocol::Sequence;
 use serde_json::json;
 
-use crate::output::{hex, print_line};
+use crate::output::{hex, print_line, time_text};
 use crate::venue::restore_point;
 
 /// List, check and compare the snapshots.
@@ -73,7 +73,13 @@ fn store(data_dir: &Path) -> anyhow::Result<SnapshotStore> {
 }
 
 fn list(place: &Where) -> anyhow::Result<ExitCode> {
-    for meta in store(&place.data_dir)?.list()? {
+    let metas = store(&place.data_dir)?.list()?;
+    if metas.is_empty() {
+        eprintln!(
+            "none yet: a venue writes one from time to time, and when it stops ([snapshots] in the configuration)"
+        );
+    }
+    for meta in metas {
         if place.json {
             let line = json!({
                 "sequence": meta.sequence.0, "ingress_ns": meta.ingress.0, "created_ns": meta.created.0,
@@ -84,7 +90,7 @@ fn list(place: &Where) -> anyhow::Result<ExitCode> {
             print_line(&format!(
                 "{:>12} {} state {} events {} by {}",
                 meta.sequence.0,
-                meta.ingress,
+                time_text(meta.ingress),
                 hex(&meta.state_hash),
                 hex(&meta.event_hash),
                 meta.build

@@ -229,6 +229,8 @@ fn print(lines: &[Line], as_json: bool, as_csv: bool) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     if as_csv {
         writer.write_record(HEADER)?;
+    } else if !as_json {
+        print_line(&format!("{:<20} {:>10}  {:<10}  what, match number", "time", "sequence", "kind"));
     }
     for line in lines {
         let (time, sequence) = (line.time.0.to_string(), line.sequence.to_string());
@@ -253,8 +255,9 @@ fn print(lines: &[Line], as_json: bool, as_csv: bool) -> anyhow::Result<()> {
             let object: serde_json::Map<_, _> = pairs.map(|(name, field)| ((*name).to_owned(), json!(field))).collect();
             print_line(&serde_json::Value::Object(object).to_string());
         } else {
-            let text: Vec<&str> = fields.into_iter().filter(|field| !field.is_empty()).collect();
-            print_line(&text.join("  "));
+            let [_, _, _, kind, what @ ..] = fields;
+            let what: Vec<&str> = what.into_iter().filter(|field| !field.is_empty()).collect();
+            print_line(format!("{date:<20} {sequence:>10}  {kind:<10}  {}", what.join("  ")).trim_end());
         }
     }
     if as_csv {

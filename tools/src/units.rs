@@ -1,5 +1,6 @@
 //! Amounts as people write them, and the integers on the wire (widths.md): exact both ways, or an error that names the field.
 
+use protocol::command::ListInstrument;
 use protocol::{Price, Qty, Symbol};
 use rust_decimal::Decimal;
 
@@ -88,6 +89,19 @@ impl From<&InstrumentConfig> for InstrumentUnits {
             tick: config.tick.0.max(1),
             lot: config.lot.0.max(1),
             max_qty: config.max_qty.0,
+        }
+    }
+}
+
+impl From<&ListInstrument> for InstrumentUnits {
+    fn from(listed: &ListInstrument) -> Self {
+        Self {
+            symbol: listed.symbol,
+            price_decimals: listed.price_decimals,
+            qty_decimals: listed.qty_decimals,
+            tick: listed.tick.0,
+            lot: listed.lot.0,
+            max_qty: listed.max_qty.0,
         }
     }
 }

@@ -123,14 +123,14 @@ fn the_journal_is_counted_exported_and_travelled_through() {
     let after = json(&run(&["book", "AAPL", "--data-dir", &path, "--json"]));
     assert_eq!(
         (&before["bids"][0]["price"], &before["bids"][0]["displayed"]),
-        (&Value::from("150.3400"), &Value::from("100"))
+        (&Value::from("150.34"), &Value::from("100"))
     );
     assert_eq!(
         (&after["bids"][0]["price"], &after["bids"][0]["displayed"]),
-        (&Value::from("150.3300"), &Value::from("50"))
+        (&Value::from("150.33"), &Value::from("50"))
     );
     assert_eq!(after["asks"], Value::Array(Vec::new()));
-    assert!(stdout(&run(&["book", "AAPL", "--data-dir", &path])).contains("150.3300"));
+    assert!(stdout(&run(&["book", "AAPL", "--data-dir", &path])).contains("150.33"));
 
     let time = sells[0].split(',').nth(1).unwrap();
     let to_sell = replayed(&path, &["--to", &enter.to_string()]);
@@ -366,7 +366,7 @@ fn old_segments_are_archived_and_everything_works_without_them() {
     let backup = run(&["backup", copy.to_str().unwrap(), "--data-dir", &path]);
     assert!(backup.status.success(), "{}", stderr(&backup));
     let book = json(&run(&["book", "AAPL", "--data-dir", &path, "--json"]));
-    assert_eq!(book["bids"][0]["price"], "150.3300");
+    assert_eq!(book["bids"][0]["price"], "150.33");
     let second = venue.stop("-INT");
     assert_eq!(replayed(&path, &[])["event_hash"], second["event_hash"]);
     assert!(json(&run(&["journal", "stats", "--data-dir", &path, "--json"]))["records"].as_u64() > Some(5));

@@ -185,6 +185,52 @@ fn wrong_words_are_bad_usage_and_a_missing_venue_is_named() {
     assert!(stderr(&nobody).contains("control.sock"), "{}", stderr(&nobody));
 }
 
+#[test]
+fn what_is_set_is_shown() {
+    let (_temp, dir) = data_dir();
+    let venue = Venue::start(&dir);
+    let text = |args: &[&str]| stdout(&run(&[args, &["--data-dir", venue.dir()]].concat()));
+    assert!(text(&["limits", "show"]).starts_with("no limits are set"));
+    done(&venue, &["limits", "venue", "--max-message-rate", "1000"]);
+    done(&venue, &["limits", "firm", "DEMB", "--credit", "5000000", "--restrict", "INTC"]);
+    done(&venue, &["limits", "instrument", "BTC-USD", "--price-collar", "10"]);
+    done(&venue, &["account", "limits", "DEMO03", "--short-sale", "false"]);
+    let shown = text(&["limits", "show"]);
+    let shown: Vec<String> = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let expected = [
+        "venue max-message-rate 1000",
+        "firm DEMB credit 5000000",
+        "firm DEMB restricted INTC",
+        "instrument BTC-USD price-collar 10",
+        "account DEMO03 short-sale false",
+    ];
+    assert_eq!(shown, expected);
+    let lines = stdout(&ask(&venue, &["limits", "show"], ""));
+    let firm: serde_json::Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(
+        firm,
+        serde_json::json!({ "scope": "firm", "name": "DEMB", "limits": { "credit": "5000000" }, "restricted": ["INTC"] })
+    );
+    done(&venue, &["rate", "BTC", "104250.37"]);
+    let rates = done(&venue, &["rate"]);
+    assert_eq!((&rates["BTC"], &rates["USD"], &rates["EUR"]), (&"104250.37".into(), &"1".into(), &().into()));
+    assert!(text(&["rate"]).lines().any(|line| line == "BTC   104250.37 USD"));
+
+    let mut client = Client::login(venue.order_port(), "DEMO01");
+    client.message();
+    assert_eq!(refusal(&mut client, (1, b'B', 7, "AAPL", 1_503_400)), None);
+    client.enter(2, b'S', 7, "AAPL", 1_503_400);
+    done(&venue, &["limits", "instrument", "AAPL", "--max-order-quantity", "50"]);
+    done(&venue, &["kill", "instrument", "AAPL"]);
+    let instrument = text(&["instrument", "show", "AAPL"]);
+    for said in ["trading", "last trade 150.34", "price-time", "max-order-quantity 50", "killed"] {
+        assert!(instrument.contains(said), "{said}: {instrument}");
+    }
+    let statement = text(&["account", "statement", "DEMO01"]);
+    let (head, trade) = (statement.lines().next().unwrap(), statement.lines().nth(2).unwrap());
+    assert!(head.starts_with("time ") && trade.contains("Z ") && trade.contains("  buy  7  150.34"), "{statement}");
+}
+
 /// Sends an order and answers the reason of its refusal; `None` when it was accepted.
 fn refusal(client: &mut Client, order: (u32, u8, u32, &str, u64)) -> Option<u16> {
     let (number, side, quantity, symbol, price) = order;

@@ -157,10 +157,22 @@ fn prompt(desk: &mut Desk) -> anyhow::Result<ExitCode> {
                 if error.use_stderr() {
                     last = ExitCode::from(2);
                 }
-                eprint!("{error}");
+                eprint!("{}", for_the_prompt(&error));
             }
         }
     }
+}
+
+/// What was wrong with a line, without what is said of command lines only; a help text as it is.
+fn for_the_prompt(error: &clap::Error) -> String {
+    let text = error.to_string();
+    if !error.use_stderr() {
+        return text;
+    }
+    let wrong = ["\n\nUsage:", "\n\nFor more"]
+        .iter()
+        .fold(text.as_str(), |text, tail| text.split_once(tail).map_or(text, |(wrong, _)| wrong));
+    format!("{}; `help` lists the requests\n", wrong.trim_start_matches("error: ").trim_end())
 }
 
 /// Standard input, line by line, on a thread of its own: reading it blocks.

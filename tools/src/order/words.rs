@@ -48,7 +48,8 @@ impl Words {
             let text = format!("open: {}", said.order_text(order));
             self.print("open", &text, said.order_fields(order));
         }
-        let text = format!("{count} orders open, the next number is {next}");
+        let orders = if count == 1 { "order" } else { "orders" };
+        let text = format!("{count} {orders} open, the next number is {next}");
         self.print("query", &text, fields([("open_orders", json!(count)), ("next_user_ref_num", json!(next.0))]));
     }
 

@@ -162,12 +162,13 @@ fn books(now: &Snapshot) -> Vec<Book> {
         .filter_map(|(name, value)| match value {
             Value::Row([bid, bid_qty, ask, ask_qty, last, price_decimals, qty_decimals, state]) => {
                 let qty_decimals = i32::try_from(qty_decimals.cast_signed()).unwrap_or(0);
-                let price = |wire: u64| decimal(wire, i32::try_from(*price_decimals).unwrap_or(0));
-                let qty = |wire: u64| decimal(wire, qty_decimals);
+                let price = |wire: &u64| decimal(*wire, i32::try_from(*price_decimals).unwrap_or(0));
+                let qty = |wire: &u64| decimal(*wire, qty_decimals).map_or_else(String::new, |value| value.to_string());
+                let [bid, ask, last] = alike([bid, ask, last].map(price));
                 Some(Book {
                     symbol: name.strip_prefix("book.")?.trim().to_owned(),
                     state: state_word(*state),
-                    cells: [price(*bid), qty(*bid_qty), price(*ask), qty(*ask_qty), price(*last)],
+                    cells: [bid, qty(bid_qty), ask, qty(ask_qty), last],
                 })
             }
             Value::Counter(_) | Value::Gauge(_) | Value::Text(_) | Value::Times(_) => None,
@@ -188,15 +189,26 @@ fn state_word(letter: u64) -> &'static str {
     }
 }
 
-/// Wire units as people write them; nothing for 0.
-fn decimal(wire: u64, decimals: i32) -> String {
+/// Prices with as many decimals as the one that needs most; nothing for those that are not.
+fn alike(prices: [Option<Decimal>; 3]) -> [String; 3] {
+    let scale = prices.iter().flatten().map(Decimal::scale).max().unwrap_or(0);
+    prices.map(|price| {
+        price.map_or_else(String::new, |mut price| {
+            price.rescale(scale);
+            price.to_string()
+        })
+    })
+}
+
+/// Wire units as people write them; `None` for 0.
+fn decimal(wire: u64, decimals: i32) -> Option<Decimal> {
     if wire == 0 {
-        return String::new();
+        return None;
     }
     let places = u32::try_from(decimals).unwrap_or(0);
     let value = i64::try_from(wire).ok().and_then(|wire| Decimal::try_new(wire, places).ok()).unwrap_or_default();
     let ten = 10_u64.checked_pow(decimals.min(0).unsigned_abs()).unwrap_or(1);
-    value.checked_mul(Decimal::from(ten)).unwrap_or_default().normalize().to_string()
+    Some(value.checked_mul(Decimal::from(ten)).unwrap_or_default().normalize())
 }
 
 #[cfg(test)]
@@ -238,8 +250,10 @@ pub(crate) mod tests {
         assert_eq!(model.books[1].cells, ["", "", "64000.01", "1.5", ""]);
         assert_eq!(model.books[1].state, "halted");
         assert_eq!(model.alarms[0].name, "venue-down");
+        let prices = [1_500_000, 1_503_400, 0].map(|wire| decimal(wire, 4));
+        assert_eq!(alike(prices), ["150.00", "150.34", ""], "one under the other");
         assert!(model.title.contains("DOWN"), "{}", model.title);
-        assert_eq!(decimal(5, -2), "500");
+        assert_eq!(decimal(5, -2), Some(Decimal::from(500)));
         assert_eq!(model.storage, "flushes 100 of 23   snapshots 0   hashes 61, different 0   disk 57311 MiB free");
     }
 }

@@ -157,9 +157,15 @@ impl RiskView<'_> {
         own.into_iter().flat_map(Limits::set_values).map(|(limit, value)| LimitView { scope, limit, value }).collect()
     }
 
-    /// The instruments that an account itself may not trade.
-    pub fn restricted(&self, account: AccountId) -> impl Iterator<Item = InstrumentId> {
-        let own = self.0.restrictions.iter().filter(move |(who, _)| *who == Restricted::Account(account));
+    /// The instruments that are restricted for a scope itself.
+    pub fn restricted(&self, scope: Scope) -> impl Iterator<Item = InstrumentId> {
+        let whom = match scope {
+            Scope::Venue => Some(Restricted::All),
+            Scope::Firm(firm) => Some(Restricted::Firm(firm)),
+            Scope::Account(account) => Some(Restricted::Account(account)),
+            Scope::Instrument(_) => None,
+        };
+        let own = self.0.restrictions.iter().filter(move |(who, _)| whom == Some(*who));
         own.map(|(_, instrument)| *instrument)
     }
 
