@@ -162,19 +162,19 @@ pub struct LimitArgs {
     #[arg(long, value_name = "PERCENT", allow_negative_numbers = true, value_parser = amount::percent)]
     price_collar: Option<Amount>,
     /// Messages per second
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::rate)]
     max_message_rate: Option<Amount>,
     /// Orders and replaces per second in one instrument
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::rate)]
     max_symbol_rate: Option<Amount>,
     /// Messages per second above which the kill switch trips
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::rate)]
     kill_message_rate: Option<Amount>,
     /// Refused orders per second above which the kill switch trips
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::rate)]
     kill_reject_rate: Option<Amount>,
     /// Orders per second that are equal to the one before
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::count)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = amount::rate)]
     max_duplicate_rate: Option<Amount>,
     /// Notional traded in a UTC day, US dollars
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = amount::limit)]

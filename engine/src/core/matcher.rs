@@ -278,9 +278,18 @@ impl Core {
             instrument: order.instrument,
             is_buy,
         };
-        let maker = Party { owner: maker.owner(), is_buy, resting: Some(resting) };
-        let taker = Party { owner: order.owner, is_buy: !is_buy, resting: None };
-        if let Some(fees) = self.risk.traded_counted(MatchNumber(self.matches), fill, maker, taker) {
+        let (number, owners) = (MatchNumber(self.matches), (maker.owner(), order.owner));
+        // What a far trade leaves out may follow at its end: there must be nothing that could trade once more.
+        let is_alone = self.instruments.instrument(order.instrument).is_ordinary();
+        let fees = if is_alone && self.risk.traded_far(fill, &resting, (order.owner, order.order_ref.0)) {
+            self.risk.fees_of(number, fill, owners)
+        } else {
+            self.risk.note_quiet(order.order_ref.0);
+            let maker = Party { owner: owners.0, is_buy, resting: Some(resting) };
+            let taker = Party { owner: owners.1, is_buy: !is_buy, resting: None };
+            self.risk.traded_counted(number, fill, maker, taker)
+        };
+        if let Some(fees) = fees {
             out.push(fees);
         }
     }

@@ -29,6 +29,11 @@ impl Scale {
         Self { quantity: power(quantity), notional: power(notional), narrow }
     }
 
+    /// Amount of one wire unit of notional where it fits; else 0.
+    pub(crate) fn narrow(self) -> u64 {
+        self.narrow
+    }
+
     /// What a price times a quantity comes to: as [`Scale::notional`], with one product where the unit fits 64 bits.
     #[inline]
     pub(crate) fn notional_of(self, price: u32, quantity: u32) -> Option<Amount> {
@@ -91,12 +96,13 @@ pub(crate) fn is_beyond(price: u32, mark: u32, parts: Amount) -> bool {
     i128::from(mark).checked_mul(parts.0).is_none_or(|most| distance > most)
 }
 
-/// Allows so many events per second: a bucket that holds those of one second and fills steadily. In billionths of an event,
-/// so that every rate is exact.
+/// Allows so many events per second: a bucket that holds those of one second and is filled up at every full millisecond. In
+/// billionths of an event, so that every rate is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bucket {
     /// What is in it at `at`.
     pub(crate) level: u64,
+    /// The beginning of the millisecond of the last event.
     pub(crate) at: Nanos,
 }
 
@@ -104,6 +110,13 @@ pub(crate) struct Bucket {
 pub(crate) const EVENT: u64 = 1_000_000_000;
 /// A second in nanoseconds.
 const SECOND: u64 = 1_000_000_000;
+/// A millisecond: buckets are filled up at its beginning.
+pub(crate) const STEP: u64 = 1_000_000;
+
+/// The beginning of the millisecond of a time.
+pub(crate) fn step_of(now: Nanos) -> Nanos {
+    Nanos(now.0 - now.0 % STEP)
+}
 
 impl Bucket {
     /// Full, whatever the rate.
@@ -114,7 +127,7 @@ impl Bucket {
     /// What is in it now, for a rate of at most [`Bucket::RATE_MAX`].
     #[inline]
     pub(crate) fn level(self, rate: u64, now: Nanos) -> u64 {
-        let elapsed = now.0.saturating_sub(self.at.0).min(SECOND);
+        let elapsed = step_of(now).0.saturating_sub(self.at.0).min(SECOND);
         self.level.saturating_add(elapsed * rate).min(rate * EVENT)
     }
 
@@ -123,9 +136,15 @@ impl Bucket {
         self.level(rate, now) >= EVENT
     }
 
+    /// After events of one millisecond that come to this.
+    #[inline]
+    pub(crate) fn less(self, events: u64, rate: u64, now: Nanos) -> Self {
+        Self { level: self.level(rate, now).saturating_sub(events), at: step_of(now) }
+    }
+
     /// One event happened; one that was not allowed empties it.
     pub(crate) fn take(&mut self, rate: u64, now: Nanos) {
-        *self = Self { level: self.level(rate, now).saturating_sub(EVENT), at: now };
+        *self = self.less(EVENT, rate, now);
     }
 }
 
@@ -212,7 +231,7 @@ mod tests {
                     allowed += 1;
                 }
             }
-            let most = rate + (now - start) * rate / SECOND + 1;
+            let most = rate + (now - start + STEP) * rate / SECOND + 1;
             prop_assert!(allowed <= most, "{} of at most {}", allowed, most);
             prop_assert!(allowed * 100 >= most.min(20_000) * 99 - 100, "{} of {}", allowed, most);
         }
@@ -237,8 +256,8 @@ mod tests {
             bucket.take(3, Nanos(5));
         }
         assert!(!bucket.allows(3, Nanos(5)));
-        assert!(!bucket.allows(3, Nanos(5 + SECOND / 3)));
-        assert!(bucket.allows(3, Nanos(6 + SECOND / 3)));
+        assert!(!bucket.allows(3, Nanos(334 * STEP - 1)), "333 ms are not enough");
+        assert!(bucket.allows(3, Nanos(334 * STEP)), "it is filled up as a millisecond begins");
         assert!(Bucket::FULL.allows(Bucket::RATE_MAX, now));
     }
 }

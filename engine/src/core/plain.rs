@@ -70,12 +70,15 @@ impl Core {
             side: enter.side,
             quantity: enter.quantity.0,
             price: enter.price.0,
+            rests: !crosses,
         };
         // What it will do is known before it is counted.
         if !is_decided || !self.risk.admit(&entrant, out.ingress()) {
             self.enter_checked(enter, out);
         } else if crosses {
+            self.risk.take_off_ground(&entrant);
             self.take_plain(enter, tick, out);
+            self.risk.land();
         } else {
             self.rest_plain(enter, tick, out);
         }
@@ -167,6 +170,7 @@ impl Core {
                 side: original.flags().side(),
                 quantity: open,
                 price: replace.price.0,
+                rests: true,
             };
             if !self.admit_replacement(&entrant, slot, out.ingress()) {
                 return false;
@@ -201,10 +205,10 @@ impl Core {
     /// Counts a plain replacement instead of its original, when it may even stand beside it. False says nothing.
     #[inline(never)]
     fn admit_replacement(&mut self, entrant: &Entrant, slot: u32, now: Nanos) -> bool {
-        let original = self.open_order(slot);
+        let original = self.plain_order(slot);
         let is_admitted = self.risk.admit(entrant, now);
         if is_admitted {
-            self.risk.reduce_counted(&original, original.leaves);
+            self.risk.leave(&original, original.leaves);
         }
         is_admitted
     }

@@ -67,10 +67,9 @@ impl Core {
             reason,
             shown: node.flags().shown(),
         });
-        let owner = node.owner();
-        if self.accounts.account(owner.account()).is_guarded() && self.risk.is_counted(owner) {
-            let order = self.open_order(slot);
-            self.risk.reduce_counted(&order, quantity);
+        if self.accounts.account(node.owner().account()).is_guarded() {
+            let order = self.plain_order(slot);
+            self.risk.leave(&order, quantity);
         }
     }
 

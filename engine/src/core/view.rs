@@ -205,6 +205,18 @@ impl Core {
         OpenOrder { owner, number, price, leaves, instrument, is_buy }
     }
 
+    /// The same for one that is not special.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of every cancel of a limited account")]
+    pub(super) fn plain_order(&self, slot: u32) -> OpenOrder {
+        let node = self.books.slab.node(slot);
+        let level = self.books.slab.node(node.level);
+        let instrument = InstrumentId(instrument_of(level.side()));
+        let price = self.price_at(instrument, level.side(), level.key()).0;
+        let (owner, number, is_buy) = (node.owner(), node.user_ref_num(), level.side() & 1 == 1);
+        OpenOrder { owner, number, price, leaves: node.leaves, instrument, is_buy }
+    }
+
     /// The open orders that an event is about, when their account's are counted and they rest.
     pub(super) fn resting_in(&self, body: &EventBody) -> [Option<OpenOrder>; 2] {
         let open = |owner, number| {

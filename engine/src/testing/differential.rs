@@ -84,7 +84,16 @@ impl Pair {
         let expected = self.naive.encode_state();
         if bytes != expected {
             let at = bytes.iter().zip(&expected).position(|(left, right)| left != right);
-            return Err(format!("states differ at byte {at:?} of {} and {}", bytes.len(), expected.len()));
+            let around = |bytes: &[u8]| {
+                let from = at.unwrap_or(0).saturating_sub(40);
+                format!("{:02x?}", bytes.get(from..bytes.len().min(from + 80)).unwrap_or_default())
+            };
+            let (found, wanted) = (around(&bytes), around(&expected));
+            return Err(format!(
+                "states differ at byte {at:?} of {} and {}; 40 bytes before it on:\nfound  {found}\nwanted {wanted}",
+                bytes.len(),
+                expected.len()
+            ));
         }
         let decoded = Core::decode_state(&bytes).map_err(|error| error.to_string())?;
         decoded.encode_state(&mut again);

@@ -88,12 +88,12 @@ pub(super) struct Asked<'a> {
     pub(super) is_election: bool,
 }
 
-/// What a bucket of this rate holds.
+/// What a bucket of this rate holds: every millisecond that began since the last event has brought its share of the rate.
 fn level(bucket: Option<&(u64, u64)>, rate: u64, now: u64) -> u64 {
     let full = rate * 1_000_000_000;
     let Some((level, at)) = bucket else { return full };
-    let since = (now - at).min(1_000_000_000);
-    full.min(level.saturating_add(since * rate))
+    let begun = (now / 1_000_000 - at / 1_000_000).min(1_000);
+    full.min(level.saturating_add(begun * 1_000_000 * rate))
 }
 
 fn whole(limit: i128) -> u64 {
@@ -261,8 +261,9 @@ impl NaiveVenue {
             let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
             for order in orders {
                 let quote = ledger.market(order.instrument).legs.quote;
-                let notional = ledger.notional(order.instrument, order.price.unwrap_or(0), order.open).unwrap_or(0);
-                *sums.entry(quote).or_default() += notional;
+                let notional = ledger.notional(order.instrument, order.price.unwrap_or(0), order.open)?;
+                let sum = sums.entry(quote).or_default();
+                *sum = sum.checked_add(notional)?;
             }
             sums.into_iter()
                 .filter(|(_, sum)| *sum != 0)
@@ -360,7 +361,7 @@ impl NaiveVenue {
     fn spend<K: Ord>(buckets: &mut BTreeMap<K, (u64, u64)>, key: K, limit: Option<i128>, now: u64) -> bool {
         let Some(limit) = limit else { return false };
         let before = level(buckets.get(&key), whole(limit), now);
-        buckets.insert(key, (before.saturating_sub(1_000_000_000), now));
+        buckets.insert(key, (before.saturating_sub(1_000_000_000), now / 1_000_000 * 1_000_000));
         before < 1_000_000_000
     }
 

@@ -57,14 +57,36 @@ pub fn count(text: &str) -> Result<Amount, String> {
     }
 }
 
+/// The largest rate per second.
+const RATE_MAX: i128 = 1_000_000_000;
+
+/// A limit per second: a whole number up to 1,000,000,000, or `none`.
+///
+/// # Errors
+/// As [`count`], and beyond that.
+pub fn rate(text: &str) -> Result<Amount, String> {
+    let value = count(text)?;
+    if value == Amount::UNSET || value.0 <= RATE_MAX * Amount::ONE.0 {
+        Ok(value)
+    } else {
+        Err(format!("{text} is too large: at most {RATE_MAX} per second"))
+    }
+}
+
+/// The largest collar, in percent.
+const PERCENT_MAX: i128 = 100_000;
+
 /// A limit in percent, or `none`; 5 becomes 0.05.
 ///
 /// # Errors
-/// As [`amount`], and for more than 10 decimals.
+/// As [`amount`], for more than 10 decimals and for more than 100,000 percent.
 pub fn percent(text: &str) -> Result<Amount, String> {
     let value = limit(text)?;
     if value == Amount::UNSET {
         return Ok(value);
+    }
+    if value.0 > PERCENT_MAX * Amount::ONE.0 {
+        return Err(format!("{text} is too large: at most {PERCENT_MAX} percent"));
     }
     if value.0 % 100 == 0 {
         Ok(Amount(value.0 / 100))
@@ -132,6 +154,11 @@ mod tests {
         assert!(positive("0.00").is_err());
         assert!(count("1.5").is_err());
         assert!(percent("0.00000000001").is_err());
+        assert_eq!(percent("100000"), Ok(Amount(1_000 * Amount::ONE.0)));
+        assert_eq!(percent("100000.01"), Err("100000.01 is too large: at most 100000 percent".to_owned()));
+        assert_eq!(rate("1000000000"), Ok(Amount(RATE_MAX * Amount::ONE.0)));
+        assert_eq!(rate("1000000001"), Err("1000000001 is too large: at most 1000000000 per second".to_owned()));
+        assert!(rate("1.5").is_err() && rate("none") == Ok(Amount::UNSET));
     }
 
     #[test]

@@ -32,6 +32,14 @@ fn explained(request: &Request, outcome: Outcome) -> Option<String> {
         (Request::SetMode { name, .. }, Outcome::InUse) => {
             format!("{name} holds something, has traded, or has open orders: expected an account with nothing yet")
         }
+        (Request::AddInstrument(instrument), Outcome::BadValue) => format!(
+            "instrument {}: expected a max-qty of at least one lot, a reference price that is a multiple of the tick, and two \
+             different currencies",
+            instrument.symbol
+        ),
+        (Request::CancelOrder { account, number, .. }, Outcome::OrderUnknown) => {
+            format!("order {number} of {account}: no such open order")
+        }
         (Request::SetRate { currency, rate }, Outcome::BadValue) => {
             format!("rate {rate} of {currency}: expected US dollars per unit, above zero; USD itself is 1")
         }

@@ -53,14 +53,14 @@ impl Risk {
     #[cold]
     pub(crate) fn check(&self, wish: &Wish, now: Nanos) -> Checked {
         let (account, instrument) = (&self.accounts[wish.account().0 as usize], self.instrument(wish.instrument));
-        let size = self.size(wish, instrument);
+        let (size, mark) = (self.size(wish, instrument), self.mark(wish.instrument));
         check_quantity(wish, account, instrument)?;
         if account.is_restricted && self.is_restricted(wish) {
             return Err(RejectReason::InstrumentRestricted);
         }
-        check_order_notional(wish, account, instrument, size.as_ref())?;
+        check_order_notional(wish, (account, instrument), mark, size.as_ref())?;
         check_short_sale((wish.side, wish.has_locate), account, instrument)?;
-        check_price(wish, account, instrument)?;
+        check_price(wish, (account, instrument), mark)?;
         self.check_market(wish, account)?;
         if let Some(size) = &size {
             self.check_exposure(wish, account, size)?;
@@ -86,7 +86,7 @@ impl Risk {
     }
 
     fn size(&self, wish: &Wish, instrument: &Instrument) -> Option<Size> {
-        let price = if wish.price.is_market() { instrument.mark } else { wish.price.0 };
+        let price = if wish.price.is_market() { self.mark(wish.instrument) } else { wish.price.0 };
         let notional = instrument.scale.notional_of(price, wish.quantity).filter(|size| size.is_in_range())?;
         instrument.scale.quantity(wish.quantity.into()).filter(|size| size.is_in_range())?;
         Some(Size { dollars: self.dollars(instrument.legs.quote, notional) })
@@ -110,7 +110,7 @@ impl Risk {
         let is_cash = self.flags[wish.account().0 as usize] & CASH != 0;
         let instrument = self.instrument(wish.instrument);
         let collars = [&account.limits, &instrument.own].map(|limits| limits.get(LimitKind::PriceCollar));
-        let is_collared = instrument.mark != 0 && collars != [None; 2];
+        let is_collared = self.mark(wish.instrument) != 0 && collars != [None; 2];
         let may = [&account.limits, &instrument.own]
             .iter()
             .all(|limits| limits.get(LimitKind::MarketOrders) != Some(Amount::ZERO));
@@ -150,10 +150,14 @@ impl Risk {
         self.check_credit(wish, account, replaced)
     }
 
-    /// What the open orders of an account come to in dollars.
+    /// What the open orders of an account come to in dollars. Looks at every position of it.
     pub(super) fn open_notional(&self, account: AccountId) -> Option<Amount> {
-        let mut sums = self.accounts[account.0 as usize].open_notional;
-        sums[Currency::Usd.index()] = self.hot.at(account.0 as usize).open_dollars;
+        let mut sums = [Amount::ZERO; Currency::COUNT];
+        for position in self.positions.of(account) {
+            let instrument = self.instrument(position.instrument);
+            let sum = &mut sums[instrument.legs.quote.index()];
+            *sum = sum.checked_add(instrument.scale.notional(position.open_notional())?)?;
+        }
         self.dollars_of(&sums)
     }
 
@@ -186,7 +190,7 @@ impl Risk {
     }
 
     fn check_message_rate(&self, wish: &Wish, account: &Account, now: Nanos) -> Checked {
-        let messages = self.hot.at(wish.account().0 as usize).messages;
+        let messages = self.hot.at(wish.account().0 as usize).messages();
         if account.counts.messages.is_some_and(|rate| !messages.allows(rate, now)) {
             return Err(RejectReason::MessageRate);
         }
@@ -220,7 +224,7 @@ impl Risk {
         };
         let position = self.positions.find(wish.account(), wish.instrument);
         let (held, open) = position.map_or((0, 0), |position| {
-            if is_buy { (position.quantity, position.open_buy) } else { (-position.quantity, position.open_sell) }
+            if is_buy { (position.quantity, position.open[1]) } else { (-position.quantity, position.open[0]) }
         });
         let after = held + i128::from(open) - i128::from(replaced) + i128::from(wish.quantity);
         let amount = self.instrument(wish.instrument).scale.quantity(after);
@@ -236,7 +240,7 @@ impl Risk {
         let refused = Err(RejectReason::BalanceTooLow);
         if !wish.side.is_buy() && instrument.legs.base.is_none() {
             let position = self.positions.find(wish.account(), wish.instrument);
-            let (held, open) = position.map_or((0, 0), |position| (position.quantity, position.open_sell));
+            let (held, open) = position.map_or((0, 0), |position| (position.quantity, position.open[0]));
             let open = i128::from(open) - i128::from(replaced.map_or(0, |order| order.leaves));
             return if held - open >= i128::from(wish.quantity) { Ok(()) } else { refused };
         }
@@ -296,7 +300,12 @@ fn check_quantity(wish: &Wish, account: &Account, instrument: &Instrument) -> Ch
     if limits.into_iter().flatten().any(is_above) { Err(RejectReason::LimitOrderQuantity) } else { Ok(()) }
 }
 
-fn check_order_notional(wish: &Wish, account: &Account, instrument: &Instrument, size: Option<&Size>) -> Checked {
+fn check_order_notional(
+    wish: &Wish,
+    (account, instrument): (&Account, &Instrument),
+    mark: u32,
+    size: Option<&Size>,
+) -> Checked {
     let refused = Err(RejectReason::LimitOrderNotional);
     // Beyond counting: neither limits nor balances could hold.
     let Some(size) = size else {
@@ -305,7 +314,7 @@ fn check_order_notional(wish: &Wish, account: &Account, instrument: &Instrument,
     let limits = [account.limits.get(LimitKind::OrderNotional), instrument.own.get(LimitKind::OrderNotional)];
     let mut limits = limits.into_iter().flatten().peekable();
     // What a market order comes to is known at a mark only; what has no rate is not known at all.
-    let is_unknown = wish.price.is_market() && instrument.mark == 0;
+    let is_unknown = wish.price.is_market() && mark == 0;
     if limits.peek().is_some() && is_unknown {
         return refused;
     }
@@ -328,11 +337,11 @@ fn check_short_sale((side, has_locate): (Side, bool), account: &Account, instrum
 }
 
 /// The collar: how far a limit price may be from the mark, either way. Without a mark there is none.
-fn check_price(wish: &Wish, account: &Account, instrument: &Instrument) -> Checked {
+fn check_price(wish: &Wish, (account, instrument): (&Account, &Instrument), mark: u32) -> Checked {
     let collars = [account.limits.get(LimitKind::PriceCollar), instrument.own.get(LimitKind::PriceCollar)];
-    if wish.price.is_market() || instrument.mark == 0 {
+    if wish.price.is_market() || mark == 0 {
         return Ok(());
     }
-    let is_outside = |collar| is_beyond(wish.price.0, instrument.mark, collar);
+    let is_outside = |collar| is_beyond(wish.price.0, mark, collar);
     if collars.into_iter().flatten().any(is_outside) { Err(RejectReason::PriceOutsideCollar) } else { Ok(()) }
 }

@@ -5,49 +5,48 @@
 //!
 //! What limits in money leave is one budget in dollars: the least of what the open orders, the notional of the day, the credit and
 //! the loss of the day leave, at the worst marks within the band of each instrument. Every order and every trade takes from it
-//! what it could take from any of them; nothing is put back but by the next close look. A mark that leaves its band, a limit, a rate or a
-//! switch that changes, and a new day shut all gates at once, by a number that gates were opened with.
+//! what it could take from any of them; nothing is put back but by the next close look. What limits of a position leave is
+//! room for quantity of each side, of which every order takes; what rates and the number of open orders leave is a number
+//! of orders, for one millisecond. A mark that leaves its band, a limit, a rate or a switch that changes, and a new day shut
+//! all gates at once, by a number that gates were opened with.
 //!
 //! Gates are no state: a venue that was started again opens them anew, and answers the same.
 
+use super::market::{Market, coarse};
 use super::open_orders::OpenOrder;
-use super::{Account, CASH, Instrument, KILLED, LIMITED, Restricted, Risk};
-use crate::core::money::{Bucket, EVENT};
-use protocol::money::{Amount, Currency};
+use super::positions::Position;
+use super::{Account, CASH, KILLED, LIMITED, Restricted, Risk};
+use crate::core::money::{Bucket, EVENT, STEP, step_of};
+use protocol::money::Amount;
 use protocol::operator::LimitKind;
 use protocol::types::{AccountId, InstrumentId, Nanos, Owner, Side, UserRefNum};
 
-/// A gate that was opened with this number is shut.
-const SHUT: u32 = 0;
-/// Parts of a million.
-const MILLION: u64 = 1_000_000;
+/// A gate that was opened with this number is shut. Numbers count up from 1, in 64 bits: they do not come round.
+pub(super) const SHUT: u64 = 0;
+/// No position.
+const NOWHERE: u32 = u32::MAX;
 /// Rounding of sums in eight currencies, each up to a part per step, is less than this.
 const SLACK: i128 = 64;
 
-/// What every order of an account reads and changes: two cache lines.
+/// What every order of an account reads and changes in one cache line, and what that rests on in the next.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(128))]
 pub(super) struct Hot {
-    pub(super) messages: Bucket,
-    /// Messages, for the kill switch.
-    pub(super) floods: Bucket,
-    /// The number that its gate was opened with.
-    epoch: u32,
+    /// The end of the millisecond for which `left` counts; 0 when the gate is shut.
+    until: Nanos,
+    /// What orders and trades may take before the account is looked at closely again, as [`coarse`] counts.
+    budget: u64,
+    /// Orders that pass within the millisecond, whatever counts them.
+    left: u32,
     /// Open orders, when they are counted.
     pub(super) open_orders: u32,
-    open_orders_max: u32,
-    /// Per second; 0 = no limit.
-    message_rate: u32,
-    flood_rate: u32,
-    /// The last order that was accepted.
-    pub(super) last: LastOrder,
-    /// Dollars that orders and trades may take before it is looked at closely again; not below 0.
-    budget: i128,
-    /// Notional of the open orders that are paid in dollars, when they are counted.
-    pub(super) open_dollars: Amount,
+    /// Where what it holds of the instrument of its last order is.
+    position: u32,
+    pub(super) day: u32,
     /// US dollars traded on `day`.
     pub(super) day_notional: Amount,
-    pub(super) day: u32,
+    /// The last order that was accepted.
+    pub(super) last: LastOrder,
     /// It has a loss limit.
     pub(super) is_watched: bool,
     /// It is among the accounts that are looked at when the command ends.
@@ -56,6 +55,20 @@ pub(super) struct Hot {
     pub(super) is_counted: bool,
     /// It trades with what it holds.
     pub(super) is_cash: bool,
+    /// Messages, those of the millisecond apart: [`Hot::messages`].
+    messages: Bucket,
+    /// The same for the kill switch.
+    floods: Bucket,
+    /// The number that its gate was opened with.
+    epoch: u64,
+    /// What `left` was at the beginning of the millisecond.
+    leased: u32,
+    /// Per second; 0 = no limit.
+    message_rate: u32,
+    flood_rate: u32,
+    /// Orders per second in each instrument.
+    symbol_rate: u32,
+    open_orders_max: u32,
 }
 
 const _: () = assert!(size_of::<Hot>() == 128);
@@ -73,56 +86,118 @@ pub(super) struct LastOrder {
 impl Hot {
     /// Of a new account.
     pub(super) const NEW: Self = Self {
-        messages: Bucket::FULL,
-        floods: Bucket::FULL,
-        epoch: SHUT,
-        open_orders: 0,
-        open_orders_max: 0,
-        message_rate: 0,
-        flood_rate: 0,
-        last: LastOrder { price: 0, quantity: 0, instrument: InstrumentId(0), is_buy: false },
+        until: Nanos(0),
         budget: 0,
-        open_dollars: Amount::ZERO,
-        day_notional: Amount::ZERO,
+        left: 0,
+        open_orders: 0,
+        position: NOWHERE,
         day: 0,
+        day_notional: Amount::ZERO,
+        last: LastOrder { price: 0, quantity: 0, instrument: InstrumentId(0), is_buy: false },
         is_watched: false,
         is_noted: false,
         is_counted: false,
         is_cash: false,
+        messages: Bucket::FULL,
+        floods: Bucket::FULL,
+        epoch: SHUT,
+        leased: 0,
+        message_rate: 0,
+        flood_rate: 0,
+        symbol_rate: 0,
+        open_orders_max: 0,
     };
 
-    /// It is looked at closely with its next order.
-    pub(super) fn shut(&mut self) {
-        self.epoch = SHUT;
+    /// Where what it holds of the instrument of its last order is, if anywhere.
+    pub(super) fn position(&self) -> u32 {
+        self.position
+    }
+
+    /// A bucket with the orders of the millisecond taken out.
+    fn less(&self, bucket: Bucket, rate: u32) -> Bucket {
+        let passed = self.leased.wrapping_sub(self.left);
+        if passed == 0 || rate == 0 {
+            return bucket;
+        }
+        bucket.less(u64::from(passed) * EVENT, rate.into(), Nanos(self.until.0 - STEP))
+    }
+
+    /// Messages.
+    pub(super) fn messages(&self) -> Bucket {
+        self.less(self.messages, self.message_rate)
+    }
+
+    /// Messages, for the kill switch.
+    pub(super) fn floods(&self) -> Bucket {
+        self.less(self.floods, self.flood_rate)
+    }
+
+    /// Both, as they were kept.
+    pub(super) fn set_buckets(&mut self, [messages, floods]: [Bucket; 2]) {
+        (self.messages, self.floods) = (messages, floods);
+        self.leased = self.left;
+    }
+
+    /// Both, to take from; no order passes until what is left is worked out anew.
+    pub(super) fn buckets_mut(&mut self) -> [&mut Bucket; 2] {
+        self.set_buckets([self.messages(), self.floods()]);
+        (self.left, self.leased) = (0, 0);
+        [&mut self.messages, &mut self.floods]
+    }
+
+    /// Works out how many orders pass in the millisecond of `now`.
+    fn renew(&mut self, now: Nanos) {
+        self.set_buckets([self.messages(), self.floods()]);
+        let allowed = |bucket: Bucket, rate: u32| match rate {
+            0 => u32::MAX,
+            rate => u32::try_from(bucket.level(rate.into(), now) / EVENT).unwrap_or(u32::MAX),
+        };
+        let (messages, floods) = (allowed(self.messages, self.message_rate), allowed(self.floods, self.flood_rate));
+        self.left = messages.min(floods).min(self.open_orders_max.saturating_sub(self.open_orders));
+        self.leased = self.left;
+        self.until = Nanos(step_of(now).0.saturating_add(STEP));
+    }
+
+    /// A trade of so much may be taken from the budget and from the day.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "twice for each trade of limited accounts")]
+    pub(super) fn affords(&self, (epoch, day): (u64, u32), claim: u64, dollars: Amount) -> bool {
+        self.epoch == epoch
+            && self.day == day
+            && self.budget >= claim
+            && self.day_notional.checked_add(dollars).is_some()
+    }
+
+    /// Takes a trade that it affords.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "twice for each trade of limited accounts")]
+    pub(super) fn take(&mut self, claim: u64, dollars: Amount) {
+        self.budget = self.budget.wrapping_sub(claim);
+        self.day_notional.0 = self.day_notional.0.wrapping_add(dollars.0);
     }
 }
 
 /// What a new order of one account in one instrument may be, in wire units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
 pub(super) struct Gate {
-    notional_max: u64,
-    long_max: i64,
-    short_max: i64,
     /// The number that it was opened with.
-    epoch: u32,
-    quantity_max: u32,
-    collar_ppm: u32,
-    /// Orders per second, 0 = no limit; and [`Gate::SHORTS`], [`Gate::COMPARED`].
-    terms: u32,
+    pub(super) stamp: u64,
+    pub(super) price_low: u32,
+    /// Above that.
+    pub(super) price_span: u32,
+    pub(super) quantity_max: u32,
+    /// Quantity that may still be sold, and bought.
+    pub(super) room: [u32; 2],
+    /// [`SHORTS`], [`COMPARED`], [`RATED`].
+    pub(super) terms: u8,
 }
 
-impl Gate {
-    /// Nothing passes.
-    pub(super) const SHUT: Self =
-        Self { notional_max: 0, long_max: 0, short_max: 0, epoch: SHUT, quantity_max: 0, collar_ppm: 0, terms: 0 };
-
-    /// Short sales pass, without a locate. Rates stay below this bit.
-    const SHORTS: u32 = 1 << 31;
-    /// Orders are compared with the last one.
-    const COMPARED: u32 = 1 << 30;
-    const RATE: u32 = Self::COMPARED - 1;
-}
+/// Short sales pass, without a locate.
+const SHORTS: u8 = 1;
+/// Orders are compared with the last one.
+const COMPARED: u8 = 2;
+/// Orders are counted per second.
+const RATED: u8 = 4;
 
 /// A limit order that wants to be accepted.
 #[derive(Clone, Copy, Debug)]
@@ -133,6 +208,8 @@ pub(crate) struct Entrant {
     pub(crate) side: Side,
     pub(crate) quantity: u32,
     pub(crate) price: u32,
+    /// It rests as it is; else it takes first.
+    pub(crate) rests: bool,
 }
 
 /// `limit` in units of `unit`, rounded down; everything when it is not set.
@@ -140,16 +217,9 @@ fn units(limit: Option<Amount>, unit: i128) -> i128 {
     limit.map_or(i128::MAX, |limit| limit.0 / unit)
 }
 
-fn to_u64(value: i128) -> u64 {
-    u64::try_from(value).unwrap_or(u64::MAX)
-}
-
-fn to_i64(value: i128) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
-}
-
+/// Within 32 bits, below 0 as 0.
 fn to_u32(value: i128) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
+    u32::try_from(value.max(0)).unwrap_or(u32::MAX)
 }
 
 /// A rate of a bucket as gates keep it: 0 = none. `None`: nothing may happen at all.
@@ -162,141 +232,191 @@ fn rate(limit: Option<u64>) -> Option<u32> {
     }
 }
 
-/// A bucket after one more event; as it is where there is no rate, and `None` where that is not allowed.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "three times for each order")]
-fn taken(bucket: Bucket, rate: u32, now: Nanos) -> Option<Bucket> {
-    if rate == 0 {
-        return Some(bucket);
-    }
-    let level = bucket.level(rate.into(), now).checked_sub(EVENT)?;
-    Some(Bucket { level, at: now })
+/// The smaller one of those that are not 0.
+fn smaller([one, other]: [u32; 2]) -> u32 {
+    if one == 0 || (other != 0 && other < one) { other } else { one }
 }
 
-impl Instrument {
-    /// Works out what a wire unit of notional comes to in dollars at this rate, at most.
-    pub(super) fn set_rate(&mut self, rate: Amount) {
-        let unit = self
-            .scale
-            .notional
-            .checked_mul(rate.0)
-            .map(|unit| unit.unsigned_abs().div_ceil(Amount::ONE.0.unsigned_abs()));
-        self.unit = unit.and_then(|unit| u64::try_from(unit).ok()).unwrap_or(0);
-    }
-
-    /// Dollars that a quantity may come to at a price and at every mark of the band, at most.
-    #[inline]
-    fn dollars_at_most(&self, quantity: u32, price: u32) -> u128 {
-        let wire = u64::from(quantity) * u64::from(price.max(self.high));
-        u128::from(wire) * u128::from(self.unit)
-    }
-
-    /// True when the mark left its band; then there is a new one around it.
-    #[inline]
-    pub(super) fn has_left_band(&mut self) -> bool {
-        if (self.low..=self.high).contains(&self.mark) && self.mark != 0 {
-            return false;
-        }
-        let wide = self.mark / 8 + 1;
-        (self.low, self.high) = (self.mark.saturating_sub(wide), self.mark.saturating_add(wide));
-        true
-    }
+/// A bucket at the beginning of another millisecond.
+#[cold]
+#[inline(never)]
+fn filled_up(bucket: Bucket, rates: [u32; 2], step: Nanos) -> Bucket {
+    Bucket { level: bucket.level(smaller(rates).into(), step), at: step }
 }
 
 impl Risk {
     /// Shuts all gates.
     pub(super) fn shut_all(&mut self) {
-        self.epoch = self.epoch.wrapping_add(1);
-        if self.epoch == SHUT {
-            // Once in four billion times: a gate that was never asked for since must not look open.
-            for at in 0..self.accounts.len() {
-                self.hot.at_mut(at).shut();
-            }
-            self.positions.iter_mut().for_each(|position| position.gate = Gate::SHUT);
-            self.epoch = SHUT + 1;
+        self.epoch += 1;
+        self.notes.none_is_open();
+    }
+
+    /// An account is looked at closely with its next order.
+    pub(super) fn shut(&mut self, at: usize) {
+        let hot = self.hot.at_mut(at);
+        if hot.epoch == self.epoch && hot.is_watched {
+            self.notes.one_is_shut();
         }
+        hot.buckets_mut();
+        (hot.epoch, hot.until) = (SHUT, Nanos(0));
     }
 
     /// Works out what notional comes to in dollars after a rate was set.
     pub(super) fn set_units(&mut self) {
-        for instrument in &mut self.instruments {
-            instrument.set_rate(self.rates[instrument.legs.quote.index()]);
+        for (at, instrument) in (1..).zip(&self.instruments) {
+            self.markets.at_mut(at).set_rate(instrument, self.rates[instrument.legs.quote.index()]);
         }
         self.shut_all();
     }
 
-    /// Accepts a limit order of which it is known that it passes every check, and counts it. False says nothing, and nothing is
-    /// done.
-    #[inline]
+    /// The number that the gates of an instrument are opened with: it grows with either part, and so never comes twice.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "for every order of a limited account")]
+    fn stamp(&self, id: InstrumentId) -> u64 {
+        self.epoch.wrapping_add(self.markets.at(id.0.into()).tag)
+    }
+
+    /// Where the position of an account in an instrument is: where that of its last order was, else it is looked for.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "for every order of a limited account")]
+    pub(super) fn place_of(&mut self, account: AccountId, id: InstrumentId) -> Option<u32> {
+        let place = self.hot.at(account.0 as usize).position;
+        match self.positions.at(place) {
+            Some(position) if position.instrument == id => Some(place),
+            Some(_) | None => self.look_for(account, id),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_for(&mut self, account: AccountId, id: InstrumentId) -> Option<u32> {
+        let place = self.positions.place(account, id)?;
+        self.hot.at_mut(account.0 as usize).position = place;
+        Some(place)
+    }
+
+    /// Accepts a limit order of which it is known that it passes every check, and counts it; one that takes is counted when
+    /// what is left of it rests. False says nothing, and nothing is done.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "for every order of a limited account")]
     pub(crate) fn admit(&mut self, order: &Entrant, now: Nanos) -> bool {
-        let Entrant { owner, number, instrument: id, side, quantity, price } = *order;
-        let (account, is_buy) = (owner.account(), side.is_buy());
-        let hot = self.hot.at_mut(account.0 as usize);
-        let is_open = hot.epoch == self.epoch && now < self.day_end && hot.open_orders < hot.open_orders_max;
-        if !is_open {
-            return false;
-        }
-        let instrument = &self.instruments[usize::from(id.0) - 1];
-        let Some(position) = self.positions.find_mut(account, id) else {
+        self.pass(order, now) || self.admit_anew(order, now)
+    }
+
+    /// The same once numbers that are not of now are.
+    #[cold]
+    #[inline(never)]
+    fn admit_anew(&mut self, order: &Entrant, now: Nanos) -> bool {
+        self.renew(order, now) && self.pass(order, now)
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "for every order of a limited account")]
+    fn pass(&mut self, order: &Entrant, now: Nanos) -> bool {
+        let Entrant { owner, instrument: id, side, quantity, price, .. } = *order;
+        let (is_buy, stamp) = (side.is_buy(), self.stamp(id));
+        let place = self.place_of(owner.account(), id);
+        let Some(position) = place.and_then(|place| self.positions.at_mut(place)) else {
             return false;
         };
-        let gate = &position.gate;
-        let notional = u64::from(quantity) * u64::from(price);
-        let fits = gate.epoch == self.epoch
-            && quantity <= gate.quantity_max
-            && notional <= gate.notional_max
-            && u64::from(price.abs_diff(instrument.mark)) * MILLION
-                <= u64::from(instrument.mark) * u64::from(gate.collar_ppm)
-            && (matches!(side, Side::Buy | Side::Sell) || gate.terms & Gate::SHORTS != 0);
-        let dollars = instrument.dollars_at_most(quantity, price);
+        let hot = self.hot.at_mut(owner.account().0 as usize);
+        let market = self.markets.at(id.0.into());
+        let claim = market.claim(quantity);
+        let room = position.room[usize::from(is_buy)];
+        let fits = now < hot.until
+            && hot.left != 0
+            && position.stamp == stamp
+            && price.wrapping_sub(position.price_low) <= position.price_span
+            && quantity <= position.quantity_max
+            && quantity <= room
+            && claim <= hot.budget
+            && (matches!(side, Side::Buy | Side::Sell) || position.terms & SHORTS != 0);
+        if !fits {
+            return false;
+        }
         let last = LastOrder { price, quantity, instrument: id, is_buy };
-        let is_compared = gate.terms & Gate::COMPARED != 0;
-        if !fits || dollars > hot.budget.unsigned_abs() || is_compared && hot.last == last {
+        let is_compared = position.terms & COMPARED != 0;
+        if is_compared && hot.last == last {
             return false;
         }
-        let open = if is_buy { position.open_buy } else { position.open_sell };
-        let (open, most) = (open + u64::from(quantity), if is_buy { gate.long_max } else { gate.short_max });
-        let Ok(held) = i64::try_from(position.quantity) else {
-            return false;
-        };
-        let held = if is_buy { held } else { held.wrapping_neg() };
-        if i64::try_from(open).ok().and_then(|open| held.checked_add(open)).is_none_or(|after| after > most) {
-            return false;
+        if position.terms & RATED != 0 {
+            let step = Nanos(hot.until.0.wrapping_sub(STEP));
+            let orders = if position.orders.at == step {
+                position.orders
+            } else {
+                filled_up(position.orders, [hot.symbol_rate, market.symbol_rate], step)
+            };
+            let Some(level) = orders.level.checked_sub(EVENT) else {
+                return false;
+            };
+            position.orders = Bucket { level, at: step };
         }
-        let (Some(messages), Some(floods), Some(orders)) = (
-            taken(hot.messages, hot.message_rate, now),
-            taken(hot.floods, hot.flood_rate, now),
-            taken(position.orders, gate.terms & Gate::RATE, now),
-        ) else {
-            return false;
-        };
-        (hot.messages, hot.floods, position.orders) = (messages, floods, orders);
-        // What is compared above is below 2^127.
-        hot.budget = hot.budget.wrapping_sub_unsigned(dollars);
         if is_compared {
             hot.last = last;
         }
-        hot.open_orders += 1;
-        *(if is_buy { &mut position.open_buy } else { &mut position.open_sell }) = open;
-        let paid = instrument.scale.notional_of(price, quantity).unwrap_or_default();
-        if instrument.legs.quote == Currency::Usd {
-            hot.open_dollars.0 += paid.0;
-        } else {
-            self.accounts[account.0 as usize].open_notional[instrument.legs.quote.index()].0 += paid.0;
+        hot.left -= 1;
+        hot.budget -= claim;
+        position.room[usize::from(is_buy)] = room - quantity;
+        if order.rests {
+            hot.open_orders = hot.open_orders.wrapping_add(1);
+            position.open_more(is_buy, quantity, price);
         }
-        self.flight = OpenOrder { owner, number, price, leaves: quantity, instrument: id, is_buy };
         true
     }
 
-    /// An order was accepted after a close look: what it may take is taken from the budget.
-    #[inline]
-    pub(super) fn spend(&mut self, account: AccountId, id: InstrumentId, (quantity, price): (u32, u32), times: u128) {
-        let instrument = &self.instruments[usize::from(id.0) - 1];
-        let dollars = instrument.dollars_at_most(quantity, price).checked_mul(times);
+    /// Works out anew what depends on the time, and what may be held of the instrument; false where the account is to be looked
+    /// at closely.
+    fn renew(&mut self, order: &Entrant, now: Nanos) -> bool {
+        let (account, id) = (order.owner.account(), order.instrument);
+        if !self.is_open(account, now) {
+            return false;
+        }
+        let Some(place) = self.place_of(account, id) else {
+            return false;
+        };
         let hot = self.hot.at_mut(account.0 as usize);
-        match dollars.and_then(|dollars| hot.budget.checked_sub_unsigned(dollars)) {
-            Some(left) if left >= 0 && instrument.unit != 0 => hot.budget = left,
-            Some(_) | None => hot.shut(),
+        if now >= hot.until || hot.left == 0 {
+            hot.renew(now);
+        }
+        let stamp = self.stamp(id);
+        let is_stale = |position: &Position| position.stamp != stamp || !position.has_room(order);
+        if self.positions.at(place).is_some_and(is_stale) {
+            let gate = self.gate_of(account, id).unwrap_or(Gate::SHUT);
+            if let Some(position) = self.positions.at_mut(place) {
+                position.set_gate(&gate);
+            }
+        }
+        true
+    }
+
+    /// An order was accepted after a close look: what it may take is taken.
+    #[inline]
+    pub(super) fn spend(&mut self, order: &OpenOrder) {
+        let (account, id) = (order.account(), order.instrument);
+        self.spend_dollars(account, id, (order.leaves, order.price), 1);
+        if let Some(position) = self.positions.find_mut(account, id) {
+            let room = &mut position.room[usize::from(order.is_buy)];
+            match room.checked_sub(order.leaves) {
+                Some(left) => *room = left,
+                None => position.stamp = SHUT,
+            }
+        }
+    }
+
+    /// Takes what a quantity comes to, several times, from the budget.
+    #[inline]
+    pub(super) fn spend_dollars(
+        &mut self,
+        account: AccountId,
+        id: InstrumentId,
+        (quantity, price): (u32, u32),
+        times: u64,
+    ) {
+        let claim = self.markets.at(id.0.into()).claim_at(quantity, price).and_then(|claim| claim.checked_mul(times));
+        let hot = self.hot.at_mut(account.0 as usize);
+        match claim.and_then(|claim| hot.budget.checked_sub(claim)) {
+            Some(left) => hot.budget = left,
+            None => self.shut(account.0 as usize),
         }
     }
 
@@ -306,28 +426,15 @@ impl Risk {
         self.hot.at(account.0 as usize).epoch == self.epoch && now < self.day_end
     }
 
-    /// The gates of an account, after it was looked at closely and passed: opens those that are shut.
-    pub(super) fn open_gates(&mut self, account: AccountId, instrument: InstrumentId, now: Nanos) {
-        self.open_account_gate(account, now);
-        let position = self.positions.find(account, instrument);
-        let is_shut = position.is_some_and(|position| position.gate.epoch != self.epoch);
-        if is_shut
-            && self.is_open(account, now)
-            && let Some(gate) = self.gate_of(account, instrument)
-            && let Some(position) = self.positions.find_mut(account, instrument)
-        {
-            position.gate = gate;
-        }
-    }
-
-    /// Opens the gate of an account when it is shut.
-    pub(super) fn open_account_gate(&mut self, account: AccountId, now: Nanos) {
+    /// Opens the gate of an account when it is shut, after it was looked at closely and passed.
+    pub(super) fn open_gate(&mut self, account: AccountId, now: Nanos) {
         if self.is_open(account, now) {
             return;
         }
         let day_end = if self.day == 0 { (now.0 / Nanos::DAY + 1) * Nanos::DAY } else { u64::MAX };
-        if day_end != self.day_end.0 {
-            self.day_end = Nanos(day_end);
+        let today = self.today(now);
+        if (day_end, today) != (self.day_end.0, self.gate_day) {
+            (self.day_end, self.gate_day) = (Nanos(day_end), today);
             self.shut_all();
         }
         let flags = self.flags[account.0 as usize];
@@ -335,13 +442,19 @@ impl Risk {
             return;
         }
         let Account { counts, .. } = &self.accounts[account.0 as usize];
-        let (messages, floods) = (rate(counts.messages), rate(counts.floods));
+        let rates = (rate(counts.messages), rate(counts.floods), rate(counts.symbol));
         let open_orders_max = counts.open_orders.map_or(u32::MAX, |most| u32::try_from(most).unwrap_or(u32::MAX));
-        let budget = self.budget(account, now).filter(|budget| *budget > 0);
-        if let (Some(message_rate), Some(flood_rate), Some(budget)) = (messages, floods, budget) {
+        let budget = self.budget(account, now).map_or(0, coarse);
+        if let (Some(message_rate), Some(flood_rate), Some(symbol_rate)) = rates
+            && budget > 0
+        {
+            self.shut(account.0 as usize);
             let epoch = self.epoch;
             let hot = self.hot.at_mut(account.0 as usize);
-            *hot = Hot { epoch, open_orders_max, message_rate, flood_rate, budget, ..*hot };
+            *hot = Hot { budget, epoch, message_rate, flood_rate, symbol_rate, open_orders_max, ..*hot };
+            if hot.is_watched {
+                self.notes.one_is_open();
+            }
         }
     }
 
@@ -372,34 +485,65 @@ impl Risk {
     /// What an order of this pair may be; `None` when each is to be looked at closely.
     fn gate_of(&self, account: AccountId, id: InstrumentId) -> Option<Gate> {
         let (of, instrument) = (&self.accounts[account.0 as usize], self.instrument(id));
+        let market = self.markets.at(id.0.into());
         let firm = self.firms[of.firm as usize].firm;
         let is_restricted = [Restricted::Account(account), Restricted::Firm(firm), Restricted::All]
             .into_iter()
             .any(|who| self.restrictions.has(who, id));
-        if is_restricted || instrument.is_killed || self.venue_flags & KILLED != 0 || instrument.unit == 0 {
+        let is_killed = instrument.is_killed || self.venue_flags & KILLED != 0;
+        if is_restricted || is_killed || market.claim == 0 || market.mark == 0 {
             return None;
         }
         let (limits, own) = (&of.limits, &instrument.own);
         let tighter = |kind| self.tighter(account, id, kind);
-        let (unit, scale) = (i128::from(instrument.unit), instrument.scale);
+        let (claim, scale) = (i128::from(market.claim), instrument.scale);
         let is_set = |kind, value| limits.get(kind) == Some(value) || own.get(kind) == Some(value);
         let no_shorts = is_set(LimitKind::ShortSale, Amount::ZERO) || is_set(LimitKind::LocateRequired, Amount::ONE);
         let duplicates = super::limits::tighter(of.counts.duplicates, instrument.counts.duplicates);
         let symbol_rate = rate(super::limits::tighter(of.counts.symbol, instrument.counts.symbol))?;
+        let (price_low, price_high) = prices(tighter(LimitKind::PriceCollar), market)?;
+        let position = self.positions.find(account, id)?;
+        let [open_sell, open_buy] = position.open;
+        let room = |kind, held: i128, open: u64| {
+            to_u32(units(tighter(kind), scale.quantity).saturating_sub(held).saturating_sub(open.into()))
+        };
+        let countable = (Amount::MAX.0 / scale.quantity).min(Amount::MAX.0 / scale.notional / i128::from(market.high));
         Some(Gate {
-            notional_max: to_u64(units(tighter(LimitKind::OrderNotional), unit).min(Amount::MAX.0 / scale.notional)),
-            long_max: to_i64(units(tighter(LimitKind::PositionLong), scale.quantity)),
-            short_max: to_i64(units(tighter(LimitKind::PositionShort), scale.quantity)),
-            epoch: self.epoch,
+            stamp: self.stamp(id),
+            price_low,
+            price_span: price_high - price_low,
             quantity_max: to_u32(
-                units(tighter(LimitKind::OrderQuantity), scale.quantity).min(Amount::MAX.0 / scale.quantity),
+                units(tighter(LimitKind::OrderQuantity), scale.quantity)
+                    .min(units(tighter(LimitKind::OrderNotional), claim))
+                    .min(countable),
             ),
-            collar_ppm: to_u32(units(tighter(LimitKind::PriceCollar), Amount::ONE.0 / i128::from(MILLION))),
-            terms: symbol_rate
-                | if no_shorts { 0 } else { Gate::SHORTS }
-                | if duplicates.is_some() { Gate::COMPARED } else { 0 },
+            room: [
+                room(LimitKind::PositionShort, position.quantity.saturating_neg(), open_sell),
+                room(LimitKind::PositionLong, position.quantity, open_buy),
+            ],
+            terms: if symbol_rate == 0 { 0 } else { RATED }
+                | if no_shorts { 0 } else { SHORTS }
+                | if duplicates.is_some() { COMPARED } else { 0 },
         })
     }
+}
+
+/// The lowest and the highest price within a collar around every mark that is near, up to the end of the band.
+fn prices(collar: Option<Amount>, market: &Market) -> Option<(u32, u32)> {
+    let Some(Amount(parts)) = collar else {
+        return Some((0, market.high));
+    };
+    let distance = |mark: u32| i128::from(mark) * parts / Amount::ONE.0;
+    let (low, high) = (market.near_low, market.near_high());
+    let lowest = to_u32(i128::from(high) - distance(high));
+    let highest = to_u32(i128::from(low) + distance(low)).min(market.high);
+    (lowest <= highest).then_some((lowest, highest))
+}
+
+impl Gate {
+    /// Nothing passes.
+    pub(super) const SHUT: Self =
+        Self { stamp: SHUT, price_low: 0, price_span: 0, quantity_max: 0, room: [0; 2], terms: 0 };
 }
 
 #[cfg(test)]
@@ -447,7 +591,7 @@ mod tests {
 
     fn order(number: u32, side: Side, quantity: u32) -> Entrant {
         let owner = Owner::new(ACCOUNT, Channel(0));
-        Entrant { owner, number: UserRefNum(number), instrument: STOCK, side, quantity, price: 1_000_000 }
+        Entrant { owner, number: UserRefNum(number), instrument: STOCK, side, quantity, price: 1_000_000, rests: true }
     }
 
     /// Looked at closely, and accepted.
@@ -466,9 +610,9 @@ mod tests {
         assert!(risk.admit(&order(2, Side::Buy, 20), NOW));
         assert!(!risk.admit(&order(3, Side::Buy, 20), NOW), "the same once more may be a duplicate");
         assert!(risk.admit(&order(4, Side::SellShort, 30), NOW), "nothing is set for short sales");
-        assert!(!risk.admit(&order(5, Side::Buy, 941), NOW), "6,000 dollars are open, and 94,000 are left");
-        assert!(risk.admit(&order(6, Side::Buy, 939), NOW));
-        assert!(!risk.admit(&order(7, Side::Buy, 1), NOW));
+        assert!(!risk.admit(&order(5, Side::Buy, 840), NOW), "94,000 dollars are left: 835 at the worst mark");
+        assert!(risk.admit(&order(6, Side::Buy, 820), NOW));
+        assert!(!risk.admit(&order(7, Side::Buy, 20), NOW));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! | File | Its job |
 //! |---|---|
 //! | `checks.rs` | every refusal, in the order of venue-rules.md |
-//! | `gate.rs` | the short way through them, for orders that are far from every limit |
+//! | `gate.rs`, `market.rs` | the short way through them, for orders that are far from every limit |
 //! | `observe.rs` | what an event changes |
 //! | `worth.rs` | what an account's positions are worth: loss of the day, credit |
 //! | `trips.rs` | kill switches that nobody turned |
@@ -20,6 +20,7 @@ mod fees;
 mod gate;
 mod limits;
 mod map;
+mod market;
 mod observe;
 mod open_orders;
 mod positions;
@@ -41,6 +42,7 @@ use crate::memory::advise_large;
 use fees::FeeTable;
 use gate::Hot;
 use limits::{Counts, Limits, Restricted, Restrictions, counts_everybody};
+use market::Market;
 use positions::Positions;
 use protocol::command::{ListInstrument, OpenVenue};
 use protocol::money::{Amount, Currency, Legs};
@@ -82,8 +84,6 @@ struct Account {
     balance: Amounts,
     /// What open orders of a cash account may cost.
     reserved: Amounts,
-    /// Notional of its open orders, when they are counted; that in dollars is [`Hot::open_dollars`].
-    open_notional: Amounts,
     duplicates: Bucket,
     /// Refusals, for the kill switch.
     rejects: Bucket,
@@ -106,16 +106,8 @@ struct FirmRisk {
 }
 
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
 struct Instrument {
     scale: Scale,
-    /// Dollars, at the rate of the currency that is paid, of a wire unit of notional, rounded up; 0 = not known.
-    unit: u64,
-    /// Last trade, else the reference price of the listing; 0 = none.
-    mark: u32,
-    /// Where it may move without anybody being looked at, while somebody has a limit that depends on it; else 0.
-    low: u32,
-    high: u32,
     legs: Legs,
     is_killed: bool,
     own: Limits,
@@ -135,7 +127,7 @@ pub(crate) struct Risk {
     /// The day, once the venue has begun one; before that days are those of UTC.
     day: u32,
     is_charging: bool,
-    /// Somebody has a limit that depends on marks: what moves one is noted.
+    /// Somebody has limits: what moves a mark is noted.
     is_watching: bool,
     /// Somebody's orders are, or were, counted.
     is_counting: bool,
@@ -143,6 +135,8 @@ pub(crate) struct Risk {
     counts_everybody: bool,
     positions: Positions,
     instruments: Vec<Instrument>,
+    /// By instrument, from index 1: what every order and trade needs of it.
+    markets: Table<Market>,
     accounts: Vec<Account>,
     firms: Vec<FirmRisk>,
     defaults: Limits,
@@ -150,11 +144,15 @@ pub(crate) struct Risk {
     /// By account: what every order needs of it.
     hot: Table<Hot>,
     /// Gates that were opened with another number are shut; from 1.
-    epoch: u32,
+    epoch: u64,
     /// All gates are shut from here on.
     day_end: Nanos,
+    /// The day until then.
+    gate_day: u32,
     /// The order at work: accepted or elected, and not at rest.
     flight: OpenOrder,
+    /// It is counted; else what is left of it is, once it rests.
+    is_flight_counted: bool,
     fees: FeeTable,
     /// US dollars per unit; 0 = not known.
     rates: Amounts,
@@ -195,6 +193,7 @@ impl Risk {
             counts_everybody: false,
             positions: Positions::new(open.orders_max as usize, accounts),
             instruments: Vec::with_capacity(instruments),
+            markets: Table::new(instruments + 1, Market::NONE),
             accounts: room(accounts),
             firms: Vec::with_capacity(accounts),
             defaults: Limits::NONE,
@@ -202,11 +201,13 @@ impl Risk {
             hot: Table::new(accounts, Hot::NEW),
             epoch: 1,
             day_end: Nanos(0),
+            gate_day: 0,
             flight: OpenOrder::NONE,
+            is_flight_counted: false,
             fees: FeeTable::FREE,
             rates,
             fee_account: [Amount::ZERO; Currency::COUNT],
-            notes: Notes::new(accounts),
+            notes: Notes::new(accounts, open.orders_per_command_max as usize),
             is_sync_due: false,
             are_flags_new: false,
             is_recount_due: false,
@@ -228,7 +229,6 @@ impl Risk {
             volumes: [Amount::ZERO; TIER_DAYS],
             balance: [Amount::ZERO; Currency::COUNT],
             reserved: [Amount::ZERO; Currency::COUNT],
-            open_notional: [Amount::ZERO; Currency::COUNT],
             duplicates: Bucket::FULL,
             rejects: Bucket::FULL,
             stood: None,
@@ -239,8 +239,7 @@ impl Risk {
         });
         self.flags.push(0);
         self.work_out(self.accounts.len() - 1);
-        let depends = [LimitKind::DayLoss, LimitKind::Credit].iter().any(|kind| self.defaults.get(*kind).is_some());
-        if self.is_watching || depends {
+        if self.defaults.get(LimitKind::DayLoss).is_some() || self.notes.watches_some() {
             self.watch();
         }
     }
@@ -251,20 +250,18 @@ impl Risk {
             self.instrument_flags.push(0);
         }
         self.instrument_flags.push(0);
-        let mut instrument = Instrument {
+        let instrument = Instrument {
             scale: Scale::new(listed.price_decimals, listed.qty_decimals),
-            unit: 0,
-            mark: listed.reference_price.0,
-            low: 0,
-            high: 0,
             legs,
             is_killed: false,
             own: Limits::NONE,
             counts: Counts::default(),
         };
-        instrument.set_rate(self.rates[legs.quote.index()]);
+        let market = self.markets.at_mut(self.instruments.len() + 1);
+        market.mark = listed.reference_price.0;
+        market.set_rate(&instrument, self.rates[legs.quote.index()]);
         if self.is_watching {
-            instrument.has_left_band();
+            market.centre();
         }
         self.instruments.push(instrument);
     }
@@ -313,13 +310,15 @@ impl Risk {
     }
 
     /// Calls `touch` with the lines that every order of a counted account needs, and with that which leads to its position in
-    /// an instrument.
+    /// an instrument when there are several.
     #[inline]
     pub(crate) fn touch(&self, account: AccountId, instrument: InstrumentId, mut touch: impl FnMut(*const u8)) {
         let hot = std::ptr::from_ref(self.hot.at(account.0 as usize & self.hot.mask())).cast::<u8>();
         touch(hot);
         touch(hot.wrapping_add(64));
-        self.positions.touch_home(account, instrument, touch);
+        if self.instruments.len() > 1 {
+            self.positions.touch_home(account, instrument, touch);
+        }
     }
 
     /// Calls `touch` with the two lines of a position, once that which leads to it is there.
@@ -330,7 +329,12 @@ impl Risk {
         instrument: InstrumentId,
         mut touch: impl FnMut(*const u8),
     ) {
-        if let Some(position) = self.positions.find(account, instrument) {
+        let position = if self.instruments.len() > 1 {
+            self.positions.find(account, instrument)
+        } else {
+            self.positions.at(self.hot.at(account.0 as usize & self.hot.mask()).position())
+        };
+        if let Some(position) = position {
             let position = std::ptr::from_ref(position).cast::<u8>();
             touch(position);
             touch(position.wrapping_add(64));
@@ -358,14 +362,23 @@ impl Risk {
             self.flags_changed();
         }
         self.flags[at] = flags;
+        self.shut(at);
+        if flags & LIMITED != 0 && !self.is_watching {
+            self.is_watching = true;
+            (1..=self.instruments.len()).for_each(|at| self.markets.at_mut(at).centre());
+        }
         let hot = self.hot.at_mut(at);
-        hot.shut();
         hot.is_watched = limits.get(LimitKind::DayLoss).is_some();
         (hot.is_counted, hot.is_cash) = (flags & COUNTED != 0, flags & CASH != 0);
         self.is_counting |= flags & COUNTED != 0;
         let account = &mut self.accounts[at];
         (account.limits, account.is_restricted) = (limits, is_restricted);
         account.counts = Counts::of(&limits);
+    }
+
+    /// The mark of an instrument: last trade, else the reference price; 0 = none.
+    fn mark(&self, id: InstrumentId) -> u32 {
+        self.markets.at(id.0.into()).mark
     }
 
     fn instrument(&self, id: InstrumentId) -> &Instrument {

@@ -1,7 +1,7 @@
 //! What an event changes: positions at every trade, and for accounts whose orders are counted their orders, reservations
 //! and rates.
 
-use super::gate::{Hot, LastOrder};
+use super::gate::{Entrant, Hot, LastOrder, SHUT};
 use super::limits::tighter;
 use super::open_orders::OpenOrder;
 use super::{Account, CASH, COUNTED, Instrument, Risk, SCARCE, TIER_DAYS};
@@ -140,9 +140,51 @@ impl Risk {
         let (quantity, price) = (fill.quantity.0, fill.price.0);
         self.positions.entry(maker, fill.instrument).trade(maker_buys, quantity, price);
         self.positions.entry(taker, fill.instrument).trade(!maker_buys, quantity, price);
-        self.instruments[usize::from(fill.instrument.0) - 1].mark = price;
+        self.markets.at_mut(fill.instrument.0.into()).mark = price;
         self.note_scarcity();
         self.flags[maker.0 as usize] | self.flags[taker.0 as usize] != 0 || self.is_charging || self.is_watching
+    }
+
+    /// The rest of a trade of a plain order with another one, fees apart, where all accounts are far from their limits. False says
+    /// nothing, and nothing is done; then [`Risk::traded_counted`] does it.
+    #[inline]
+    pub(crate) fn traded_far(&mut self, fill: Fill, maker: &OpenOrder, (taker, aggressor): (Owner, u64)) -> bool {
+        let (id, quantity, price) = (fill.instrument, fill.quantity.0, fill.price.0);
+        let (of_maker, of_taker) = (maker.account(), taker.account());
+        let market = self.markets.at(id.0.into());
+        // Twice: what a trade takes from any limit, and the fee on it. Twice more, because it may be one account.
+        let claim = 2 * market.claim(quantity);
+        let dollars =
+            Amount((u128::from(u64::from(quantity) * u64::from(price)) * u128::from(market.dollars)).cast_signed());
+        let now = (self.epoch, self.gate_day);
+        let is_far = market.is_near() && market.dollars != 0 && market.claim != 0 && fill.now < self.day_end;
+        // Who pays fees has a volume, too.
+        let is_free = [of_maker, of_taker].map(|account| self.flags[account.0 as usize] == 0 && !self.is_charging);
+        let affords = |account: AccountId, claim| self.hot.at(account.0 as usize).affords(now, claim, dollars);
+        let can = is_far && (is_free[0] || affords(of_maker, 2 * claim)) && (is_free[1] || affords(of_taker, claim));
+        if !can || !self.notes.pass_over(aggressor, of_maker, of_taker) {
+            return false;
+        }
+        if !is_free[0] {
+            self.hot.at_mut(of_maker.0 as usize).take(claim, dollars);
+            self.leave(maker, quantity);
+        }
+        if !is_free[1] {
+            self.hot.at_mut(of_taker.0 as usize).take(claim, dollars);
+            self.reduce(taker, None, fill.quantity);
+        }
+        true
+    }
+
+    /// The fees of a trade, when there are any.
+    #[inline]
+    pub(crate) fn fees_of(
+        &mut self,
+        number: MatchNumber,
+        fill: Fill,
+        (maker, taker): (Owner, Owner),
+    ) -> Option<EventBody> {
+        if self.is_charging { self.charge(number, fill, Some(maker), Some(taker)) } else { None }
     }
 
     /// The rest of a trade where fees are charged, losses are watched, or an account has more than positions.
@@ -163,13 +205,13 @@ impl Risk {
         for party in [maker, taker] {
             self.reduce(party.owner, party.resting, fill.quantity);
         }
-        if self.is_charging { self.charge(match_number, fill, Some(maker.owner), Some(taker.owner)) } else { None }
+        self.fees_of(match_number, fill, (maker.owner, taker.owner))
     }
 
     /// The last trade is the mark.
     #[inline]
     fn set_mark(&mut self, instrument: InstrumentId, price: Price) {
-        self.instruments[usize::from(instrument.0) - 1].mark = price.0;
+        self.markets.at_mut(instrument.0.into()).mark = price.0;
         if self.is_watching {
             self.note_moved(instrument);
         }
@@ -195,7 +237,8 @@ impl Risk {
     /// A request was answered: it counts, whatever the answer.
     fn count_message(&mut self, account: AccountId, now: Nanos) {
         if let Some(rate) = self.accounts[account.0 as usize].counts.messages {
-            self.hot.at_mut(account.0 as usize).messages.take(rate, now);
+            let [messages, _] = self.hot.at_mut(account.0 as usize).buckets_mut();
+            messages.take(rate, now);
         }
     }
 
@@ -231,17 +274,37 @@ impl Risk {
             let is_buy = side.is_buy();
             let order = OpenOrder { owner, number, price, leaves: quantity.0, instrument, is_buy };
             self.count_order(&order);
-            self.flight = order;
-            self.open_gates(id, instrument, now);
+            self.take_up(order);
+            self.open_gate(id, now);
         }
     }
 
     /// Counts an order of an account whose orders are counted.
     pub(super) fn count_order(&mut self, order: &OpenOrder) {
         self.hot.at_mut(order.account().0 as usize).open_orders += 1;
-        self.spend(order.account(), order.instrument, (order.leaves, order.price), 1);
+        self.spend(order);
         self.expose(order, order.leaves, true);
         self.note_scarcity();
+    }
+
+    /// A plain order was admitted, and takes: it is counted once it rests.
+    #[inline]
+    pub(crate) fn take_off_ground(&mut self, order: &Entrant) {
+        let Entrant { owner, number, instrument, side, quantity, price, .. } = *order;
+        self.flight = OpenOrder { owner, number, price, leaves: quantity, instrument, is_buy: side.is_buy() };
+        self.is_flight_counted = false;
+    }
+
+    /// It is done: what is left of it rests.
+    #[inline]
+    pub(crate) fn land(&mut self) {
+        let order = self.flight;
+        if order.leaves != 0 {
+            self.hot.at_mut(order.account().0 as usize).open_orders += 1;
+            self.expose(&order, order.leaves, true);
+            self.note_scarcity();
+            self.flight.leaves = 0;
+        }
     }
 
     /// Adds to what an account's open orders come to, or takes off.
@@ -251,23 +314,16 @@ impl Risk {
         reason = "on the way of every order of a limited account, each time with another sign"
     )]
     fn expose(&mut self, order: &OpenOrder, quantity: u32, adds: bool) {
-        let instrument = &self.instruments[usize::from(order.instrument.0) - 1];
-        let notional = instrument.scale.notional_of(order.price, quantity).unwrap_or_default();
-        let notional = if adds { notional.0 } else { -notional.0 };
-        let account = order.account().0 as usize;
-        let hot = self.hot.at_mut(account);
-        // All that is added here was checked to be countable, and adds up to less than the integer holds.
-        if instrument.legs.quote == Currency::Usd {
-            hot.open_dollars.0 = hot.open_dollars.0.wrapping_add(notional);
-        } else {
-            self.accounts[account].open_notional[instrument.legs.quote.index()].0 += notional;
-        }
-        if hot.is_cash {
+        if self.hot.at(order.account().0 as usize).is_cash {
             self.set_aside(order, quantity, adds);
         }
+        // All that is added here was checked to be countable, and adds up to less than the integers hold.
         let position = self.positions.entry(order.account(), order.instrument);
-        let open = if order.is_buy { &mut position.open_buy } else { &mut position.open_sell };
-        *open = if adds { *open + u64::from(quantity) } else { *open - u64::from(quantity) };
+        if adds {
+            position.open_more(order.is_buy, quantity, order.price);
+        } else {
+            position.open_less(order.is_buy, quantity, order.price);
+        }
     }
 
     /// What a cash account sets aside for an order, or frees.
@@ -281,7 +337,7 @@ impl Risk {
 
     /// An order that rested is at work: elected.
     pub(crate) fn take_up(&mut self, order: OpenOrder) {
-        self.flight = order;
+        (self.flight, self.is_flight_counted) = (order, true);
     }
 
     /// Quantity left an order, when it is counted; without one, the order at work.
@@ -293,9 +349,30 @@ impl Risk {
         let order = resting.unwrap_or(self.flight);
         if resting.is_none() && order.owner == owner {
             self.flight.leaves = order.leaves.saturating_sub(quantity.0);
+            if !self.is_flight_counted {
+                return;
+            }
         }
         if order.leaves != 0 && order.owner == owner {
             self.reduce_counted(&order, quantity.0);
+        }
+    }
+
+    /// Quantity left a plain order that rests, at its price; nothing is done when the orders of its account are not counted.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of every cancel of a limited account")]
+    pub(crate) fn leave(&mut self, order: &OpenOrder, quantity: u32) {
+        let hot = self.hot.at_mut(order.account().0 as usize);
+        if !hot.is_counted {
+            return;
+        }
+        if hot.is_cash {
+            return self.reduce_counted(order, quantity);
+        }
+        hot.open_orders = hot.open_orders.wrapping_sub(u32::from(quantity == order.leaves));
+        let place = self.place_of(order.account(), order.instrument);
+        if let Some(position) = place.and_then(|place| self.positions.at_mut(place)) {
+            position.open_less(order.is_buy, quantity, order.price);
         }
     }
 
@@ -351,7 +428,7 @@ impl Risk {
             hot.day_notional.0 = hot.day_notional.0.saturating_add(dollars.0);
         }
         // Twice: what a trade takes from any limit, and the fee on it.
-        self.spend(leg.account, fill.instrument, (fill.quantity.0, fill.price.0), 2);
+        self.spend_dollars(leg.account, fill.instrument, (fill.quantity.0, fill.price.0), 2);
         self.note_loss(leg.account);
     }
 
@@ -371,7 +448,8 @@ impl Risk {
         for leg in [Leg { account: buyer, is_buy: false }, Leg { account: seller, is_buy: true }] {
             self.positions.entry(leg.account, fill.instrument).trade(leg.is_buy, fill.quantity.0, fill.price.0);
             self.move_legs(leg, fill);
-            self.hot.at_mut(leg.account.0 as usize).shut();
+            self.shut(leg.account.0 as usize);
+            self.positions.entry(leg.account, fill.instrument).stamp = SHUT;
             self.note_loss(leg.account);
             self.note_broken(leg.account, fill.instrument);
         }

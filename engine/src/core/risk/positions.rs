@@ -1,14 +1,13 @@
 //! Positions: what each account holds of each instrument it has traded, at which average cost, and what it has made of it.
 //! In wire units of the instrument throughout, so that a trade needs no scaling.
 
-use super::gate::Gate;
+use super::gate::{Entrant, Gate, SHUT};
 use super::map::Map;
 use crate::core::money::{Bucket, wire_notional};
 use crate::memory::advise_large;
 use protocol::types::{AccountId, InstrumentId};
 
-/// One account's position in one instrument: what trades and open orders change in one cache line, what orders are checked
-/// against in the next.
+/// One account's position in one instrument: what trades change in one cache line, what orders are checked against in the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(128))]
 pub(crate) struct Position {
@@ -18,18 +17,24 @@ pub(crate) struct Position {
     pub(crate) cost: i128,
     /// What closed quantity has made.
     pub(crate) realised: i128,
-    /// Open quantity of orders to buy, when the account's orders are counted.
-    pub(crate) open_buy: u64,
-    /// The same to sell.
-    pub(crate) open_sell: u64,
-    /// What a new order may be without being looked at closely.
-    pub(super) gate: Gate,
+    /// Open quantity of orders to sell, and to buy, when the account's orders are counted.
+    pub(crate) open: [u64; 2],
     /// Orders per second.
     pub(super) orders: Bucket,
+    /// The number that the gate was opened with: [`Gate::stamp`]. What follows is of the gate, too.
+    pub(super) stamp: u64,
+    /// Price × quantity of the open orders, when they are counted, in 96 bits: 2^29 orders of 2^63 at the most.
+    notional_low: u64,
+    notional_high: u32,
+    pub(super) price_low: u32,
+    pub(super) price_span: u32,
+    pub(super) room: [u32; 2],
+    pub(super) quantity_max: u32,
     /// Whose.
     pub(crate) account: AccountId,
     /// Of what.
     pub(crate) instrument: InstrumentId,
+    pub(super) terms: u8,
 }
 
 const _: () = assert!(size_of::<Position>() == 128);
@@ -37,8 +42,65 @@ const _: () = assert!(size_of::<Position>() == 128);
 impl Position {
     /// None yet.
     pub(crate) fn none(account: AccountId, instrument: InstrumentId) -> Self {
-        let (gate, orders) = (Gate::SHUT, Bucket::FULL);
-        Self { quantity: 0, cost: 0, realised: 0, open_buy: 0, open_sell: 0, gate, orders, account, instrument }
+        Self {
+            quantity: 0,
+            cost: 0,
+            realised: 0,
+            open: [0; 2],
+            orders: Bucket::FULL,
+            stamp: SHUT,
+            notional_low: 0,
+            notional_high: 0,
+            price_low: 0,
+            price_span: 0,
+            room: [0; 2],
+            quantity_max: 0,
+            account,
+            instrument,
+            terms: 0,
+        }
+    }
+
+    /// Opens or shuts the gate.
+    pub(super) fn set_gate(&mut self, gate: &Gate) {
+        let Gate { stamp, price_low, price_span, quantity_max, room, terms } = *gate;
+        (self.stamp, self.price_low, self.price_span) = (stamp, price_low, price_span);
+        (self.quantity_max, self.room, self.terms) = (quantity_max, room, terms);
+    }
+
+    /// There is room for an order, as far as it is known.
+    pub(super) fn has_room(&self, order: &Entrant) -> bool {
+        self.room[usize::from(order.side.is_buy())] >= order.quantity
+    }
+
+    /// An order is open, or more of it.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "for every order of a limited account")]
+    pub(super) fn open_more(&mut self, is_buy: bool, quantity: u32, price: u32) {
+        let open = &mut self.open[usize::from(is_buy)];
+        *open = open.wrapping_add(quantity.into());
+        let (low, carries) = self.notional_low.overflowing_add(u64::from(quantity) * u64::from(price));
+        (self.notional_low, self.notional_high) = (low, self.notional_high.wrapping_add(carries.into()));
+    }
+
+    /// Less of an order is open, which was counted.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "for every order of a limited account")]
+    pub(super) fn open_less(&mut self, is_buy: bool, quantity: u32, price: u32) {
+        let open = &mut self.open[usize::from(is_buy)];
+        *open = open.wrapping_sub(quantity.into());
+        let (low, borrows) = self.notional_low.overflowing_sub(u64::from(quantity) * u64::from(price));
+        (self.notional_low, self.notional_high) = (low, self.notional_high.wrapping_sub(borrows.into()));
+    }
+
+    /// Nothing is open.
+    pub(super) fn open_none(&mut self) {
+        (self.open, self.notional_low, self.notional_high) = ([0; 2], 0, 0);
+    }
+
+    /// Price × quantity of the open orders.
+    pub(super) fn open_notional(&self) -> i128 {
+        i128::from(self.notional_high) << 64 | i128::from(self.notional_low)
     }
 
     /// What the account has been paid for all its trades together, less what it has paid.
@@ -217,9 +279,26 @@ impl Positions {
         self.entries.len()
     }
 
-    /// The position of a pair, to change; `None` when there is none.
+    /// Where the position of a pair is, if there is one.
+    pub(super) fn place(&self, account: AccountId, instrument: InstrumentId) -> Option<u32> {
+        self.index.find(key(account, instrument))
+    }
+
+    /// The position at a place; `None` beyond all.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "once for each order of a limited account")]
+    #[expect(clippy::inline_always, reason = "for every order of a limited account")]
+    pub(super) fn at_mut(&mut self, place: u32) -> Option<&mut Position> {
+        self.entries.get_mut(place as usize)
+    }
+
+    /// The position at a place.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "for every order of a limited account")]
+    pub(super) fn at(&self, place: u32) -> Option<&Position> {
+        self.entries.get(place as usize)
+    }
+
+    /// The position of a pair, to change; `None` when there is none.
     pub(super) fn find_mut(&mut self, account: AccountId, instrument: InstrumentId) -> Option<&mut Position> {
         let found = self.index.find(key(account, instrument))?;
         self.entries.get_mut(found as usize)

@@ -59,7 +59,7 @@ impl Risk {
             Scope::Account(account) => self.accounts[account.0 as usize].own.set(limit, value),
         }
         self.work_out_all(scope);
-        if matches!(limit, LimitKind::DayLoss | LimitKind::Credit) {
+        if limit == LimitKind::DayLoss {
             self.watch();
         }
         Outcome::Done
@@ -97,6 +97,8 @@ impl Risk {
         let flags = u8::from(!instrument.own.is_none()) | if instrument.is_killed { KILLED } else { 0 };
         self.flags_changed();
         self.shut_all();
+        self.markets.at_mut(id.0.into()).symbol_rate =
+            counts.symbol.map_or(0, |rate| u32::try_from(rate).unwrap_or(u32::MAX));
         self.instrument_flags[usize::from(id.0)] = flags;
         self.instruments[usize::from(id.0) - 1].counts = counts;
     }
@@ -192,7 +194,7 @@ impl Risk {
                     return Err(Outcome::NotAvailable);
                 }
                 self.accounts[id.0 as usize].balance[at].0 += amount.0;
-                self.hot.at_mut(id.0 as usize).shut();
+                self.shut(id.0 as usize);
                 after
             }
         };
@@ -232,15 +234,16 @@ impl Risk {
         if position.is_none() && self.positions.is_scarce() {
             return Err(Outcome::Full);
         }
-        let (held, open) = position.map_or((0, 0), |position| (position.quantity, position.open_sell));
+        let (held, open) = position.map_or((0, 0), |position| (position.quantity, position.open[0]));
         let fits = (held + quantity).unsigned_abs() <= u128::from(u64::MAX >> 1);
         let after = instrument.scale.quantity(held + quantity).filter(|_| fits).ok_or(Outcome::BadValue)?;
         if quantity < 0 && held + quantity < i128::from(open) {
             return Err(Outcome::NotAvailable);
         }
+        let mark = self.mark(of);
         let position = self.positions.entry(id, of);
         if quantity > 0 {
-            position.cost += quantity * i128::from(instrument.mark);
+            position.cost += quantity * i128::from(mark);
             position.quantity += quantity;
         } else {
             position.give(-quantity);
@@ -258,14 +261,12 @@ impl Risk {
     pub(crate) fn begin_recount(&mut self) {
         self.shut_all();
         for at in 0..self.accounts.len() {
-            let hot = self.hot.at_mut(at);
-            (hot.open_orders, hot.open_dollars) = (0, Amount::ZERO);
+            self.hot.at_mut(at).open_orders = 0;
         }
         for position in self.positions.iter_mut() {
-            (position.open_buy, position.open_sell) = (0, 0);
+            position.open_none();
         }
         for account in &mut self.accounts {
-            account.open_notional = [Amount::ZERO; Currency::COUNT];
             account.reserved = [Amount::ZERO; Currency::COUNT];
         }
         self.is_recount_due = false;

@@ -33,7 +33,7 @@ impl Risk {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(self.venue_flags & KILLED != 0));
         out.extend_from_slice(&self.day.to_le_bytes());
-        out.extend_from_slice(&self.notes.next.0.to_le_bytes());
+        out.extend_from_slice(&self.notes.next().0.to_le_bytes());
         for amount in self.rates.iter().chain(&self.fee_account) {
             put(out, *amount);
         }
@@ -52,8 +52,8 @@ impl Risk {
             put_limits(out, &firm.own);
         }
         put_count(out, self.instruments.len());
-        for instrument in &self.instruments {
-            out.extend_from_slice(&instrument.mark.to_le_bytes());
+        for (id, instrument) in (1..).map(InstrumentId).zip(&self.instruments) {
+            out.extend_from_slice(&self.mark(id).to_le_bytes());
             out.push(u8::from(instrument.is_killed));
             out.push(instrument.legs.base.map_or(0, Currency::number));
             out.push(instrument.legs.quote.number());
@@ -88,7 +88,7 @@ impl Risk {
             volumes[hot.day as usize % TIER_DAYS] = hot.day_notional;
             put_sparse::<4>(out, &volumes);
             put_sparse::<1>(out, &account.balance);
-            for bucket in [hot.messages, account.duplicates, hot.floods, account.rejects] {
+            for bucket in [hot.messages(), account.duplicates, hot.floods(), account.rejects] {
                 put_bucket(out, bucket);
             }
             let (day, stood) = account.stood.unwrap_or_default();
@@ -128,7 +128,7 @@ impl Risk {
             self.venue_flags |= KILLED;
         }
         self.day = reader.u32()?;
-        self.notes.next = AccountId(reader.u32()?);
+        self.notes.set_next(AccountId(reader.u32()?));
         for amount in self.rates.iter_mut().chain(&mut self.fee_account) {
             *amount = amount_of(reader)?;
         }
@@ -179,9 +179,10 @@ impl Risk {
             reader.check(known, "mark or base")?;
             let quote = reader.some(Currency::from_number(quote), "quote")?;
             let instrument = &mut self.instruments[usize::from(id.0) - 1];
-            (instrument.mark, instrument.is_killed) = (mark, is_killed);
+            instrument.is_killed = is_killed;
             instrument.legs = Legs { base: Currency::from_number(base), quote };
             instrument.own = limits_of(reader)?;
+            self.markets.at_mut(id.0.into()).mark = mark;
             self.work_out_instrument(id);
         }
         Ok(())
@@ -230,9 +231,10 @@ impl Risk {
             let is_of_day = account.volumes[hot.day as usize % TIER_DAYS] == hot.day_notional;
             reader.check(is_of_day, "volume of the day")?;
             account.balance = sparse_of::<1, { Currency::COUNT }>(reader)?;
-            for bucket in [&mut hot.messages, &mut account.duplicates, &mut hot.floods, &mut account.rejects] {
-                *bucket = bucket_of(reader)?;
-            }
+            let messages = bucket_of(reader)?;
+            account.duplicates = bucket_of(reader)?;
+            hot.set_buckets([messages, bucket_of(reader)?]);
+            account.rejects = bucket_of(reader)?;
             let (is_some, day, stood) = (reader.flag("day")?, reader.u32()?, amount_of(reader)?);
             reader.check(is_some || (day == 0 && stood == Amount::ZERO), "a day that has not begun")?;
             account.stood = is_some.then_some((day, stood));

@@ -28,9 +28,24 @@ pub(super) struct Notes {
     /// Accounts with a loss limit, in order.
     watched: Vec<AccountId>,
     /// Those below it were looked at in this round.
-    pub(super) next: AccountId,
+    next: AccountId,
     /// Where the first of the others most likely is.
     place: usize,
+    /// Commands that moved a mark while the gates of all watched accounts were open: for each of them it is somebody else's turn.
+    passed: usize,
+    /// Watched accounts whose gate is open.
+    open: usize,
+    /// The trades of one aggressor for which nothing was noted because of that.
+    quiet: Quiet,
+}
+
+/// The trades of one aggressor, as long as nothing is noted of them.
+#[derive(Debug)]
+struct Quiet {
+    /// Its reference; 0 = none.
+    aggressor: u64,
+    taker: AccountId,
+    makers: Vec<AccountId>,
 }
 
 /// Accounts with a loss limit that are looked at by a command that moved a mark, beside those that traded.
@@ -38,11 +53,89 @@ const LOOKS: usize = 2;
 
 impl Notes {
     /// Each account may trade once, and the two of a broken trade or the one that sent a message come on top.
-    pub(super) fn new(accounts: usize) -> Self {
+    pub(super) fn new(accounts: usize, orders_per_command: usize) -> Self {
         let (list, watched) = (Vec::with_capacity(2 * accounts + 4), Vec::with_capacity(accounts));
-        Self { list, done: 0, has_moved: false, watched, next: AccountId(0), place: 0 }
+        let quiet = Quiet { aggressor: 0, taker: AccountId(0), makers: Vec::with_capacity(orders_per_command) };
+        Self { list, done: 0, has_moved: false, watched, next: AccountId(0), place: 0, passed: 0, open: 0, quiet }
     }
 
+    /// Somebody has a loss limit.
+    pub(super) fn watches_some(&self) -> bool {
+        !self.watched.is_empty()
+    }
+
+    /// All gates are shut.
+    pub(super) fn none_is_open(&mut self) {
+        self.open = 0;
+    }
+
+    /// References of orders begin anew.
+    pub(super) fn forget_quiet(&mut self) {
+        self.quiet.aggressor = 0;
+    }
+
+    /// The gate of an account with a loss limit is open.
+    pub(super) fn one_is_open(&mut self) {
+        self.open += 1;
+    }
+
+    /// The gate of an account with a loss limit is shut, which was open.
+    pub(super) fn one_is_shut(&mut self) {
+        self.open -= 1;
+    }
+
+    /// A trade of two accounts whose gates are open needs no note: those of all accounts with a loss limit are open, too, and
+    /// nothing was noted in this command. Then it is kept in mind, should anything be noted of the same aggressor later.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "for every trade while somebody has limits")]
+    pub(super) fn pass_over(&mut self, aggressor: u64, maker: AccountId, taker: AccountId) -> bool {
+        if self.watched.is_empty() {
+            return true;
+        }
+        let quiet = &mut self.quiet;
+        if self.open != self.watched.len() || self.has_moved || !self.list.is_empty() {
+            return false;
+        }
+        if quiet.aggressor != aggressor {
+            (quiet.aggressor, quiet.taker) = (aggressor, taker);
+            quiet.makers.clear();
+            self.passed += 1;
+        }
+        if quiet.makers.len() == quiet.makers.capacity() {
+            return false;
+        }
+        quiet.makers.push(maker);
+        true
+    }
+
+    /// The account whose turn it is, after those that were passed over.
+    pub(super) fn next(&self) -> AccountId {
+        self.after_passed().0
+    }
+
+    /// Those below it were looked at.
+    pub(super) fn set_next(&mut self, next: AccountId) {
+        self.next = next;
+    }
+
+    /// The same, and its place.
+    fn after_passed(&self) -> (AccountId, usize) {
+        let count = self.watched.len();
+        if self.passed == 0 || count == 0 {
+            return (self.next, self.place);
+        }
+        let turns = self.passed * LOOKS.min(count);
+        let last = (self.turn() + (turns - 1) % count) % count;
+        (AccountId(self.watched[last].0 + 1), last + 1)
+    }
+
+    /// Gives those whose turn has passed theirs.
+    fn settle_turns(&mut self) {
+        if self.passed != 0 {
+            (self.next, self.place) = self.after_passed();
+            self.passed = 0;
+        }
+    }
     /// The place of the account whose turn it is.
     fn turn(&self) -> usize {
         let is_there = self.watched.get(self.place).is_some_and(|id| *id >= self.next)
@@ -53,6 +146,7 @@ impl Notes {
 
     /// The account whose turn it is; then it is that of the next one. There is one.
     fn take_turn(&mut self) -> AccountId {
+        self.settle_turns();
         let place = self.turn();
         let id = self.watched[place];
         (self.next, self.place) = (AccountId(id.0 + 1), place + 1);
@@ -75,23 +169,36 @@ impl Risk {
     pub(super) fn watch(&mut self) {
         let all = (0..).map(AccountId).zip(&self.accounts);
         let watched = all.filter(|(_, account)| account.limits.get(LimitKind::DayLoss).is_some());
+        self.notes.settle_turns();
         self.notes.watched.clear();
         self.notes.watched.extend(watched.map(|(id, _)| id));
-        self.is_watching = !self.notes.watched.is_empty()
-            || self.accounts.iter().any(|account| account.limits.get(LimitKind::Credit).is_some());
-        for instrument in &mut self.instruments {
-            (instrument.low, instrument.high) = (0, 0);
-            if self.is_watching {
-                instrument.has_left_band();
-            }
-        }
         self.shut_all();
     }
 
-    /// A mark moved while limits depend on marks.
+    /// Something is to be noted of a trade of this aggressor: so are those before it.
+    pub(crate) fn note_quiet(&mut self, aggressor: u64) {
+        let quiet = &mut self.notes.quiet;
+        if quiet.aggressor != aggressor || quiet.makers.is_empty() {
+            return;
+        }
+        let (taker, mut makers) = (quiet.taker, std::mem::take(&mut quiet.makers));
+        quiet.aggressor = 0;
+        self.notes.passed -= 1;
+        for (at, maker) in makers.iter().enumerate() {
+            self.note_loss(*maker);
+            if at == 0 {
+                self.note_loss(taker);
+            }
+        }
+        makers.clear();
+        self.notes.quiet.makers = makers;
+    }
+
+    /// A mark moved while somebody has limits.
     #[inline]
     pub(super) fn note_moved(&mut self, instrument: InstrumentId) {
-        if self.instruments[usize::from(instrument.0) - 1].has_left_band() {
+        let market = self.markets.at_mut(instrument.0.into());
+        if !market.is_near() && market.follow() {
             self.shut_all();
         }
         if !self.notes.watched.is_empty() {
@@ -108,6 +215,7 @@ impl Risk {
             return false;
         }
         let mut turns = 0;
+        self.notes.settle_turns();
         if self.notes.has_moved {
             let Notes { watched, .. } = &self.notes;
             let from = self.notes.turn();
@@ -154,6 +262,7 @@ impl Risk {
     /// Counts a message, refused or not.
     pub(super) fn note_message(&mut self, id: AccountId, is_refused: bool, now: Nanos) {
         let (account, hot) = (&mut self.accounts[id.0 as usize], self.hot.at_mut(id.0 as usize));
+        let [_, floods] = hot.buckets_mut();
         let passes = |rate: Option<u64>, bucket: &mut Bucket| {
             rate.is_some_and(|rate| {
                 let is_passed = !bucket.allows(rate, now);
@@ -161,7 +270,7 @@ impl Risk {
                 is_passed
             })
         };
-        let is_flood = passes(account.counts.floods, &mut hot.floods);
+        let is_flood = passes(account.counts.floods, floods);
         let is_wrong = is_refused && passes(account.counts.rejects, &mut account.rejects);
         for (is_passed, cause) in [(is_flood, KillCause::MessageRate), (is_wrong, KillCause::Rejects)] {
             if is_passed {
@@ -205,7 +314,7 @@ impl Risk {
         if self.loss(id, now)? > limit {
             return Some(KillCause::DayLoss);
         }
-        self.open_account_gate(id, now);
+        self.open_gate(id, now);
         None
     }
 

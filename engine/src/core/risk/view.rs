@@ -124,7 +124,8 @@ impl RiskView<'_> {
         let mut views: Vec<PositionView> = own
             .map(|position| {
                 let instrument = self.0.instrument(position.instrument);
-                let value = position.quantity.checked_mul(wire_notional(instrument.mark, 1));
+                let mark = self.0.mark(position.instrument);
+                let value = position.quantity.checked_mul(wire_notional(mark, 1));
                 let gain = value.and_then(|value| value.checked_sub(position.cost));
                 let unrealised = gain.and_then(|gain| instrument.scale.notional(gain));
                 PositionView {
@@ -133,8 +134,8 @@ impl RiskView<'_> {
                     quantity: instrument.scale.quantity(position.quantity),
                     cost: instrument.scale.notional(position.cost),
                     realised: instrument.scale.notional(position.realised),
-                    unrealised: unrealised.filter(|_| instrument.mark != 0 || position.quantity == 0),
-                    mark: Price(instrument.mark),
+                    unrealised: unrealised.filter(|_| mark != 0 || position.quantity == 0),
+                    mark: Price(mark),
                     legs: instrument.legs,
                 }
             })

@@ -24,7 +24,7 @@ impl Risk {
     #[inline]
     fn profit_of(&self, position: &Position) -> Option<(Amount, usize)> {
         let instrument = self.instrument(position.instrument);
-        let value = position.quantity.checked_mul(instrument.mark.into())?;
+        let value = position.quantity.checked_mul(self.mark(position.instrument).into())?;
         let made = position.realised.checked_sub(position.cost)?.checked_add(value)?;
         Some((instrument.scale.notional(made)?, instrument.legs.quote.index()))
     }
@@ -41,7 +41,8 @@ impl Risk {
         let mut sums = [Amount::ZERO; Currency::COUNT];
         for position in self.positions.of(account) {
             let instrument = self.instrument(position.instrument);
-            let worst = if position.quantity > 0 { instrument.low } else { instrument.high };
+            let market = self.markets.at(position.instrument.0.into());
+            let worst = if position.quantity > 0 { market.low } else { market.high };
             let made = position.realised.checked_sub(position.cost)?;
             let made = made.checked_add(position.quantity.checked_mul(worst.into())?)?;
             let sum = &mut sums[instrument.legs.quote.index()];
@@ -72,6 +73,7 @@ impl Risk {
     pub(crate) fn begin_day(&mut self, now: Nanos) {
         self.day = day_of(now).max(self.today(now).saturating_add(1));
         self.shut_all();
+        self.notes.forget_quiet();
         let fees = self.fees;
         for at in 0..self.accounts.len() {
             self.accounts[at].roll(self.hot.at_mut(at), self.day, |volume| fees.tier_of(volume));
@@ -98,10 +100,10 @@ impl Risk {
                 self.add_exposure(position, &mut sums)?;
             }
         }
-        if self.instrument(wish.instrument).mark == 0 {
+        if self.mark(wish.instrument) == 0 {
             return None;
         }
-        let open = if wish.side.is_buy() { &mut wanted.open_buy } else { &mut wanted.open_sell };
+        let open = &mut wanted.open[usize::from(wish.side.is_buy())];
         *open = *open + u64::from(wish.quantity) - u64::from(replaced);
         self.add_exposure(&wanted, &mut sums)?;
         self.dollars_of(&sums)
@@ -113,10 +115,10 @@ impl Risk {
         let mut sums = self.accounts[id.0 as usize].balance.map(|balance| Amount(balance.0.saturating_neg()));
         for position in self.positions.of(id) {
             let instrument = self.instrument(position.instrument);
-            let long = position.quantity + i128::from(position.open_buy);
-            let short = position.quantity - i128::from(position.open_sell);
+            let long = position.quantity + i128::from(position.open[1]);
+            let short = position.quantity - i128::from(position.open[0]);
             let at_mark = long.abs().max(short.abs()).checked_sub(position.quantity)?;
-            let used = at_mark.checked_mul(instrument.high.into())?;
+            let used = at_mark.checked_mul(self.markets.at(position.instrument.0.into()).high.into())?;
             let used = used.checked_sub(position.realised)?.checked_add(position.cost)?;
             let sum = &mut sums[instrument.legs.quote.index()];
             *sum = sum.checked_add(instrument.scale.notional(used)?)?;
@@ -126,9 +128,9 @@ impl Risk {
 
     fn add_exposure(&self, position: &Position, sums: &mut Amounts) -> Option<()> {
         let instrument = self.instrument(position.instrument);
-        let long = position.quantity + i128::from(position.open_buy);
-        let short = position.quantity - i128::from(position.open_sell);
-        let most = long.abs().max(short.abs()).checked_mul(instrument.mark.into())?;
+        let long = position.quantity + i128::from(position.open[1]);
+        let short = position.quantity - i128::from(position.open[0]);
+        let most = long.abs().max(short.abs()).checked_mul(self.mark(position.instrument).into())?;
         let sum = &mut sums[instrument.legs.quote.index()];
         *sum = sum.checked_add(instrument.scale.notional(most)?)?;
         Some(())
