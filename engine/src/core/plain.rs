@@ -56,11 +56,12 @@ impl Core {
         self.accounts.account(enter.owner.account()).is_guarded() || instrument.is_guarded()
     }
 
-    /// A plain order that is checked against limits: when it is far from all of them it goes on as any plain one.
+    /// A plain order that is checked against limits is far from all of them: it is counted, and goes on as any plain one.
     #[inline(never)]
-    pub(super) fn enter_guarded(&mut self, enter: &EnterOrder, tick: u32, out: &mut Out<'_, impl EventSink>) {
+    pub(super) fn admit_plain(&mut self, enter: &EnterOrder, tick: u32, now: Nanos) -> bool {
         let side = side_id(enter.instrument.0, enter.side.is_buy());
         let crosses = self.books.side(side ^ 1).best_key() >= limit_against(key_of(side, tick, true));
+        // What it will do is known before it is counted.
         let is_decided =
             if crosses { enter.time_in_force != TimeInForce::Fok } else { !enter.time_in_force.is_immediate() };
         let entrant = Entrant {
@@ -72,16 +73,7 @@ impl Core {
             price: enter.price.0,
             rests: !crosses,
         };
-        // What it will do is known before it is counted.
-        if !is_decided || !self.risk.admit(&entrant, out.ingress()) {
-            self.enter_checked(enter, out);
-        } else if crosses {
-            self.risk.take_off_ground(&entrant);
-            self.take_plain(enter, tick, out);
-            self.risk.land();
-        } else {
-            self.rest_plain(enter, tick, out);
-        }
+        is_decided && self.risk.admit(&entrant, now)
     }
 
     /// The tick of a plain limit order when nothing is wrong with it, limits apart. `None` says nothing.
@@ -144,6 +136,7 @@ impl Core {
             flags: OrderFlags::new(enter.side, Display::Visible, false, false),
         };
         self.carry_out(Plan::Trade, &order, |record| write_cold(enter, record), out);
+        self.risk.land();
         true
     }
 

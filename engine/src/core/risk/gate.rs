@@ -237,11 +237,11 @@ fn smaller([one, other]: [u32; 2]) -> u32 {
     if one == 0 || (other != 0 && other < one) { other } else { one }
 }
 
-/// A bucket at the beginning of another millisecond.
+/// What is in a bucket at the beginning of another millisecond.
 #[cold]
 #[inline(never)]
-fn filled_up(bucket: Bucket, rates: [u32; 2], step: Nanos) -> Bucket {
-    Bucket { level: bucket.level(smaller(rates).into(), step), at: step }
+fn filled_up(bucket: Bucket, rates: [u32; 2], step: Nanos) -> u64 {
+    bucket.level(smaller(rates).into(), step)
 }
 
 impl Risk {
@@ -289,7 +289,7 @@ impl Risk {
 
     #[cold]
     #[inline(never)]
-    fn look_for(&mut self, account: AccountId, id: InstrumentId) -> Option<u32> {
+    pub(super) fn look_for(&mut self, account: AccountId, id: InstrumentId) -> Option<u32> {
         let place = self.positions.place(account, id)?;
         self.hot.at_mut(account.0 as usize).position = place;
         Some(place)
@@ -300,32 +300,32 @@ impl Risk {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "for every order of a limited account")]
     pub(crate) fn admit(&mut self, order: &Entrant, now: Nanos) -> bool {
-        self.pass(order, now) || self.admit_anew(order, now)
+        self.pass(order, now) || self.admit_anew(*order, now)
     }
 
     /// The same once numbers that are not of now are.
     #[cold]
     #[inline(never)]
-    fn admit_anew(&mut self, order: &Entrant, now: Nanos) -> bool {
-        self.renew(order, now) && self.pass(order, now)
+    fn admit_anew(&mut self, order: Entrant, now: Nanos) -> bool {
+        self.renew(&order, now) && self.pass(&order, now)
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "for every order of a limited account")]
     fn pass(&mut self, order: &Entrant, now: Nanos) -> bool {
         let Entrant { owner, instrument: id, side, quantity, price, .. } = *order;
-        let (is_buy, stamp) = (side.is_buy(), self.stamp(id));
-        let place = self.place_of(owner.account(), id);
-        let Some(position) = place.and_then(|place| self.positions.at_mut(place)) else {
+        let is_buy = side.is_buy();
+        let Self { hot, markets, positions, epoch, .. } = self;
+        let (hot, market) = (hot.at_mut(owner.account().0 as usize), markets.at(id.0.into()));
+        let Some(position) = positions.at_mut(hot.position) else {
             return false;
         };
-        let hot = self.hot.at_mut(owner.account().0 as usize);
-        let market = self.markets.at(id.0.into());
         let claim = market.claim(quantity);
         let room = position.room[usize::from(is_buy)];
-        let fits = now < hot.until
+        let fits = position.instrument == id
+            && position.stamp == epoch.wrapping_add(market.tag)
+            && now < hot.until
             && hot.left != 0
-            && position.stamp == stamp
             && price.wrapping_sub(position.price_low) <= position.price_span
             && quantity <= position.quantity_max
             && quantity <= room
@@ -341,25 +341,28 @@ impl Risk {
         }
         if position.terms & RATED != 0 {
             let step = Nanos(hot.until.0.wrapping_sub(STEP));
-            let orders = if position.orders.at == step {
-                position.orders
+            let level = if position.orders.at == step {
+                position.orders.level
             } else {
                 filled_up(position.orders, [hot.symbol_rate, market.symbol_rate], step)
             };
-            let Some(level) = orders.level.checked_sub(EVENT) else {
+            if level < EVENT {
                 return false;
-            };
-            position.orders = Bucket { level, at: step };
+            }
+            position.orders = Bucket { level: level.wrapping_sub(EVENT), at: step };
         }
         if is_compared {
             hot.last = last;
         }
-        hot.left -= 1;
-        hot.budget -= claim;
-        position.room[usize::from(is_buy)] = room - quantity;
+        // None of these is below what is taken from it.
+        hot.left = hot.left.wrapping_sub(1);
+        hot.budget = hot.budget.wrapping_sub(claim);
+        position.room[usize::from(is_buy)] = room.wrapping_sub(quantity);
         if order.rests {
             hot.open_orders = hot.open_orders.wrapping_add(1);
             position.open_more(is_buy, quantity, price);
+        } else {
+            self.take_off_ground(order);
         }
         true
     }

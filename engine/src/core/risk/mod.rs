@@ -203,7 +203,7 @@ impl Risk {
             day_end: Nanos(0),
             gate_day: 0,
             flight: OpenOrder::NONE,
-            is_flight_counted: false,
+            is_flight_counted: true,
             fees: FeeTable::FREE,
             rates,
             fee_account: [Amount::ZERO; Currency::COUNT],

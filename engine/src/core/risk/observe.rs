@@ -289,22 +289,29 @@ impl Risk {
 
     /// A plain order was admitted, and takes: it is counted once it rests.
     #[inline]
-    pub(crate) fn take_off_ground(&mut self, order: &Entrant) {
+    pub(super) fn take_off_ground(&mut self, order: &Entrant) {
         let Entrant { owner, number, instrument, side, quantity, price, .. } = *order;
         self.flight = OpenOrder { owner, number, price, leaves: quantity, instrument, is_buy: side.is_buy() };
         self.is_flight_counted = false;
     }
 
-    /// It is done: what is left of it rests.
+    /// A plain order that took is done: what is left of it rests, and is counted if it was not.
     #[inline]
     pub(crate) fn land(&mut self) {
+        if !self.is_flight_counted {
+            self.land_admitted();
+        }
+    }
+
+    fn land_admitted(&mut self) {
         let order = self.flight;
+        self.is_flight_counted = true;
         if order.leaves != 0 {
             self.hot.at_mut(order.account().0 as usize).open_orders += 1;
             self.expose(&order, order.leaves, true);
             self.note_scarcity();
-            self.flight.leaves = 0;
         }
+        self.flight.leaves = 0;
     }
 
     /// Adds to what an account's open orders come to, or takes off.
@@ -362,17 +369,24 @@ impl Risk {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "on the way of every cancel of a limited account")]
     pub(crate) fn leave(&mut self, order: &OpenOrder, quantity: u32) {
-        let hot = self.hot.at_mut(order.account().0 as usize);
-        if !hot.is_counted {
-            return;
+        let Self { hot, positions, .. } = self;
+        let hot = hot.at_mut(order.account().0 as usize);
+        match positions.at_mut(hot.position()) {
+            Some(position) if position.instrument == order.instrument && hot.is_counted && !hot.is_cash => {
+                hot.open_orders = hot.open_orders.wrapping_sub(u32::from(quantity == order.leaves));
+                position.open_less(order.is_buy, quantity, order.price);
+            }
+            Some(_) | None => self.leave_elsewhere(*order, quantity),
         }
-        if hot.is_cash {
-            return self.reduce_counted(order, quantity);
-        }
-        hot.open_orders = hot.open_orders.wrapping_sub(u32::from(quantity == order.leaves));
-        let place = self.place_of(order.account(), order.instrument);
-        if let Some(position) = place.and_then(|place| self.positions.at_mut(place)) {
-            position.open_less(order.is_buy, quantity, order.price);
+    }
+
+    /// The same where it takes a look.
+    #[cold]
+    #[inline(never)]
+    fn leave_elsewhere(&mut self, order: OpenOrder, quantity: u32) {
+        if self.is_counted(order.owner) {
+            self.look_for(order.account(), order.instrument);
+            self.reduce_counted(&order, quantity);
         }
     }
 
