@@ -83,7 +83,8 @@ fn a_refusal_names_what_was_asked_and_what_was_expected() {
         (&["account", "deposit", "DEMO01", "BTC-USD", "5"], 1, "a pair of currencies"),
         (&["account", "withdraw", "DEMO01", "USD", "5"], 1, "more than DEMO01 holds"),
         (&["account", "limits", "DEMO01", "--max-open-orders", "-1"], 2, "--max-open-orders"),
-        (&["account", "limits", "DEMO01", "--max-message-rate", "2000000000"], 1, "max-message-rate 2000000000"),
+        (&["account", "limits", "DEMO01", "--max-message-rate", "2000000000"], 2, "at most 1000000000 per second"),
+        (&["account", "limits", "DEMO01", "--price-collar", "100001"], 2, "100001 is too large: at most 100000 percent"),
         (&["limits", "instrument", "AAPL", "--max-open-orders", "5"], 1, "instrument AAPL"),
         (&["rate", "USD", "2"], 1, "USD itself is 1"),
         (&add, 1, "instrument AAPL: the name is taken"),
@@ -91,7 +92,7 @@ fn a_refusal_names_what_was_asked_and_what_was_expected() {
         (&["replay", "--to", "abc"], 2, "a whole number"),
         (&["replay", "--to", "18446744073709551616"], 2, "below 2^64"),
         (&["book", "AAPL", "--at", "-1"], 2, "a whole number"),
-        (&["order", "cancel", "DEMO02", "1"], 1, "no such open order"),
+        (&["order", "cancel", "DEMO02", "1"], 1, "order 1 of DEMO02: no such open order"),
     ] {
         let output = ask(&venue, args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
