@@ -84,7 +84,11 @@ fn a_refusal_names_what_was_asked_and_what_was_expected() {
         (&["account", "withdraw", "DEMO01", "USD", "5"], 1, "more than DEMO01 holds"),
         (&["account", "limits", "DEMO01", "--max-open-orders", "-1"], 2, "--max-open-orders"),
         (&["account", "limits", "DEMO01", "--max-message-rate", "2000000000"], 2, "at most 1000000000 per second"),
-        (&["account", "limits", "DEMO01", "--price-collar", "100001"], 2, "100001 is too large: at most 100000 percent"),
+        (
+            &["account", "limits", "DEMO01", "--price-collar", "100001"],
+            2,
+            "100001 is too large: at most 100000 percent",
+        ),
         (&["limits", "instrument", "AAPL", "--max-open-orders", "5"], 1, "instrument AAPL"),
         (&["rate", "USD", "2"], 1, "USD itself is 1"),
         (&add, 1, "instrument AAPL: the name is taken"),

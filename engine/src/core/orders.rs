@@ -23,9 +23,7 @@ impl Core {
             return;
         }
         match self.plain_tick(enter) {
-            Some(tick) if self.is_guarded(enter) && !self.admit_plain(enter, tick, out.ingress()) => {
-                self.enter_checked(enter, out);
-            }
+            Some(tick) if self.is_guarded(enter) => self.enter_guarded(enter, tick, out),
             Some(tick) if self.rest_plain(enter, tick, out) || self.take_plain(enter, tick, out) => {}
             Some(tick) => self.enter_any(enter, Some(tick), out),
             None => self.enter_checked(enter, out),

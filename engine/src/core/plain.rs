@@ -56,11 +56,12 @@ impl Core {
         self.accounts.account(enter.owner.account()).is_guarded() || instrument.is_guarded()
     }
 
-    /// A plain order that is checked against limits is far from all of them: it is counted, and goes on as any plain one.
+    /// A plain order that is checked against limits: when it is far from all of them it goes on as any plain one.
     #[inline(never)]
-    pub(super) fn admit_plain(&mut self, enter: &EnterOrder, tick: u32, now: Nanos) -> bool {
+    pub(super) fn enter_guarded(&mut self, enter: &EnterOrder, tick: u32, out: &mut Out<'_, impl EventSink>) {
         let side = side_id(enter.instrument.0, enter.side.is_buy());
-        let crosses = self.books.side(side ^ 1).best_key() >= limit_against(key_of(side, tick, true));
+        let key = key_of(side, tick, true);
+        let crosses = self.books.side(side ^ 1).best_key() >= limit_against(key);
         // What it will do is known before it is counted.
         let is_decided =
             if crosses { enter.time_in_force != TimeInForce::Fok } else { !enter.time_in_force.is_immediate() };
@@ -73,7 +74,14 @@ impl Core {
             price: enter.price.0,
             rests: !crosses,
         };
-        is_decided && self.risk.admit(&entrant, now)
+        if !is_decided || !self.risk.admit(&entrant, out.ingress()) {
+            self.enter_checked(enter, out);
+        } else if crosses {
+            self.take_plain(enter, tick, out);
+            self.risk.land();
+        } else {
+            self.rest_decided(enter, (side, key), out);
+        }
     }
 
     /// The tick of a plain limit order when nothing is wrong with it, limits apart. `None` says nothing.
@@ -102,12 +110,19 @@ impl Core {
         if self.books.side(side ^ 1).best_key() >= limit_against(key) || enter.time_in_force.is_immediate() {
             return false;
         }
+        self.rest_decided(enter, (side, key), out);
+        true
+    }
+
+    /// Rests a plain order that may rest, and trades with nothing.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "on the way of nearly every command")]
+    fn rest_decided(&mut self, enter: &EnterOrder, (side, key): (u32, u32), out: &mut Out<'_, impl EventSink>) {
         let order_ref = self.take_order_ref();
         out.push(accepted(enter, order_ref, Shown::Anonymous));
         let flags = OrderFlags::new(enter.side, Display::Visible, false, false);
         let node = Node::order(enter.owner, enter.user_ref_num, enter.quantity.0, order_ref, flags);
         self.put(side, key, &node, |record| write_cold(enter, record));
-        true
     }
 
     /// Trades a plain order that crosses, and rests what is left if it may; false, and nothing is done, when it crosses
@@ -136,7 +151,6 @@ impl Core {
             flags: OrderFlags::new(enter.side, Display::Visible, false, false),
         };
         self.carry_out(Plan::Trade, &order, |record| write_cold(enter, record), out);
-        self.risk.land();
         true
     }
 

@@ -639,4 +639,49 @@ mod tests {
         assert!(!risk.admit(&order(12, Side::Buy, 27), later), "it stays shut while the switch is on");
         assert_eq!(risk.hot.at(0).open_orders, 7);
     }
+
+    #[test]
+    fn numbers_of_gates_do_not_come_round() {
+        let mut risk = risk();
+        set(&mut risk, LimitKind::OpenOrders, 100);
+        risk.epoch = u64::from(u32::MAX) - 1;
+        enter(&mut risk, 1, 10, NOW);
+        assert!(risk.admit(&order(2, Side::Buy, 20), NOW));
+        for number in 3..10 {
+            risk.shut_all();
+            assert!(!risk.admit(&order(number, Side::Buy, 20), NOW), "it was opened with another number");
+        }
+        let stamp = risk.stamp(STOCK);
+        risk.markets.at_mut(1).follow();
+        assert_eq!(risk.stamp(STOCK), stamp + 1, "a mark that left its band counts as well");
+    }
+
+    #[test]
+    fn what_may_pass_in_a_millisecond_is_what_rates_and_open_orders_leave() {
+        let mut risk = risk();
+        set(&mut risk, LimitKind::MessageRate, 1_000);
+        set(&mut risk, LimitKind::OpenOrders, 5);
+        enter(&mut risk, 1, 10, NOW);
+        for number in 2..6 {
+            assert!(risk.admit(&order(number, Side::Buy, number), NOW), "order {number}");
+        }
+        assert!(!risk.admit(&order(6, Side::Buy, 6), NOW), "five are open");
+        set(&mut risk, LimitKind::OpenOrders, 5_000);
+        enter(&mut risk, 6, 10, NOW);
+        let passes = |risk: &mut Risk, now| (7..2_000).take_while(|_| risk.admit(&order(7, Side::Buy, 1), now)).count();
+        assert_eq!(passes(&mut risk, NOW), 994, "six of a thousand are gone");
+        assert_eq!(passes(&mut risk, Nanos(NOW.0 + STEP - 1)), 0);
+        assert_eq!(passes(&mut risk, Nanos(NOW.0 + STEP)), 1, "one comes back with each millisecond");
+        assert_eq!(passes(&mut risk, Nanos(NOW.0 + 11 * STEP)), 10);
+        assert_eq!(risk.hot.at(0).messages().level(1_000, Nanos(NOW.0 + 11 * STEP)), 0);
+    }
+
+    #[test]
+    fn claims_at_the_ends_are_counted() {
+        let mut market = Market::NONE;
+        (market.claim, market.unit, market.high) = (u64::MAX, u64::MAX, u32::MAX);
+        assert!(market.claim(u32::MAX) <= 1 << 56);
+        assert_eq!(market.claim_at(u32::MAX, u32::MAX), None, "beyond 64 bits of what budgets count in");
+        assert_eq!((coarse(-1), coarse(i128::MAX), coarse((1 << 40) - 1)), (0, u64::MAX, 0));
+    }
 }

@@ -110,7 +110,7 @@ impl Market {
     }
 
     fn follow_near(&mut self) {
-        let near = self.mark / 256 + 1;
+        let near = self.mark / 128 + 1;
         self.near_low = self.mark.saturating_sub(near).max(self.low);
         self.near_span = self.mark.saturating_add(near).min(self.high) - self.near_low;
         self.tag += 1;

@@ -398,6 +398,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_open_is_counted_beyond_64_bits() {
+        let mut position = Position::none(AccountId(0), InstrumentId(1));
+        let largest = wire_notional(1_999_999_900, u32::MAX);
+        for count in 1..=40 {
+            position.open_more(count % 2 == 0, u32::MAX, 1_999_999_900);
+            assert_eq!(position.open_notional(), count * largest);
+        }
+        assert_eq!(position.open, [20 * u64::from(u32::MAX); 2]);
+        for count in (0..40).rev() {
+            position.open_less(count % 2 == 0, u32::MAX, 1_999_999_900);
+            assert_eq!(position.open_notional(), count * largest);
+        }
+        assert_eq!(position.open, [0; 2]);
+    }
+
+    #[test]
     fn the_largest_trades_do_not_wrap() {
         let mut position = Position::none(AccountId(0), InstrumentId(1));
         position.quantity = i128::from(i64::MAX);
