@@ -19,6 +19,7 @@ mod snapshots;
 mod storage;
 mod stream;
 mod stream_index;
+mod target;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verify;
@@ -34,7 +35,7 @@ pub use format::{
     BODY_BYTES_MAX, FORMAT_VERSION, HEADER_PAGE_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN, SegmentHeader,
 };
-pub use mmap::{SegmentMap, free_bytes};
+pub use mmap::{MapWindow, SegmentMap, free_bytes};
 pub use preparer::{PreparerThread, PreparerWatch, SegmentPreparer};
 pub use reader::{JournalReader, Record, first_sequence};
 pub use retention::{OldSegments, ReleaseError, release_before};

@@ -18,7 +18,7 @@ use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw, UncheckedAdvice};
 
 use crate::format::{HEADER_PAGE_BYTES, index};
 
@@ -62,40 +62,160 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
+/// Bytes ahead of a writer whose pages are kept in the page tables.
+const AHEAD_BYTES: u64 = 4 << 20;
+/// Pages behind a writer leave the page tables in pieces of this size.
+const PIECE_BYTES: u64 = 1 << 20;
+/// Bytes just ahead of a writer that are made writable again at every look; a stream is one of many.
+const SEGMENT_AT_HAND_BYTES: u64 = 1 << 20;
+const STREAM_AT_HAND_BYTES: u64 = 64 << 10;
+
+/// Keeps few pages of a mapped file in the page tables: some ahead of its writer, and the ones just written.
+///
+/// When the kernel writes a mapped page to the disk, it takes write access away from it, which interrupts every cpu that runs a
+/// thread of this process, once for each page; and the next append to it faults. A page that is in no page table costs neither. What
+/// was written stays in the page cache, and whoever reads it through the mapping gets it back from there.
+#[derive(Debug)]
+struct Window {
+    at_hand_bytes: u64,
+    /// Only hints, all Relaxed: a wrong one costs a fault. Written by whoever keeps the window.
+    looked_at: AtomicU64,
+    let_go_to: AtomicU64,
+    present_to: AtomicU64,
+}
+
+impl Window {
+    const fn new(at_hand_bytes: u64) -> Self {
+        Self {
+            at_hand_bytes,
+            looked_at: AtomicU64::new(0),
+            let_go_to: AtomicU64::new(0),
+            present_to: AtomicU64::new(0),
+        }
+    }
+
+    /// Right after the pages up to `allocated` were made present: all but the next ones leave the page tables again.
+    fn opened(&self, raw: &MmapRaw, written: u64, allocated: u64) {
+        let present_to = (written + AHEAD_BYTES).next_multiple_of(PIECE_BYTES).min(allocated);
+        let_go(raw, present_to.next_multiple_of(HEADER), allocated);
+        self.present_to.store(present_to, Ordering::Relaxed);
+    }
+
+    /// Moves behind the writer. True when it has left a piece behind.
+    fn follow(&self, raw: &MmapRaw, written: u64, allocated: u64) -> bool {
+        let page = written - written % HEADER;
+        if self.looked_at.swap(page, Ordering::Relaxed) == page {
+            return false;
+        }
+        let piece = written - written % PIECE_BYTES;
+        let let_go_to = self.let_go_to.swap(piece, Ordering::Relaxed);
+        let_go(raw, let_go_to, piece);
+        populate(raw, page, (page + self.at_hand_bytes).min(allocated));
+        let ahead = (written + AHEAD_BYTES).next_multiple_of(PIECE_BYTES).min(allocated);
+        let present_to = self.present_to.load(Ordering::Relaxed).max(page);
+        if populate(raw, present_to, ahead) {
+            self.present_to.store(ahead, Ordering::Relaxed);
+        }
+        piece > let_go_to
+    }
+}
+
+/// Makes pages present and writable ahead of use. False where that is not possible, which is only slower: they come with the first write
+/// to each (before Linux 5.14, or short of memory).
+fn populate(raw: &MmapRaw, from: u64, to: u64) -> bool {
+    if from >= to {
+        return false;
+    }
+    let populated = raw.advise_range(Advice::PopulateWrite, index(from), index(to - from));
+    if let Err(error) = &populated {
+        tracing::debug!(%error, "pages are not made present ahead of use");
+    }
+    populated.is_ok()
+}
+
+/// Takes whole pages out of the page tables.
+fn let_go(raw: &MmapRaw, from: u64, to: u64) {
+    if from >= to {
+        return;
+    }
+    // SAFETY: a shared mapping of a file: its pages stay in the page cache, with all that was written to them, and the next access
+    // to one finds it there. No byte changes, so slices of it stay what they are.
+    let done = unsafe { raw.unchecked_advise_range(UncheckedAdvice::DontNeed, index(from), index(to - from)) };
+    if let Err(error) = done {
+        tracing::debug!(%error, "pages stay in the page tables");
+    }
+}
+
 /// A segment being written: the whole file, owned by its writer.
 #[derive(Debug)]
 pub struct SegmentMap {
-    map: MmapMut,
+    shared: Arc<Mapped>,
+}
+
+#[derive(Debug)]
+struct Mapped {
+    raw: MmapRaw,
+    window: Window,
+    /// Behind the last byte filled. Written by the `SegmentMap`, Relaxed: for the window only.
+    written: AtomicU64,
 }
 
 impl SegmentMap {
-    /// Maps `bytes` of a file that is allocated that far, and makes its pages present.
+    /// Maps `bytes` of a file that is allocated that far, and makes its first pages present.
     pub(crate) fn new(file: &File, bytes: u64) -> io::Result<Self> {
         if file.metadata()?.len() < bytes {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
         }
-        let mut options = MmapOptions::new();
-        options.len(index(bytes));
-        // SAFETY: the file was created by this process and is long enough; readers use read calls, no other mapping
-        // of it exists, and the lock of the data directory keeps other writers away.
-        let map = unsafe { options.map_mut(file) }?;
-        if map.advise(Advice::PopulateWrite).is_err() {
-            touch(&map); // before Linux 5.14
+        let raw = MmapOptions::new().len(index(bytes)).map_raw(file)?;
+        // All of them, so that what is let go comes back without the disk.
+        if !populate(&raw, 0, bytes) {
+            touch(&raw, index(bytes));
         }
-        Ok(Self { map })
+        let window = Window::new(SEGMENT_AT_HAND_BYTES);
+        window.opened(&raw, 0, bytes);
+        Ok(Self { shared: Arc::new(Mapped { raw, window, written: AtomicU64::new(0) }) })
     }
 
-    /// All bytes, to be written. Never used after the file is shortened: the owner drops the map first.
+    /// Has these bytes filled. Never used after the file is shortened: the owner drops the map first.
     #[inline]
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.map
+    pub(crate) fn fill(&mut self, at: usize, bytes: usize, fill: impl FnOnce(&mut [u8])) {
+        let raw = &self.shared.raw;
+        assert!(at <= raw.len() && bytes <= raw.len() - at);
+        // SAFETY: within the mapping, see above.
+        let start = unsafe { raw.as_mut_ptr().add(at) };
+        // SAFETY: the file was created by this process and is long enough; readers use read calls, no other mapping of it exists,
+        // the lock of the data directory keeps other writers away, and `&mut self` other slices: a `MapWindow` touches no byte.
+        fill(unsafe { slice::from_raw_parts_mut(start, bytes) });
+        self.shared.written.store((at + bytes) as u64, Ordering::Relaxed);
+    }
+
+    /// What keeps its pages in order, from another thread.
+    pub(crate) fn window(&self) -> MapWindow {
+        MapWindow { shared: Some(Arc::clone(&self.shared)) }
+    }
+}
+
+/// Keeps the pages of a mapped segment in order while it is written, off the thread that writes; of nothing, where nothing is mapped.
+#[derive(Clone, Debug, Default)]
+pub struct MapWindow {
+    shared: Option<Arc<Mapped>>,
+}
+
+impl MapWindow {
+    /// One look. True when the writer has moved on since the last one.
+    pub(crate) fn follow(&self) -> bool {
+        let Some(mapped) = &self.shared else { return false };
+        mapped.window.follow(&mapped.raw, mapped.written.load(Ordering::Relaxed), mapped.raw.len() as u64)
     }
 }
 
 /// Reads one byte of each page: the pages are in memory, though the first write to each still faults.
-fn touch(bytes: &[u8]) {
-    for page in bytes.chunks(HEADER_PAGE_BYTES) {
-        std::hint::black_box(page.first());
+fn touch(raw: &MmapRaw, bytes: usize) {
+    for page in (0..bytes.min(raw.len())).step_by(HEADER_PAGE_BYTES) {
+        // SAFETY: within the mapping.
+        let first = unsafe { raw.as_ptr().add(page) };
+        // SAFETY: the file covers the mapping, and nobody writes there yet.
+        std::hint::black_box(unsafe { first.read() });
     }
 }
 
@@ -110,6 +230,7 @@ struct Growing {
     /// End of what readers may see. Written by the one `AppendMap` with Release after the bytes below it; readers load
     /// it with Acquire. It never falls, so bytes below it never change.
     committed: AtomicU64,
+    window: Window,
 }
 
 /// The writing end of a growing file. There is one per file and it is not `Clone`.
@@ -139,6 +260,7 @@ impl AppendMap {
             file: Mutex::new(file),
             allocated: AtomicU64::new(allocated),
             committed: AtomicU64::new(HEADER),
+            window: Window::new(STREAM_AT_HAND_BYTES),
         };
         Ok(Self { shared: Arc::new(shared), committed: HEADER })
     }
@@ -244,13 +366,16 @@ impl ReadMap {
         }
         allocate(&file, from, to)?;
         let page = from - from % HEADER;
-        let populated = self.shared.raw.advise_range(Advice::PopulateWrite, index(page), index(to - page));
-        if let Err(error) = populated {
-            // Only slower: the pages come with the first write to each (before Linux 5.14, or short of memory).
-            tracing::debug!(%error, "pages are not made present ahead of use");
+        if populate(&self.shared.raw, page, to) {
+            self.shared.window.opened(&self.shared.raw, self.committed(), to);
         }
         self.shared.allocated.store(to, Ordering::Release);
         Ok(())
+    }
+
+    /// Keeps the pages around the writer's place present, and lets go of the ones behind it.
+    pub(crate) fn follow(&self) {
+        self.shared.window.follow(&self.shared.raw, self.committed(), self.allocated());
     }
 
     /// Writes a word of the header page, at a multiple of 8. Readers' slices never cover the header page.

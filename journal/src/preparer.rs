@@ -1,5 +1,5 @@
-//! Keeps the slow parts of segments off the writer's thread: the next one is allocated and mapped before it is needed, and
-//! full ones are unmapped, cut and sealed. The two sides meet in two small queues and never wait for each other.
+//! Keeps the slow parts of segments off the writer's thread: the next one is allocated and mapped before it is needed, the pages of the
+//! one in use are kept in order, and full ones are unmapped, cut and sealed. The two sides meet in two small queues and never wait for each other.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,24 @@ use crossbeam_queue::ArrayQueue;
 
 use crate::chain::ChainHash;
 use crate::error::FileError;
+use crate::mmap::MapWindow;
 use crate::recovery::{Content, seal_file};
-use crate::storage::{Disk, Storage, StorageFile};
+use crate::storage::{Disk, Storage};
+use crate::target::Target;
 
 /// Full segments that may wait to be sealed; when as many wait, the writer seals the next one itself.
 const RETIRED_MAX: usize = 4;
 /// How long the helper thread sleeps when nobody wakes it.
 const NAP: Duration = Duration::from_millis(20);
+/// And while the writer makes way fast.
+const SHORT_NAP: Duration = Duration::from_millis(1);
 
 /// A segment without a name and a header yet.
 #[derive(Debug)]
 pub(crate) struct Prepared<S: Storage> {
     pub(crate) file: S::File,
     pub(crate) path: PathBuf,
-    pub(crate) map: S::Map,
+    pub(crate) target: Target<S>,
 }
 
 /// A segment's file after its last record; shared until it is known to be on disk.
@@ -40,14 +44,14 @@ pub(crate) struct Written<F> {
 #[derive(Debug)]
 pub(crate) struct Retired<S: Storage> {
     pub(crate) written: Arc<Written<S::File>>,
-    pub(crate) map: S::Map,
+    pub(crate) target: Target<S>,
     pub(crate) content: Content,
 }
 
 impl<S: Storage> Retired<S> {
     /// Unmaps, cuts and seals it; afterwards it is on disk, and `chain` is the chain over it.
     fn close(self, chain: &mut ChainHash) -> Result<(), FileError> {
-        drop(self.map);
+        drop(self.target);
         *chain = seal_file(&self.written.file, &self.written.path, &self.content, chain)?;
         self.written.is_synced.store(true, Ordering::Release);
         Ok(())
@@ -60,8 +64,8 @@ pub(crate) struct Handover<S: Storage> {
     storage: S,
     dir: PathBuf,
     segment_bytes: u64,
-    /// Prepared segments are flushed, so that a later flush writes records only.
-    is_durable: bool,
+    /// Answers wait for flushes: segments are prepared for that.
+    flushes: bool,
     ready: ArrayQueue<Prepared<S>>,
     retired: ArrayQueue<Retired<S>>,
     /// Bytes of the disk that no segment allocated ahead may take; 0: all may be taken.
@@ -73,15 +77,17 @@ pub(crate) struct Handover<S: Storage> {
     /// The chain over the segments that are sealed. Held by whoever prepares or seals, never by the appending path.
     work: Mutex<ChainHash>,
     helper: OnceLock<Thread>,
+    /// The pages of the segment in use. Locked by the writer when it goes over to the next one, else by the helper only.
+    window: Mutex<MapWindow>,
 }
 
 impl<S: Storage> Handover<S> {
-    pub(crate) fn new(storage: S, dir: &Path, segment_bytes: u64, is_durable: bool, chain: ChainHash) -> Self {
+    pub(crate) fn new(storage: S, dir: &Path, segment_bytes: u64, flushes: bool, chain: ChainHash) -> Self {
         Self {
             storage,
             dir: dir.to_owned(),
             segment_bytes,
-            is_durable,
+            flushes,
             ready: ArrayQueue::new(1),
             retired: ArrayQueue::new(RETIRED_MAX),
             reserve_bytes: AtomicU64::new(0),
@@ -89,12 +95,24 @@ impl<S: Storage> Handover<S> {
             closed: AtomicBool::new(false),
             work: Mutex::new(chain),
             helper: OnceLock::new(),
+            window: Mutex::new(MapWindow::default()),
         }
     }
 
     /// The segment that was allocated ahead, if there is one.
     pub(crate) fn take_ready(&self) -> Option<Prepared<S>> {
         self.ready.pop()
+    }
+
+    /// Says that this segment is in use from now on.
+    pub(crate) fn begin(&self, target: &Target<S>) {
+        *lock(&self.window) = target.window();
+    }
+
+    /// Keeps the pages of the segment in use in order. True when the writer has moved on.
+    fn follow(&self) -> bool {
+        let window = lock(&self.window).clone();
+        window.follow()
     }
 
     /// Gives a full segment away; when too many wait, all of them are closed here and now.
@@ -112,27 +130,18 @@ impl<S: Storage> Handover<S> {
         }
     }
 
-    /// Creates, allocates and maps a segment of zeros.
+    /// Creates and allocates a segment of zeros.
     pub(crate) fn prepare(&self) -> Result<Prepared<S>, FileError> {
         let number = self.prepared.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join(format!("prepare-{number}.tmp"));
         let file = self.storage.create(&path).map_err(FileError::at(&path, "create the segment"))?;
-        match self.allocate_and_map(&file) {
-            Ok(map) => Ok(Prepared { file, path, map }),
+        match Target::prepare(&self.storage, &file, self.segment_bytes, self.flushes) {
+            Ok(target) => Ok(Prepared { file, path, target }),
             Err(error) => {
                 self.discard(&path);
                 Err(FileError::at(&path, "allocate the segment")(error))
             }
         }
-    }
-
-    fn allocate_and_map(&self, file: &S::File) -> io::Result<S::Map> {
-        file.allocate(self.segment_bytes)?;
-        let map = self.storage.map(file, self.segment_bytes)?;
-        if self.is_durable {
-            file.sync()?;
-        }
-        Ok(map)
     }
 
     /// Seals the full segments that wait. True when there were any.
@@ -191,9 +200,9 @@ impl<S: Storage> Handover<S> {
     }
 }
 
-/// A poisoned lock only means that another thread died between two file calls; the chain is set after the last of them.
-fn lock(work: &Mutex<ChainHash>) -> MutexGuard<'_, ChainHash> {
-    work.lock().unwrap_or_else(PoisonError::into_inner)
+/// A poisoned lock only means that another thread died between two file calls; what it protects is set after the last of them.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Does the slow work for one writer: called in turns by a housekeeping thread, or on a thread of its own. Dropping it is
@@ -222,9 +231,10 @@ impl<S: Storage> SegmentPreparer<S> {
     /// work before [`crate::JournalWriter::room_bytes`] runs out; a failed turn may be repeated, as nothing that was
     /// promised depends on it.
     pub fn turn(&self) -> Result<bool, FileError> {
+        let has_moved = self.shared.follow();
         let mut chain = lock(&self.shared.work);
         let sealed = self.shared.seal_retired(&mut chain)?;
-        Ok(self.shared.prepare_next()? || sealed)
+        Ok(self.shared.prepare_next()? || sealed || has_moved)
     }
 
     /// True when the next segment is allocated.
@@ -250,6 +260,7 @@ impl<S: Storage> SegmentPreparer<S> {
             tracing::debug!("two threads prepare segments of one journal");
         }
         while !self.shared.closed.load(Ordering::Acquire) {
+            let has_moved = self.shared.follow();
             let mut chain = lock(&self.shared.work);
             let sealed = self.shared.seal_retired(&mut chain);
             let prepared = self.shared.prepare_next();
@@ -264,7 +275,7 @@ impl<S: Storage> SegmentPreparer<S> {
             }
             told.short.store(prepared.is_err(), Ordering::Release);
             if !prepared.unwrap_or(false) {
-                thread::park_timeout(NAP);
+                thread::park_timeout(if has_moved { SHORT_NAP } else { NAP });
             }
         }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::mmap::{SegmentMap, allocate, free_bytes};
+use crate::mmap::{MapWindow, SegmentMap, allocate, free_bytes};
 
 /// Folders with files. Cheap to clone; clones mean the same disk.
 pub trait Storage: Clone + Debug + Send + Sync + 'static {
@@ -104,6 +104,11 @@ pub trait StorageFile: Debug + Send + Sync + 'static {
 pub trait StorageMap: Debug + Send + 'static {
     /// Has `bytes` bytes from offset `at` on filled. The caller keeps the range within the mapping.
     fn fill(&mut self, at: usize, bytes: usize, fill: impl FnOnce(&mut [u8]));
+
+    /// What keeps its pages in order, from another thread; nothing, where there are none.
+    fn window(&self) -> MapWindow {
+        MapWindow::default()
+    }
 }
 
 /// The disks of this host.
@@ -185,6 +190,10 @@ impl StorageFile for File {
 impl StorageMap for SegmentMap {
     #[inline]
     fn fill(&mut self, at: usize, bytes: usize, fill: impl FnOnce(&mut [u8])) {
-        fill(&mut self.bytes_mut()[at..at + bytes]);
+        Self::fill(self, at, bytes, fill);
+    }
+
+    fn window(&self) -> MapWindow {
+        Self::window(self)
     }
 }

@@ -409,6 +409,7 @@ impl StreamPreparer {
     pub fn prepare_ahead(&self) -> Result<bool, StreamError> {
         self.reader.index.prepare_ahead();
         self.store_hints();
+        self.shared.map.follow();
         let allocated = self.shared.map.allocated();
         let left = allocated.saturating_sub(self.shared.map.committed());
         let step = (allocated - HEADER).clamp(STREAM_FIRST_STEP_BYTES, self.shared.step_bytes_max);

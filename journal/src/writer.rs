@@ -1,6 +1,7 @@
 //! Appends commands to the journal. One writer per data directory, owned by the journal thread. Appending is a copy and a
-//! checksum in mapped memory; the slow parts are with the preparer and in `flush`.
+//! checksum, into mapped memory or, where answers wait for flushes, into a buffer; the slow parts are with the preparer and in `flush`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,8 @@ use crate::format::{
 use crate::preparer::{Handover, Prepared, Retired, SegmentPreparer, Written};
 use crate::recovery::{Content, close_open_segments, seal_file, sync_dir};
 use crate::segment;
-use crate::storage::{Disk, Storage, StorageFile, StorageMap};
+use crate::storage::{Disk, Storage, StorageFile};
+use crate::target::Target;
 
 /// Full segments whose records may still be on their way to the disk; before one more, the oldest is flushed.
 const UNSYNCED_MAX: usize = 8;
@@ -35,8 +37,8 @@ pub struct JournalConfig {
     /// The venue's time at start. Later segments are stamped with the time of their first record.
     pub created: Nanos,
     /// True where `flush` is what an acknowledgement waits for: a full segment, and the header of the next one, are then
-    /// flushed before a record goes into that, so that a power cut cannot keep the later without the earlier; and what was
-    /// flushed is marked, so that a start after a power cut knows a batch that was not from damage.
+    /// flushed before a record goes into that, so that a power cut cannot keep the later without the earlier; records are
+    /// gathered and written with one call before their flush, instead of through a mapping; and what was flushed is marked, so that a start after a power cut knows a batch that was not from damage.
     pub flush_on_roll: bool,
 }
 
@@ -44,7 +46,7 @@ pub struct JournalConfig {
 #[derive(Debug)]
 pub struct JournalWriter<S: Storage = Disk> {
     storage: S,
-    map: S::Map,
+    target: Target<S>,
     at: usize,
     segment_bytes: usize,
     last: Sequence,
@@ -106,14 +108,15 @@ impl<S: Storage> JournalWriter<S> {
         };
         let handover = Handover::new(storage.clone(), dir, config.segment_bytes, config.flush_on_roll, end.chain);
         let handover = Arc::new(handover);
-        let (map, file) = name(&storage, dir, handover.prepare()?, &header)?;
+        let (target, file) = name(&storage, dir, handover.prepare()?, &header)?;
+        handover.begin(&target);
         if config.flush_on_roll {
             sync(&file)?;
         }
         sync_dir(&storage, dir)?;
         Ok(Self {
             storage,
-            map,
+            target,
             at: HEADER_PAGE_BYTES,
             segment_bytes: index(config.segment_bytes),
             last: after,
@@ -139,8 +142,8 @@ impl<S: Storage> JournalWriter<S> {
         SegmentPreparer::new(Arc::clone(&self.handover))
     }
 
-    /// Appends one command. It survives the end of this process from now on, and a power cut after the next `flush`.
-    /// No system call, except once per segment.
+    /// Appends one command. It survives a power cut after the next `flush`; and the end of this process from now on, unless
+    /// [`JournalConfig::flush_on_roll`] is set: then after that flush, too. No system call, except once per segment or per full buffer.
     ///
     /// # Errors
     /// The sequence or the body is not possible; or the next segment cannot be begun, after which the writer takes no
@@ -154,34 +157,51 @@ impl<S: Storage> JournalWriter<S> {
         if self.segment_bytes - self.at < bytes + self.reserved {
             self.roll(sequence, ingress)?;
         }
-        self.write(KIND_COMMAND, sequence, ingress, body);
+        if let Err(error) = self.write(KIND_COMMAND, sequence, ingress, body) {
+            return Err(self.failed(error).into());
+        }
         self.last = sequence;
         Ok(())
     }
 
     /// Writes a record for which there is room.
     #[inline]
-    fn write(&mut self, kind: u8, sequence: Sequence, ingress: Nanos, body: &[u8]) {
+    fn write(&mut self, kind: u8, sequence: Sequence, ingress: Nanos, body: &[u8]) -> io::Result<()> {
         let (sequence, ingress_ns, batch, body_bytes) = (sequence.0, ingress.0, self.batch, body.len());
         let header = RecordHeader { sequence, ingress_ns, kind, batch, body_bytes };
-        self.map.fill(self.at, header.record_bytes(), |slot| encode_record(slot, &header, body));
-        self.at += header.record_bytes();
+        let bytes = header.record_bytes();
+        self.target.fill(&self.file.file, self.at, bytes, |slot| encode_record(slot, &header, body))?;
+        self.at += bytes;
+        Ok(())
+    }
+
+    /// No more is taken: a second try could succeed without the data being there.
+    #[cold]
+    fn failed(&mut self, error: io::Error) -> FileError {
+        self.is_failed = true;
+        FileError::at(&self.file.path, "write the segment")(error)
     }
 
     /// Marks what is about to be flushed. There is room: [`JournalWriter::append`] keeps it.
-    fn end_batch(&mut self) {
+    fn end_batch(&mut self) -> Result<(), FileError> {
         if self.batch != 0 && self.last != self.last_before {
-            self.write(KIND_BATCH_END, self.last, Nanos(0), &[0; 8]);
+            self.write(KIND_BATCH_END, self.last, Nanos(0), &[0; 8]).map_err(|error| self.failed(error))?;
         }
+        Ok(())
     }
 
     /// What was appended is on disk: what follows is another batch, and says so itself where there is room.
-    fn begin_batch(&mut self) {
+    fn begin_batch(&mut self) -> Result<(), FileError> {
         self.batch = next_batch(self.batch);
         self.last_before = self.last;
         if self.batch != 0 && self.segment_bytes - self.at >= 2 * MARK_BYTES {
-            self.write(KIND_FLUSHED, self.last, Nanos(0), &[0; 8]);
+            self.write(KIND_FLUSHED, self.last, Nanos(0), &[0; 8]).map_err(|error| self.failed(error))?;
+            // At once, and not with the next batch: without it, damage in the batch before would pass as a torn tail.
+            let written = self.write_out();
+            self.is_failed = written.is_err();
+            return written;
         }
+        Ok(())
     }
 
     /// Waits until everything appended is on disk, and says up to which sequence that is. One `fdatasync` when a segment
@@ -194,12 +214,12 @@ impl<S: Storage> JournalWriter<S> {
             return Err(FlushError::Failed);
         }
         if self.flushed != self.last {
-            self.end_batch();
-            let flushed = self.flush_files();
-            self.is_failed = flushed.is_err();
-            flushed?;
+            self.is_failed = true; // until all of it has worked
+            self.end_batch()?;
+            self.flush_files()?;
+            self.is_failed = false;
             self.flushed = self.last;
-            self.begin_batch();
+            self.begin_batch()?;
         }
         Ok(self.flushed)
     }
@@ -261,7 +281,7 @@ impl<S: Storage> JournalWriter<S> {
     #[cold]
     fn roll(&mut self, first: Sequence, ingress: Nanos) -> Result<(), FileError> {
         self.is_failed = true; // until all of it has worked
-        self.end_batch();
+        self.end_batch()?;
         self.settle_written()?;
         self.batch = next_batch(self.batch);
         self.last_before = self.last;
@@ -274,17 +294,18 @@ impl<S: Storage> JournalWriter<S> {
             self.inline_segments += 1;
             self.handover.prepare()?
         };
-        let (map, file) = name(&self.storage, &self.dir, prepared, &header)?;
+        let (target, file) = name(&self.storage, &self.dir, prepared, &header)?;
+        self.handover.begin(&target);
         if self.flush_on_roll {
             sync(&file)?;
             sync_dir(&self.storage, &self.dir)?;
         }
         let full = std::mem::replace(&mut self.file, file);
-        let full_map = std::mem::replace(&mut self.map, map);
+        let full_target = std::mem::replace(&mut self.target, target);
         if !self.flush_on_roll {
             self.unsynced.push(Arc::clone(&full));
         }
-        self.handover.retire(Retired { written: full, map: full_map, content })?;
+        self.handover.retire(Retired { written: full, target: full_target, content })?;
         self.handover.wake();
         self.header = header;
         self.at = HEADER_PAGE_BYTES;
@@ -296,6 +317,7 @@ impl<S: Storage> JournalWriter<S> {
     /// Before a segment is left: flushes it where that is asked for, and keeps the list of unflushed ones bounded.
     fn settle_written(&mut self) -> Result<(), FileError> {
         if self.flush_on_roll {
+            self.write_out()?;
             return sync(&self.file);
         }
         self.unsynced.retain(|written| !written.is_synced.load(Ordering::Acquire));
@@ -305,12 +327,17 @@ impl<S: Storage> JournalWriter<S> {
         Ok(())
     }
 
+    fn write_out(&mut self) -> Result<(), FileError> {
+        self.target.write_out(&self.file.file).map_err(FileError::at(&self.file.path, "write the segment"))
+    }
+
     fn flush_files(&mut self) -> Result<(), FileError> {
         for written in self.unsynced.drain(..) {
             if !written.is_synced.load(Ordering::Acquire) {
                 sync(&written)?;
             }
         }
+        self.write_out()?;
         sync(&self.file)?;
         if !self.is_dir_synced {
             sync_dir(&self.storage, &self.dir)?;
@@ -329,7 +356,7 @@ fn content_of(header: &SegmentHeader, at: usize, last: Sequence) -> Content {
 }
 
 /// A segment that is being written.
-type Named<S> = (<S as Storage>::Map, Arc<Written<<S as Storage>::File>>);
+type Named<S> = (Target<S>, Arc<Written<<S as Storage>::File>>);
 
 /// Gives a prepared segment its header, then its name: a named segment always has a header.
 fn name<S: Storage>(
@@ -338,9 +365,12 @@ fn name<S: Storage>(
     mut prepared: Prepared<S>,
     header: &SegmentHeader,
 ) -> Result<Named<S>, FileError> {
-    prepared.map.fill(0, HEADER_PAGE_BYTES, |page| header.encode(page));
+    let Prepared { file, target, .. } = &mut prepared;
+    let filled = target.fill(file, 0, HEADER_PAGE_BYTES, |page| header.encode(page));
+    let written = filled.and_then(|()| target.write_out(file));
+    written.map_err(FileError::at(&prepared.path, "write the header"))?;
     let path = segment::path(dir, header.first_sequence);
     storage.rename(&prepared.path, &path).map_err(FileError::at(&path, "name the segment"))?;
     let written = Written { file: prepared.file, path, is_synced: AtomicBool::new(false) };
-    Ok((prepared.map, Arc::new(written)))
+    Ok((prepared.target, Arc::new(written)))
 }

@@ -131,13 +131,15 @@ fn after_an_error_of_the_disk_nothing_leaves_and_the_venue_ends_by_itself() {
         return;
     };
     let flush = |errno| Failure { call: "fdatasync", errno, durability: "fdatasync", says: "cannot be flushed" };
+    let write = |errno| Failure { call: "pwrite64", errno, durability: "fdatasync", says: "cannot be flushed" };
     let segment = |errno| Failure { call: "rename", errno, durability: "journal", says: "cannot be written" };
     let (no_space, input_output) = (28, 5);
-    for failure in [flush(input_output), flush(no_space), segment(input_output), segment(no_space)] {
+    for failure in [flush, write, segment].into_iter().flat_map(|fails| [fails(input_output), fails(no_space)]) {
         let folder = temp.path().join(format!("{}-{}", failure.call, failure.errno));
         fs::create_dir(&folder).unwrap();
         let took = fails_once(&folder, &shim, failure);
         println!("{} with error {}: gone {} ms after it", failure.call, failure.errno, took.as_millis());
+        assert!(took < Duration::from_secs(1), "gone within a second");
     }
 }
 
@@ -153,7 +155,7 @@ fn fails_once(folder: &Path, shim: &Path, failure: Failure) -> Duration {
     }
     fs::write(&venue.trigger, "").unwrap();
     let before = told.len();
-    if failure.call == "fdatasync" {
+    if failure.durability == "fdatasync" {
         // The flush for these fails: not one of them is answered.
         for number in 31..=40 {
             client.try_ask(&enter(number, b'B', 1, "AAPL", 1_000_000, b'0'));

@@ -86,7 +86,8 @@ fn run(disk: &SimDisk, rng: &mut Rng, promised: &mut Promised, seals: bool) -> R
             }
         }
         if !seals && rng.below(12) == 0 {
-            return Ok(()); // cut within a batch
+            cut_within_a_batch(disk, rng, &mut writer);
+            return Ok(());
         }
         promised.acknowledged = writer.flush().map_err(|error| error.to_string())?.0;
     }
@@ -94,6 +95,16 @@ fn run(disk: &SimDisk, rng: &mut Rng, promised: &mut Promised, seals: bool) -> R
         writer.seal().map_err(|error| error.to_string())?;
     }
     Ok(())
+}
+
+/// The power goes before a batch is written, while it is, or before what was written is on the disk.
+fn cut_within_a_batch(disk: &SimDisk, rng: &mut Rng, writer: &mut JournalWriter<SimDisk>) {
+    let calls = rng.below(3);
+    if calls > 0 {
+        disk.fail_at(disk.calls() + calls, io::ErrorKind::Other);
+        drop(writer.flush());
+        disk.heal();
+    }
 }
 
 /// Reads the journal from its beginning: what is there must be what was appended. The last sequence, and the torn bytes.

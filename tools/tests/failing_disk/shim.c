@@ -1,5 +1,5 @@
-/* Put before libc by LD_PRELOAD: once the file SHIM_TRIGGER is there, the call SHIM_CALL (fdatasync or rename) on a file of a
- * folder journal/ fails with SHIM_ERRNO, and is not done. Each such call adds a line to SHIM_LOG: ns since 1970 and the path. */
+/* Put before libc by LD_PRELOAD: once the file SHIM_TRIGGER is there, the call SHIM_CALL (fdatasync, rename or pwrite64) on a file of a
+ * folder journal/ fails with SHIM_ERRNO, and is not done, or half done where it writes. Each such call adds a line to SHIM_LOG: ns since 1970 and the path. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,16 +31,36 @@ static int fails(const char *call, const char *path)
     return 1;
 }
 
-int fdatasync(int file)
+static int fails_on(const char *call, int file)
 {
-    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
     char link[64], path[4096];
     ssize_t length;
 
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     length = readlink(link, path, sizeof path - 1);
     path[length < 0 ? 0 : length] = 0;
-    return fails("fdatasync", path) ? -1 : real(file);
+    return fails(call, path);
+}
+
+int fdatasync(int file)
+{
+    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+
+    return fails_on("fdatasync", file) ? -1 : real(file);
+}
+
+ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset)
+{
+    ssize_t (*real)(int, const void *, size_t, off64_t) =
+        (ssize_t (*)(int, const void *, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64");
+    int error;
+
+    if (!fails_on("pwrite64", file))
+        return real(file, bytes, count, offset);
+    error = errno;
+    real(file, bytes, count / 2, offset);
+    errno = error;
+    return -1;
 }
 
 int rename(const char *from, const char *to)
