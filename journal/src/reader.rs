@@ -69,7 +69,8 @@ struct OpenSegment<F> {
 
 #[derive(Debug)]
 struct Window {
-    bytes: Box<[u8]>,
+    /// As long as the longest read so far.
+    bytes: Vec<u8>,
     start: u64,
     filled: usize,
     read_bytes: usize,
@@ -468,7 +469,7 @@ fn check_length<F: StorageFile>(open: &OpenSegment<F>, first: u64) -> Result<(),
 
 impl Window {
     fn new() -> Self {
-        Self { bytes: vec![0; READ_BYTES_MAX].into(), start: 0, filled: 0, read_bytes: READ_BYTES_MIN }
+        Self { bytes: vec![0; READ_BYTES_MIN], start: 0, filled: 0, read_bytes: READ_BYTES_MIN }
     }
 
     fn clear(&mut self) {
@@ -500,6 +501,9 @@ impl Window {
     fn load(&mut self, file: &impl StorageFile, at: u64) -> io::Result<()> {
         let used_up = self.filled == self.read_bytes && at > self.start;
         self.read_bytes = if used_up { (self.read_bytes * 4).min(READ_BYTES_MAX) } else { READ_BYTES_MIN };
+        if self.bytes.len() < self.read_bytes {
+            self.bytes.resize(self.read_bytes, 0);
+        }
         self.start = at;
         self.filled = segment::read_at(file, &mut self.bytes[..self.read_bytes], at)?;
         Ok(())

@@ -40,7 +40,7 @@ impl<S: Storage> Target<S> {
             file.write_all_at(&zeros[..index((bytes - at).min(ZEROS_BYTES))], at)?;
         }
         file.sync()?;
-        Ok(Self::Buffered(WriteBuffer { bytes: vec![0; BUFFER_BYTES].into(), start: 0, filled: 0 }))
+        Ok(Self::Buffered(WriteBuffer { bytes: vec![0; index(bytes).min(BUFFER_BYTES)].into(), start: 0, filled: 0 }))
     }
 
     /// Has `bytes` bytes from offset `at` on filled, which is where the last ones ended, or the start of the file.

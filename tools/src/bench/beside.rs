@@ -1,6 +1,6 @@
 //! The part of `hft bench journal` that is about what the journal costs the matching thread. Both have a cpu of their own; the
 //! commands were made before and lie in memory; the matching thread submits one, then its turn is timed. In turn, over many
-//! rounds: with nobody beside, with a thread that spins and touches nothing (two cpus of one host may share a core, and its caches), with
+//! rounds: with nobody beside, with the journal on the same thread, with a thread that spins and touches nothing (two cpus of one host may share a core, and its caches), with
 //! a reader of the ring that keeps nothing, with the journal, and with the journal flushing.
 
 use std::path::Path;
@@ -16,6 +16,7 @@ use hdrhistogram::Histogram;
 use crate::bench::flush::Venue;
 use crate::bench::journal::Tell;
 use crate::config::DurabilityMode;
+use crate::venue::journal_agent::JournalAgent;
 
 /// Commands of one round.
 const COMMANDS: usize = 25_000;
@@ -39,6 +40,8 @@ struct Kind<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
     Nobody,
+    /// Nobody; the journal takes its turns on the matching thread, and its time counts.
+    SameThread,
     Spinner,
     Journal,
 }
@@ -95,10 +98,12 @@ fn tell_all(kinds: &mut [Kind<'_>], tell: &mut Tell<'_>) -> anyhow::Result<()> {
         match kind.who {
             Who::Nobody => alone = tail,
             Who::Spinner => spinner = tail,
-            Who::Journal => {
+            Who::SameThread | Who::Journal => {
                 let name = kind.name.trim_end_matches("_ns");
                 tell(&format!("{name}_p999_more_than_alone_ns"), (tail - alone).into());
-                tell(&format!("{name}_p999_more_than_beside_a_spinner_ns"), (tail - spinner).into());
+                if kind.who == Who::Journal {
+                    tell(&format!("{name}_p999_more_than_beside_a_spinner_ns"), (tail - spinner).into());
+                }
             }
         }
     }
@@ -116,6 +121,7 @@ fn shootdowns(cpu: usize) -> Option<u64> {
 fn kinds<'a>(workload: &'a Workload, folder: &Path) -> anyhow::Result<Vec<Kind<'a>>> {
     [
         ("matching_alone_ns", DurabilityMode::Memory, Who::Nobody),
+        ("matching_and_journal_on_one_thread_ns", DurabilityMode::Journal, Who::SameThread),
         ("matching_beside_spinner_ns", DurabilityMode::Memory, Who::Spinner),
         ("matching_beside_reader_ns", DurabilityMode::Memory, Who::Journal),
         ("matching_beside_journal_ns", DurabilityMode::Journal, Who::Journal),
@@ -137,15 +143,19 @@ impl Kind<'_> {
                 (0..COMMANDS).try_for_each(|_| one(venue, &mut times, rate))
             })?,
             Who::Spinner => beside_a_spinner(other_cpu, || self.alone(&mut times, rate))?,
-            Who::Nobody => self.alone(&mut times, rate)?,
+            Who::Nobody | Who::SameThread => self.alone(&mut times, rate)?,
         }
         Ok(times)
     }
 
-    /// The journal's side of the ring is emptied on this thread, now and then.
+    /// The journal's side of the ring is emptied on this thread: now and then, or behind each command.
     fn alone(&mut self, times: &mut Histogram<u64>, rate: TickRate) -> anyhow::Result<()> {
         let mut journal = self.venue.journal.take().context("one journal at a time")?;
         for at in 0..COMMANDS {
+            if self.who == Who::SameThread {
+                one_and_journal(&mut self.venue, &mut journal, times, rate)?;
+                continue;
+            }
             one(&mut self.venue, times, rate)?;
             if at.is_multiple_of(TURN_EVERY) {
                 journal.turn();
@@ -169,6 +179,24 @@ fn one(venue: &mut Venue<'_>, times: &mut Histogram<u64>, rate: TickRate) -> any
         std::hint::spin_loop();
     }
     let started = ticks();
+    venue.core.turn();
+    times.record(rate.between(started, ticks()))?;
+    venue.match_and_drain();
+    Ok(())
+}
+
+/// One command, submitted, matched and appended; both turns are timed.
+fn one_and_journal(
+    venue: &mut Venue<'_>,
+    journal: &mut JournalAgent,
+    times: &mut Histogram<u64>,
+    rate: TickRate,
+) -> anyhow::Result<()> {
+    while !venue.submit() {
+        std::hint::spin_loop();
+    }
+    let started = ticks();
+    journal.turn();
     venue.core.turn();
     times.record(rate.between(started, ticks()))?;
     venue.match_and_drain();

@@ -34,6 +34,31 @@ const ROUNDS: u32 = 8;
 /// Segments of a flush bench.
 const SEGMENT_BYTES: u64 = 64 << 20;
 
+/// The cpus of the journal's and of the matching thread; where there is only one, they run anywhere.
+#[derive(Clone, Copy)]
+struct Places {
+    journal: Option<usize>,
+    matching: Option<usize>,
+}
+
+impl Places {
+    fn here() -> Self {
+        let cpus = topology::allowed_cpus();
+        let places = cpus.first().zip(cpus.get(1));
+        Self { journal: places.map(|(journal, _)| *journal), matching: places.map(|(_, matching)| *matching) }
+    }
+
+    /// Does the work on the matching thread's cpu; afterwards this thread runs where it ran before.
+    fn on_matching_cpu(self, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let Some(cpu) = self.matching else { return work() };
+        let before = topology::allowed_cpus();
+        topology::run_on(&[cpu])?;
+        let done = work();
+        topology::run_on(&before)?;
+        done
+    }
+}
+
 /// Measures all of it.
 ///
 /// # Errors
@@ -91,11 +116,11 @@ fn one_at_a_time(flushes: u32, workload: &Workload, folder: &Path, tell: &mut Te
         Bare::new(&folder.join("bare-sync"), "pwrite_fdatasync_us", 0)?,
         Bare::new(&folder.join("bare-dsync"), "pwrite_dsync_us", libc::O_DSYNC)?,
     ];
-    let mapped_dir = folder.join("mapped");
-    std::fs::create_dir(&mapped_dir)?;
-    let mut mapped = JournalWriter::open(&mapped_dir, &journal_config(SEGMENT_BYTES, true), Sequence::ZERO)?;
-    let mut commands = workload.opening.iter().chain(&workload.commands);
-    let mut times = [histogram()?, histogram()?, histogram()?, histogram()?];
+    let mut ways = [
+        Way::open(folder, "mapped_append_fdatasync_us", false)?,
+        Way::open(folder, "gathered_write_fdatasync_us", true)?,
+    ];
+    let mut times = [histogram()?, histogram()?, histogram()?];
     let mut venue = Venue::open(&folder.join("one"), workload, DurabilityMode::Fdatasync)?;
     for _ in 0..ROUNDS {
         for (bare, time) in bare.iter_mut().zip(&mut times) {
@@ -103,30 +128,64 @@ fn one_at_a_time(flushes: u32, workload: &Workload, folder: &Path, tell: &mut Te
                 timed(time, || bare.write())?;
             }
         }
-        for _ in 0..flushes / ROUNDS {
-            let command = commands.next().context("the flow is too short")?;
-            timed(&mut times[2], || {
-                append(&mut mapped, command)?;
-                mapped.flush()?;
-                Ok(())
-            })?;
-        }
-        venue.beside_a_journal(None, |venue| {
+        for way in &mut ways {
             for _ in 0..flushes / ROUNDS {
-                timed(&mut times[3], || venue.acknowledged(1))?;
+                way.flush_one(workload)?;
             }
-            Ok(())
+        }
+        let places = Places::here();
+        places.on_matching_cpu(|| {
+            venue.beside_a_journal(places.journal, |venue| {
+                for _ in 0..flushes / ROUNDS {
+                    timed(&mut times[2], || venue.acknowledged(1))?;
+                }
+                Ok(())
+            })
         })?;
     }
     let p50 = |at: usize| times[at].value_at_quantile(0.5) as f64 / 1e3;
     for (at, bare) in bare.iter().enumerate() {
         tell(bare.name, spread(&times[at]));
     }
-    tell("mapped_append_fdatasync_us", spread(&times[2]));
-    tell("acknowledged_after_flush_us", spread(&times[3]));
-    tell("acknowledged_over_bare_flush_p50", rounded(p50(3) / p50(0)));
-    mapped.seal()?;
+    for way in ways {
+        tell(way.name, spread(&way.times));
+        way.writer.seal()?;
+    }
+    tell("acknowledged_after_flush_us", spread(&times[2]));
+    tell("acknowledged_over_bare_flush_p50", rounded(p50(2) / p50(0)));
     Ok(())
+}
+
+/// A way in which a journal gets its records to the disk.
+struct Way {
+    name: &'static str,
+    writer: JournalWriter,
+    times: Histogram<u64>,
+}
+
+impl Way {
+    /// Through a mapping, or gathered and written. What comes first is flushed once: afterwards a flush writes records only.
+    fn open(folder: &Path, name: &'static str, is_written: bool) -> anyhow::Result<Self> {
+        let dir = folder.join(name);
+        std::fs::create_dir(&dir)?;
+        let writer = JournalWriter::open(&dir, &journal_config(SEGMENT_BYTES, is_written), Sequence::ZERO)?;
+        Ok(Self { name, writer, times: histogram()? })
+    }
+
+    fn flush_one(&mut self, workload: &Workload) -> anyhow::Result<()> {
+        let at = usize::try_from(self.writer.last_sequence().0)?;
+        let is_first = at == 0;
+        let command = workload.opening.iter().chain(&workload.commands).nth(at).context("the flow is too short")?;
+        timed(&mut self.times, || {
+            append(&mut self.writer, command)?;
+            self.writer.flush()?;
+            Ok(())
+        })?;
+        if is_first {
+            self.times.reset();
+        }
+        Ok(())
+    }
 }
 
 /// p50, p99 and the longest, in microseconds.
@@ -260,31 +319,17 @@ impl<'a> Venue<'a> {
 fn under_load(flushes: u32, workload: &Workload, folder: &Path, tell: &mut Tell<'_>) -> anyhow::Result<()> {
     let mut venue = Venue::open(&folder.join("load"), workload, DurabilityMode::Fdatasync)?;
     let mut bare = Bare::new(&folder.join("bare-load"), "", 0)?;
-    let (mut times, mut flushed, mut bare_times) = (histogram()?, 0_u64, histogram()?);
+    let (mut times, mut flushed, mut bare_times) = (histogram()?, 0, histogram()?);
     for _ in 0..flushes / 4 {
         timed(&mut bare_times, || bare.write())?;
     }
     let before = venue.commands.last();
-    venue.beside_a_journal(None, |venue| {
-        let mut waiting = std::collections::VecDeque::new();
-        let (mut durable, mut next) = (venue.durable.load(), monotonic());
-        while flushed < u64::from(flushes) {
-            // One command every 2 microseconds, whether earlier ones are durable or not.
-            if monotonic() >= next && venue.submit() {
-                waiting.push_back((venue.commands.last(), next));
-                next += std::time::Duration::from_micros(2);
-            }
-            venue.match_and_drain();
-            let now_durable = venue.durable.load();
-            if now_durable > durable {
-                (durable, flushed) = (now_durable, flushed + 1);
-                while let Some((_, since)) = waiting.front().filter(|(sequence, _)| *sequence <= durable).copied() {
-                    waiting.pop_front();
-                    times.record(u64::try_from(since.elapsed().as_nanos())?)?;
-                }
-            }
-        }
-        Ok(())
+    let places = Places::here();
+    places.on_matching_cpu(|| {
+        venue.beside_a_journal(places.journal, |venue| {
+            flushed = commands_all_the_time(venue, flushes, &mut times)?;
+            Ok(())
+        })
     })?;
     let records = venue.commands.last().0 - before.0;
     tell("under_load_acknowledged_us", spread(&times));
@@ -292,4 +337,26 @@ fn under_load(flushes: u32, workload: &Workload, folder: &Path, tell: &mut Tell<
     let ratio = times.value_at_quantile(0.5) as f64 / bare_times.value_at_quantile(0.5) as f64;
     tell("under_load_over_bare_flush_p50", rounded(ratio));
     Ok(())
+}
+
+/// One command every 2 microseconds, whether earlier ones are durable or not, until there were so many flushes; how many there were.
+fn commands_all_the_time(venue: &mut Venue<'_>, flushes: u32, times: &mut Histogram<u64>) -> anyhow::Result<u64> {
+    let mut waiting = std::collections::VecDeque::new();
+    let (mut flushed, mut durable, mut next) = (0, venue.durable.load(), monotonic());
+    while flushed < u64::from(flushes) {
+        if monotonic() >= next && venue.submit() {
+            waiting.push_back((venue.commands.last(), next));
+            next += std::time::Duration::from_micros(2);
+        }
+        venue.match_and_drain();
+        let now_durable = venue.durable.load();
+        if now_durable > durable {
+            (durable, flushed) = (now_durable, flushed + 1);
+            while let Some((_, since)) = waiting.front().filter(|(sequence, _)| *sequence <= durable).copied() {
+                waiting.pop_front();
+                times.record(u64::try_from(since.elapsed().as_nanos())?)?;
+            }
+        }
+    }
+    Ok(flushed)
 }

@@ -48,9 +48,25 @@ pub struct Args {
     /// Configuration file
     #[arg(long, value_name = "PATH", default_value = "configs/hft.toml")]
     config: PathBuf,
+    /// Only this part
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Option<Part>,
     /// As one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// What there is to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Recovery and replay
+    Recovery,
+    /// Writing and loading a snapshot
+    Snapshot,
+    /// Flushes, and answers after them
+    Flushes,
+    /// Matching beside the journal
+    Beside,
 }
 
 /// Measures and prints.
@@ -92,10 +108,19 @@ fn measure(args: &Args, folder: &Path) -> anyhow::Result<Value> {
         eprintln!("{name}: {value}");
         figures.insert(name.to_owned(), value);
     };
-    recovery(args, regime, &folder.join("data"), &mut tell)?;
-    snapshot(args, regime, &folder.join("snapshots.sqlite"), &mut tell)?;
-    flush::measure(args.flushes, regime, folder, &mut tell)?;
-    beside::measure(regime, folder, &mut tell)?;
+    let is_asked = |part| args.only.is_none_or(|only| only == part);
+    if is_asked(Part::Recovery) {
+        recovery(args, regime, &folder.join("data"), &mut tell)?;
+    }
+    if is_asked(Part::Snapshot) {
+        snapshot(args, regime, &folder.join("snapshots.sqlite"), &mut tell)?;
+    }
+    if is_asked(Part::Flushes) {
+        flush::measure(args.flushes, regime, folder, &mut tell)?;
+    }
+    if is_asked(Part::Beside) {
+        beside::measure(regime, folder, &mut tell)?;
+    }
     Ok(Value::Object(figures))
 }
 
@@ -117,6 +142,7 @@ fn recovery(args: &Args, regime: &Regime, data_dir: &Path, tell: &mut Tell<'_>) 
     let config = venue.load()?;
     let (built, first_hash) = assembly::recover_only(&config)?;
     tell("recovery_streams_written_anew_per_second", built.commands_per_second().into());
+    settle(data_dir)?;
     let (mut recovered, mut replayed) = (0, u64::MAX);
     for _ in 0..args.rounds {
         let (found, hash) = assembly::recover_only(&config)?;
@@ -136,6 +162,20 @@ fn recovery(args: &Args, regime: &Regime, data_dir: &Path, tell: &mut Tell<'_>) 
     tell("core_ring_to_ring_ns_per_command", rounded(path));
     tell("replay_over_core_ring_to_ring", rounded(replayed as f64 / path));
     tell("event_hash", hex(&first_hash).into());
+    Ok(())
+}
+
+/// Waits until all files of the folder are on the disk: what the kernel has still to write, it would write while a recovery is
+/// timed, on the cpus that the recovery runs on.
+fn settle(folder: &Path) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            settle(&path)?;
+        } else {
+            std::fs::File::open(&path)?.sync_all()?;
+        }
+    }
     Ok(())
 }
 

@@ -40,7 +40,9 @@ enum What {
     #[command(after_help = "Example:\n  hft bench core --regime itch-mix")]
     Core(core::Args),
     /// Recovery, replay, the load of a snapshot, flushes: each beside its yardstick
-    #[command(after_help = "Example:\n  hft bench journal --commands 10000000 --dir /var/tmp")]
+    #[command(
+        after_help = "Examples:\n  hft bench journal --commands 10000000 --dir /var/tmp\n  hft bench journal --only beside"
+    )]
     Journal(journal::Args),
     /// Two hops through rings between two threads
     #[command(after_help = "Example:\n  hft bench ring")]
