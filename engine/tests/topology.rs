@@ -210,6 +210,11 @@ fn wishes_are_met_or_refused_with_the_reason() {
     assert!(matches!(out, Refusal::OutOfReach { key: "edge_cpu", cpu: 99, .. }), "{out}");
     let same = refused(&host, &Wishes { core: on(1), edge: on(2), journal: on(2), ..Wishes::default() });
     assert_eq!(same, Refusal::SameCpu { first: "edge", second: "journal", cpu: 2 });
+    let beside = Wishes { core: on(1), edge: on(2), journal: on(1), ..Wishes::default() };
+    let plan = host.plan_with(&beside, false).unwrap();
+    assert_eq!((plan.shape, plan.journal, plan.journal_runs_beside_core()), (Shape::Spread, plan.core, true));
+    let flushing = host.plan_with(&beside, true).unwrap_err();
+    assert_eq!(flushing, Refusal::SameCpu { first: "core", second: "journal", cpu: 1 });
     let smt = refused(&host, &Wishes { core: on(1), edge: on(5), ..Wishes::default() });
     assert!(matches!(smt, Refusal::SameCore { first_cpu: 1, second_cpu: 5, .. }), "{smt}");
     let one = Host::new("one-wish", 1, 1, 1).read();

@@ -19,6 +19,7 @@ use gateway_edge::{
     StreamFull, StreamRead, StreamStore, StreamWrite,
 };
 use protocol::event::Shown;
+use protocol::money::Legs;
 use protocol::soupbin::LoginRequest;
 use protocol::{
     AccountId, AccountName, Command, CommandBody, Event, EventBody, Firm, InstrumentId, Nanos, OrderRef, OrderState,
@@ -143,6 +144,7 @@ fn edge() -> Edge<Types> {
         tick: Price(100),
         lot: Qty(1),
         max_qty: Qty(1_000),
+        legs: Legs::of_symbol(&Symbol::BLANK),
     };
     let opened = EventBody::AccountOpened { account: AccountId(0), name, firm: Firm(*b"DEMA") };
     for body in [EventBody::VenueOpened { session: SessionName(*b"S000000001") }, listed, opened] {

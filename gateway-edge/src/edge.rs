@@ -1,5 +1,5 @@
-//! The order port: one thread's work, in two halves so that edge and core can take turns on one thread. This file accepts,
-//! reads and times connections out; `order_port.rs` judges logins and sends answers.
+//! The order port: one thread's work, in two halves so that edge and core can take turns on one thread. `arrivals.rs` accepts,
+//! `reading.rs` reads and submits, `order_port.rs` judges logins and sends answers; what the times say is done here.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use protocol::{CommandBody, Nanos, Sequence, VenueCommand};
 
-use crate::admission::{Intake, Taken};
 use crate::clock::{Ratchet, millis, passed};
 use crate::config::EdgeConfig;
-use crate::connection::{Connection, Fill, State};
+use crate::connection::{Connection, State};
 use crate::counters::EdgeCounters;
 use crate::doorway::Doorway;
 use crate::limits::Rate;
@@ -19,16 +18,12 @@ use crate::mailbox::Mailbox;
 use crate::outbox::Outbox;
 use crate::parking::Parking;
 use crate::pending::{InFlight, PendingEvents};
-use crate::ports::{EdgePorts, EdgeTypes, EventPort, Probe, StreamRead, StreamStore};
+use crate::ports::{EdgePorts, EdgeTypes, EventPort, StreamRead, StreamStore};
 use crate::probed::Probed;
-use crate::reactor::{OpenError, Reactor, WakeHandle, register};
+use crate::reactor::{OpenError, Reactor, WakeHandle};
 use crate::reporter::Reporter;
 use crate::table::Table;
 use crate::wire::TlsSwitch;
-use crate::ws_link::WsLink;
-
-/// Connections taken over from the feed per turn, at the most.
-const ADOPTED_PER_TURN: usize = 16;
 
 /// The order port.
 pub struct Edge<T: EdgeTypes> {
@@ -43,24 +38,24 @@ pub struct Edge<T: EdgeTypes> {
     pub(crate) has_more_events: bool,
     pub(crate) table: Table,
     /// Connections that may have more to read or to take, in the order in which they get their turn.
-    ready: VecDeque<usize>,
+    pub(crate) ready: VecDeque<usize>,
     /// Connections with something to write.
     pub(crate) outbox: Outbox,
-    last_ingress: Nanos,
+    pub(crate) last_ingress: Nanos,
     /// Answers that the probe wants to see written.
     pub(crate) probed: Probed,
     /// A command of the operator for which the input ring had no room.
     held_operator: Option<CommandBody>,
     next_scan: Nanos,
     /// Packets of one session.
-    rate: Rate,
+    pub(crate) rate: Rate,
     mailbox: Mailbox<EdgeConfig>,
-    tls: TlsSwitch,
+    pub(crate) tls: TlsSwitch,
     /// Connections that wait for a time.
-    parking: Parking,
+    pub(crate) parking: Parking,
     /// WebSocket connections that wait to be taken over.
-    doorway: Doorway,
-    reactor: Reactor,
+    pub(crate) doorway: Doorway,
+    pub(crate) reactor: Reactor,
 }
 
 impl<T: EdgeTypes> Edge<T> {
@@ -191,7 +186,7 @@ impl<T: EdgeTypes> Edge<T> {
     }
 
     /// How often times are looked at: a twentieth of the shortest one.
-    fn scan_ns(&self) -> u64 {
+    pub(crate) fn scan_ns(&self) -> u64 {
         let EdgeConfig { heartbeat_ms, silence_ms, login_ms, linger_ms, frame_ms, .. } = self.config;
         millis(heartbeat_ms.min(silence_ms).min(login_ms).min(linger_ms).min(frame_ms)) / 20
     }
@@ -210,58 +205,6 @@ impl<T: EdgeTypes> Edge<T> {
                 outbox.list(slot);
             }
         })
-    }
-
-    fn accept(&mut self, now: Nanos) -> usize {
-        let Self { reactor, table, counters, config, tls, .. } = self;
-        let (accepted, failed) = reactor.accept(config.accepts_per_turn, |socket, origin, registry| {
-            let Some(wire) = tls.wrap(socket) else { return counters.accept_errors += 1 };
-            let placed = table.insert(Connection::new(wire, origin, now), config.connections_per_address_max);
-            let (slot, connection) = match placed {
-                Ok(placed) => placed,
-                Err(why) => return counters.refuse(why),
-            };
-            if register(connection.socket_mut(), slot, registry) {
-                counters.connections_accepted += 1;
-            } else {
-                counters.accept_errors += 1;
-                table.remove(slot);
-            }
-        });
-        self.counters.accept_errors += failed;
-        self.counters.connections_open = self.table.slots.taken() as u64;
-        accepted
-    }
-
-    /// Takes over WebSocket connections; from here on they are sessions like any other.
-    fn adopt(&mut self, now: Nanos) -> usize {
-        let mut adopted = 0;
-        while adopted < ADOPTED_PER_TURN
-            && let Some(arrival) = self.doorway.arrivals.pop()
-        {
-            adopted += 1;
-            let link = WsLink::new(arrival.socket, &arrival.response);
-            let connection = Connection::on_websocket(link, arrival.origin, now);
-            let (slot, connection) = match self.table.insert(connection, self.config.connections_per_address_max) {
-                Ok(placed) => placed,
-                Err(why) => {
-                    self.counters.refuse(why);
-                    continue;
-                }
-            };
-            if !self.reactor.adopt(connection.socket_mut(), slot) {
-                self.counters.accept_errors += 1;
-                self.remove(slot);
-                continue;
-            }
-            // What came behind the request is announced by nobody.
-            connection.in_ready = true;
-            self.ready.push_back(slot);
-            self.outbox.list(slot);
-            self.counters.websockets_accepted += 1;
-        }
-        self.counters.connections_open = self.table.slots.taken() as u64;
-        adopted
     }
 
     /// The stream that a connection follows.
@@ -320,155 +263,6 @@ impl<T: EdgeTypes> Edge<T> {
             self.counters.operator_commands += 1;
         }
         taken
-    }
-
-    fn serve_ready(&mut self) -> usize {
-        if !self.reactor.is_listening() {
-            return 0;
-        }
-        let before = self.in_flight.last();
-        let waiting = self.ready.len();
-        for _ in 0..waiting {
-            let Some(slot) = self.ready.pop_front() else { break };
-            let again = self.serve(slot);
-            if let Some(connection) = self.table.get_mut(slot) {
-                connection.in_ready = again;
-                if again {
-                    self.ready.push_back(slot);
-                }
-            }
-        }
-        if self.in_flight.last() > before {
-            let now = self.clock.read(&self.ports.clock);
-            self.in_flight.stamp(before, now);
-        }
-        waiting
-    }
-
-    /// Takes packets of one connection, and reads more, within its share of the turn. True when it wants another one.
-    fn serve(&mut self, slot: usize) -> bool {
-        let mut bytes = self.config.read_bytes_per_turn;
-        let mut share = self.config.packets_per_turn;
-        loop {
-            let now = self.clock.last();
-            let Some(connection) = self.table.get_mut(slot) else { return false };
-            if let State::Lingering { .. } = connection.state {
-                return self.discard(slot, bytes);
-            }
-            if connection.is_ending {
-                return self.discard(slot, bytes);
-            }
-            if connection.is_parked(now) {
-                return false;
-            }
-            if connection.login.is_some() && !self.go_on_with_login(slot, now) {
-                return false;
-            }
-            match self.take(slot, &mut share) {
-                Taken::All if bytes == 0 => return true,
-                Taken::All => match self.fill(slot, bytes) {
-                    Fill::Bytes(read) => bytes -= read,
-                    Fill::Nothing => return false,
-                    Fill::Closed => {
-                        self.remove(slot);
-                        return false;
-                    }
-                    Fill::Ended(ending) => self.end(slot, ending),
-                },
-                Taken::Stalled | Taken::Share => return true,
-                Taken::Early(until) => {
-                    self.park(slot, until);
-                    return false;
-                }
-                Taken::Login(login) => self.begin_login(slot, login, now),
-                Taken::End(ending) => self.end(slot, ending),
-            }
-        }
-    }
-
-    fn take(&mut self, slot: usize, share: &mut usize) -> Taken {
-        let Self { ports, in_flight, reporter, counters, last_ingress, table, .. } = self;
-        let (rate, frame_bytes_max, now) = (self.rate, self.config.frame_bytes_max, self.clock.last());
-        let Some(connection) = table.get_mut(slot) else { return Taken::All };
-        let EdgePorts { commands, probe, .. } = ports;
-        Intake::<T> { commands, in_flight, reporter, counters, last_ingress, rate, frame_bytes_max, now, probe }
-            .take(connection, share)
-    }
-
-    /// Leaves a connection alone until then.
-    pub(crate) fn park(&mut self, slot: usize, until: Nanos) {
-        if let Some(connection) = self.table.get_mut(slot) {
-            connection.parked_until = Some(until);
-            self.parking.park(slot, until);
-        }
-    }
-
-    /// Those whose time has come get their turn.
-    fn unpark(&mut self, now: Nanos) {
-        while let Some((slot, until)) = self.parking.due(now) {
-            let parked = self.table.get_mut(slot).filter(|connection| connection.parked_until == Some(until));
-            if let Some(connection) = parked {
-                connection.parked_until = None;
-                // It was we who did not listen.
-                connection.heard_at = now;
-                self.list_as_ready(slot);
-            }
-        }
-    }
-
-    pub(crate) fn list_as_ready(&mut self, slot: usize) {
-        if let Some(connection) = self.table.get_mut(slot).filter(|connection| !connection.in_ready) {
-            connection.in_ready = true;
-            self.ready.push_back(slot);
-        }
-    }
-
-    /// How long a turn may wait: to the next look at times, or to the next connection that goes on.
-    fn nap_ns(&self) -> u64 {
-        let parked = self.parking.next().map_or(u64::MAX, |at| at.0.saturating_sub(self.clock.last().0));
-        self.scan_ns().min(parked)
-    }
-
-    fn intake(&mut self) -> Intake<'_, T> {
-        let (rate, frame_bytes_max, now) = (self.rate, self.config.frame_bytes_max, self.clock.last());
-        let Self { ports, in_flight, reporter, counters, last_ingress, .. } = self;
-        let EdgePorts { commands, probe, .. } = ports;
-        Intake { commands, in_flight, reporter, counters, last_ingress, rate, frame_bytes_max, now, probe }
-    }
-
-    fn fill(&mut self, slot: usize, limit: usize) -> Fill {
-        let Some(connection) = self.table.get_mut(slot) else { return Fill::Closed };
-        if !connection.readiness.readable {
-            return Fill::Nothing;
-        }
-        let filled = connection.fill(limit);
-        if let Fill::Bytes(read) = filled {
-            connection.heard_at = self.clock.read(&self.ports.clock);
-            connection.read_at = self.ports.probe.ticks();
-            self.counters.bytes_in += read as u64;
-        }
-        if connection.has_frames() {
-            self.outbox.list(slot);
-        }
-        filled
-    }
-
-    /// Reads and drops what comes on a connection that we ended. True when there may be more.
-    fn discard(&mut self, slot: usize, limit: usize) -> bool {
-        let Some(connection) = self.table.get_mut(slot) else { return false };
-        let filled = connection.discard(limit);
-        let again = connection.readiness.readable;
-        if filled == Fill::Closed {
-            self.remove(slot);
-        }
-        again && filled != Fill::Closed
-    }
-
-    /// Closes a connection at once.
-    pub(crate) fn remove(&mut self, slot: usize) {
-        self.table.remove(slot);
-        self.probed.forget(slot);
-        self.counters.connections_open = self.table.slots.taken() as u64;
     }
 
     /// Looks at the times of all connections.

@@ -8,6 +8,8 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 mod admission;
+mod arrivals;
+mod buffers;
 pub mod clock;
 pub mod config;
 mod connection;
@@ -30,6 +32,7 @@ pub mod ports;
 mod presence;
 mod probed;
 mod reactor;
+mod reading;
 pub mod reporter;
 pub mod roster;
 mod session;
@@ -45,7 +48,7 @@ pub use credentials::{PasswordTable, canonical_password};
 pub use doorway::Doorway;
 pub use drop_copy::DropCopy;
 pub use edge::Edge;
-pub use feed::{Feed, Publisher, SnapshotAgent};
+pub use feed::{Feed, FullNames, Publisher, SnapshotAgent};
 pub use mailbox::Mailbox;
 pub use ports::{
     Clock, CommandPort, Credentials, DurableCursor, EdgePorts, EdgeTypes, EventPort, FeedPorts, FeedTypes, Full, Probe,

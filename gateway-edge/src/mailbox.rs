@@ -1,4 +1,4 @@
-//! A place for one message to a port that runs on another thread: the newest counts. The port looks now and then; cold.
+//! A place for one message between a port and another thread: the newest counts. Who takes it looks now and then; cold.
 
 use std::sync::Arc;
 
@@ -8,9 +8,15 @@ use crossbeam_queue::ArrayQueue;
 #[derive(Debug)]
 pub struct Mailbox<T>(Arc<ArrayQueue<T>>);
 
+impl<T> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self(Arc::new(ArrayQueue::new(1)))
+    }
+}
+
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(ArrayQueue::new(1)))
+        Self::default()
     }
 
     /// Leaves a message, instead of one that was not taken yet.
@@ -18,7 +24,8 @@ impl<T> Mailbox<T> {
         drop(self.0.force_push(message));
     }
 
-    pub(crate) fn take(&self) -> Option<T> {
+    /// The message that was left last, unless it was taken.
+    pub fn take(&self) -> Option<T> {
         self.0.pop()
     }
 }

@@ -43,10 +43,19 @@ impl<T: EdgeTypes> Writes for Edge<T> {
             }
             return;
         };
-        let Wrote::Bytes(bytes, calls) = connection.write(stream, self.config.write_bytes_per_turn) else {
+        let (is_old, old_left) = (connection.is_replaying(), self.outbox.old_left());
+        if is_old && old_left == 0 {
+            return self.outbox.list(slot);
+        }
+        let limit = self.config.write_bytes_per_turn;
+        let limit = if is_old { limit.min(usize::try_from(old_left).unwrap_or(limit)) } else { limit };
+        let Wrote::Bytes(bytes, calls) = connection.write(stream, limit) else {
             self.remove(slot);
             return;
         };
+        if is_old {
+            self.outbox.spend_old(bytes as u64);
+        }
         if bytes > 0 {
             connection.sent_at = now;
         }
@@ -61,7 +70,11 @@ impl<T: EdgeTypes> Writes for Edge<T> {
             self.counters.slow_readers_cut += 1;
             self.remove(slot);
         } else if connection.readiness.writable && !connection.is_flushed(end) {
-            self.outbox.list(slot);
+            if is_old {
+                self.outbox.list_last(slot);
+            } else {
+                self.outbox.list(slot);
+            }
         }
     }
 }

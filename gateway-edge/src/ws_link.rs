@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use protocol::soupbin::{self, Cut};
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::connection::{Fill, Inbound, Wrote};
+use crate::buffers::Inbound;
+use crate::connection::{Fill, Wrote};
 use crate::feed::frame_log::frame_header;
 use crate::feed::websocket::{Heard, Socket};
 use crate::ports::StreamRead;

@@ -84,6 +84,11 @@ impl DataPaths {
     pub fn snapshots(&self) -> PathBuf {
         self.root.join("snapshots.sqlite")
     }
+
+    /// The directory document of the instruments, as it was published last.
+    pub fn directory(&self) -> PathBuf {
+        self.root.join("directory.json")
+    }
 }
 
 /// A data directory that this process writes. It is locked for as long as this value lives, and not longer than the

@@ -6,7 +6,7 @@
 
 use crate::RejectReason;
 use crate::limits::EVENT_BYTES;
-use crate::money::{Amount, Asset, Currency};
+use crate::money::{Amount, Asset, Currency, Legs};
 use crate::operator::{KillCause, LimitKind, Outcome, Scope};
 use crate::types::{
     AccountId, AccountName, BustReason, CancelReason, Capacity, CrossType, Display, Firm, ImbalanceDirection,
@@ -276,6 +276,8 @@ pub enum EventBody {
         lot: Qty,
         /// Largest order.
         max_qty: Qty,
+        /// What a trade exchanges. Not in the canonical bytes: the state, which is hashed too, has it.
+        legs: Legs,
     },
     /// Trading state changed (ITCH `H`).
     TradingStateChanged {

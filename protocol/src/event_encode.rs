@@ -237,7 +237,7 @@ impl EventBody {
             Self::VenueOpened { session } => {
                 to.put([13]).put(session.0);
             }
-            Self::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty } => {
+            Self::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty, .. } => {
                 to.put([14]).u16(instrument.0).put(symbol.0).put([price_decimals]).put(qty_decimals.to_le_bytes());
                 to.u32(tick.0).u32(lot.0).u32(max_qty.0);
             }

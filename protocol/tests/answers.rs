@@ -8,6 +8,7 @@ use protocol::command::{
 };
 use protocol::event::Shown;
 use protocol::itch::{self, Message};
+use protocol::money::Legs;
 use protocol::ouch::answer::{self, AnswerBuffer, Details};
 use protocol::ouch::appendage::{Appendage, Element};
 use protocol::ouch::outbound::{self, Outbound};
@@ -589,6 +590,7 @@ fn instruments_and_the_day_reach_the_feed() {
         tick: Price(100),
         lot: Qty(lot),
         max_qty: Qty(999_999),
+        legs: Legs::of_symbol(&Symbol::BLANK),
     };
     let directory = itch::StockDirectory {
         header: header(2),

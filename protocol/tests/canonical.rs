@@ -9,6 +9,7 @@ use protocol::command::{
     OpenAccount, OpenVenue, OrderTags, Refuse, RefuseReplace, ReplaceOrder, SetShortSaleTest, SetTradingState, TagSet,
 };
 use protocol::event::Shown;
+use protocol::money::Legs;
 use protocol::record::{self, BODY_BYTES_MAX};
 use protocol::venue_command::{
     BustTrade, PackedAmount, Party, SetAccountDefaults, SetBands, SetMarketWideLevels, SetMatching, SetOperationalHalt,
@@ -531,6 +532,7 @@ fn events() -> Vec<(EventBody, &'static str)> {
                 tick: Price(1),
                 lot: Qty(2),
                 max_qty: Qty(u32::MAX),
+                legs: Legs::of_symbol(&Symbol::BLANK),
             },
             "0e 4241 4254432d55534420 02 fd 01000000 02000000 ffffffff",
         ),

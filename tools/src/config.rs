@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use gateway_edge::UdpConfig;
+use gateway_edge::{FullNames, UdpConfig};
 use protocol::AccountName;
 
 mod accounts;
@@ -64,6 +64,8 @@ pub struct Config {
     pub udp: Option<UdpConfig>,
     /// In listing order.
     pub instruments: Vec<InstrumentConfig>,
+    /// What instruments are called in the directory document.
+    pub names: FullNames,
     /// Demo accounts first.
     pub accounts: Vec<AccountConfig>,
     /// How durable.
@@ -154,6 +156,7 @@ impl Config {
             drop_copy_address,
             udp,
             instruments,
+            names: check.names(&file)?,
             accounts: check.accounts(&file)?,
             durability,
             file,
@@ -272,8 +275,11 @@ mod tests {
         assert_eq!(symbols, ["AAPL", "AMZN", "GOOG", "INTC", "MSFT", "BTC-USD", "ETH-BTC"]);
         let bitcoin = config.instruments[5];
         assert_eq!((bitcoin.tick, bitcoin.lot, bitcoin.max_qty), (Price(1), Qty(1), Qty(u32::MAX)));
+        assert_eq!(config.names[&bitcoin.symbol], "Bitcoin in US dollars");
         let (_, instruments) = SHIPPED.split_once("[[instruments]]").unwrap();
-        let minimal = parse(&format!("[[instruments]]{instruments}")).unwrap();
+        let (_, names) = SHIPPED.split_once("\n[names]").unwrap();
+        let (names, _) = names.split_once("\n\n").unwrap();
+        let minimal = parse(&format!("[names]{names}\n[[instruments]]{instruments}")).unwrap();
         assert_eq!(minimal.effective(), config.effective(), "every key in the file is the default");
     }
 
@@ -296,6 +302,8 @@ mod tests {
             ("127.0.0.1:9003", "0.0.0.0:9003", "accounts.demo = true: expected false"),
             ("127.0.0.1:9003", "127.0.0.1:9001", "drop_copy.address = 127.0.0.1:9001: expected an address"),
             ("127.0.0.1:9001", "127.0.0.1:9002", "feed.address = 127.0.0.1:9002: expected another"),
+            ("INTC = \"", "INTC = \"\\n", "names.INTC"),
+            ("INTC = \"", "INTELCORP = \"", "names.INTELCORP"),
             ("mode = \"journal\"", "mode = \"disk\"", "disk"),
         ] {
             let text = SHIPPED.replacen(from, to, 1);

@@ -13,7 +13,7 @@ use protocol::ouch::appendage::Element;
 use protocol::ouch::outbound::Outbound;
 use protocol::soupbin::{self, Cut, LoginRequest};
 use protocol::{AccountName, SessionName};
-use support::{Client, PATIENCE, Venue, enter};
+use support::{Client, PATIENCE, Venue, enter, eventually};
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
@@ -48,6 +48,11 @@ fn the_directory_says_how_to_read_the_numbers() {
     assert_eq!(symbols, ["AAPL", "AMZN", "GOOG", "INTC", "MSFT", "BTC-USD", "ETH-BTC"]);
     let bitcoin = &instruments[5];
     assert_eq!((bitcoin["locate"].as_u64(), bitcoin["price_decimals"].as_i64()), (Some(6), Some(2)));
+    assert_eq!(
+        (&bitcoin["name"], &bitcoin["base"], &bitcoin["quote"]),
+        (&"Bitcoin in US dollars".into(), &"BTC".into(), &"USD".into())
+    );
+    assert_eq!((&instruments[0]["base"], &instruments[0]["quote"]), (&"AAPL".into(), &"USD".into()));
     let expected: [(&str, u32, &str); 5] = [
         ("tick", 1, "0.01"),
         ("lot", 1, "0.00001"),
@@ -58,6 +63,21 @@ fn the_directory_says_how_to_read_the_numbers() {
     for (key, wire, decimal) in expected {
         assert_eq!(bitcoin[key], serde_json::json!({ "wire": wire, "decimal": decimal }), "{key}");
     }
+    // The same as a file; one that is added comes into both.
+    let file = |wanted: &dyn Fn(&str) -> bool| {
+        eventually("directory.json", || {
+            std::fs::read_to_string(dir.join("directory.json")).ok().filter(|text| wanted(text))
+        })
+    };
+    assert_eq!(file(&|_| true), body);
+    let add = "instrument add EUR-GBP --price-decimals 4 --qty-decimals 2 --tick 0.0001 --lot 0.01 --max-qty 1000";
+    let add = add.split(' ').chain(["--data-dir", venue.dir()]);
+    assert!(support::run(&add.collect::<Vec<_>>()).status.success());
+    let text = file(&|text| text.contains("EUR-GBP"));
+    let added: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let added = &added["instruments"][7];
+    assert_eq!((&added["name"], &added["base"], &added["quote"]), (&"EUR-GBP".into(), &"EUR".into(), &"GBP".into()));
+    assert_eq!(get(venue.feed_port(), "/directory.json").1, text);
 }
 
 #[test]

@@ -312,7 +312,8 @@ impl Core {
             }
             CommandBody::ListInstrument(listed) => {
                 self.instruments.list(listed);
-                self.risk.list(listed, Legs::of_symbol(&listed.symbol));
+                let legs = Legs::of_symbol(&listed.symbol);
+                self.risk.list(listed, legs);
                 self.sync_guards();
                 if self.is_rolling() {
                     self.mark_rolling(true);
@@ -326,6 +327,7 @@ impl Core {
                     tick: listed.tick,
                     lot: listed.lot,
                     max_qty: listed.max_qty,
+                    legs,
                 });
             }
             CommandBody::SetTradingState(set) => {

@@ -140,7 +140,17 @@ impl Core {
         if self.is_rolling() {
             self.mark_rolling(true);
         }
-        out.push(EventBody::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty });
+        let legs = add.legs;
+        out.push(EventBody::InstrumentListed {
+            instrument,
+            symbol,
+            price_decimals,
+            qty_decimals,
+            tick,
+            lot,
+            max_qty,
+            legs,
+        });
         Outcome::Done
     }
 

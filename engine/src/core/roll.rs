@@ -217,6 +217,7 @@ impl Core {
             tick: listed.tick,
             lot: listed.lot,
             max_qty: listed.max_qty,
+            legs: self.risk.legs(instrument),
         });
         let (state, reason) = (self.instruments.instrument(instrument).state, Firm::BLANK);
         out.push(EventBody::TradingStateChanged { instrument, state, reason });

@@ -5,6 +5,7 @@ use super::book::ladder::{SideId, instrument_of, is_displayed, side_id, tick_of}
 use super::risk::OpenOrder;
 use protocol::EventBody;
 use protocol::command::{ListInstrument, OpenVenue};
+use protocol::money::Legs;
 use protocol::types::{
     AccountId, AccountName, Capacity, ClOrdId, CrossType, Display, Firm, InstrumentId, MatchingAlgorithm, OrderRef,
     Owner, Price, Qty, Side, TimeInForce, TradingState, UserRefNum,
@@ -40,6 +41,8 @@ pub struct AccountView {
 pub struct InstrumentView {
     /// As it was listed.
     pub listed: ListInstrument,
+    /// What a trade exchanges.
+    pub legs: Legs,
     /// Trading state.
     pub state: TradingState,
     /// Short-sale price test.
@@ -165,6 +168,7 @@ impl Core {
             let terms = self.instruments.terms(id);
             InstrumentView {
                 listed: terms.listed,
+                legs: self.risk.legs(id),
                 state: self.instruments.instrument(id).state,
                 short_sale_test: terms.short_sale_test,
                 last_trade: self.instruments.instrument(id).last_trade,

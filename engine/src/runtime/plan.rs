@@ -96,6 +96,11 @@ impl Plan {
         [("core", self.core), ("edge", self.edge), ("journal", self.journal)]
     }
 
+    /// True when core and journal, of hot agents that are spread, take turns on one thread: not where each has a thread that yields.
+    pub fn journal_runs_beside_core(&self) -> bool {
+        self.core.cpu.is_some() && self.journal.cpu == self.core.cpu && self.core.wait != Wait::Share
+    }
+
     /// True when a hot agent has an isolated cpu: somebody has tuned this host.
     pub fn is_tuned(&self, topology: &Topology) -> bool {
         self.core.cpu.is_some_and(|cpu| topology.is_isolated(cpu))
@@ -333,7 +338,7 @@ impl Topology {
         if !wishes.housekeeping.is_empty() {
             plan.housekeeping.clone_from(&wishes.housekeeping);
         }
-        self.refuse_neighbours(&plan)?;
+        self.refuse_neighbours(&plan, journal_flushes)?;
         self.refuse_spinning(&plan)?;
         self.refuse_fifo(&plan, wishes.fifo_priority)?;
         plan.node = plan.core.cpu.and_then(|cpu| self.cpu(cpu)).map_or(plan.node, |cpu| cpu.node);
@@ -359,6 +364,11 @@ impl Topology {
                     !taken.iter().any(|other| other.core == cpu.core)
                         && taken.iter().all(|other| other.node == cpu.node)
                 };
+                if wishes.journal.cpu.is_some() && plan.journal.cpu == plan.core.cpu {
+                    plan.journal = plan.core;
+                    plan.reasons.push("core and journal take turns on one thread".to_owned());
+                    return;
+                }
                 let stays = plan.journal.cpu.and_then(|cpu| self.cpu(cpu)).is_none_or(is_free);
                 if wishes.journal.cpu.is_none() && !stays {
                     plan.journal.cpu = self.cpus.iter().rev().find(|cpu| is_free(cpu)).map(|cpu| cpu.id);
@@ -373,7 +383,7 @@ impl Topology {
         }
     }
 
-    fn refuse_neighbours(&self, plan: &Plan) -> Result<(), Refusal> {
+    fn refuse_neighbours(&self, plan: &Plan, journal_flushes: bool) -> Result<(), Refusal> {
         let mut threads = match plan.shape {
             Shape::Spread => vec![("core", plan.core), ("edge", plan.edge)],
             Shape::Shared => vec![("core", plan.core)],
@@ -384,6 +394,10 @@ impl Topology {
         for (at, (first, one)) in threads.iter().enumerate() {
             for (second, other) in threads.iter().skip(at + 1) {
                 if one.wait == Wait::Share && other.wait == Wait::Share {
+                    continue;
+                }
+                // They take turns on one thread; a flush would stall the core.
+                if [*first, *second] == ["core", "journal"] && plan.journal_runs_beside_core() && !journal_flushes {
                     continue;
                 }
                 let found = one.cpu.and_then(|cpu| self.cpu(cpu)).zip(other.cpu.and_then(|cpu| self.cpu(cpu)));

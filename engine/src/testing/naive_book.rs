@@ -261,6 +261,22 @@ impl NaiveVenue {
         &self.events
     }
 
+    pub(super) fn list(&mut self, listed: &ListInstrument, legs: Legs) {
+        let mark = listed.reference_price.0.into();
+        self.money.ledger.list(listed.price_decimals, listed.qty_decimals, legs, mark);
+        self.instruments.push(Instrument::new(listed));
+        self.tell(EventBody::InstrumentListed {
+            instrument: listed.instrument,
+            symbol: listed.symbol,
+            price_decimals: listed.price_decimals,
+            qty_decimals: listed.qty_decimals,
+            tick: listed.tick,
+            lot: listed.lot,
+            max_qty: listed.max_qty,
+            legs,
+        });
+    }
+
     pub(super) fn operate(&mut self, body: &CommandBody) {
         match body {
             CommandBody::OpenVenue(open) => {
@@ -268,25 +284,7 @@ impl NaiveVenue {
                 self.opened = self.now();
                 self.tell(EventBody::VenueOpened { session: open.session });
             }
-            CommandBody::ListInstrument(listed) => {
-                let legs = Legs::of_symbol(&listed.symbol);
-                self.money.ledger.list(
-                    listed.price_decimals,
-                    listed.qty_decimals,
-                    legs,
-                    listed.reference_price.0.into(),
-                );
-                self.instruments.push(Instrument::new(listed));
-                self.tell(EventBody::InstrumentListed {
-                    instrument: listed.instrument,
-                    symbol: listed.symbol,
-                    price_decimals: listed.price_decimals,
-                    qty_decimals: listed.qty_decimals,
-                    tick: listed.tick,
-                    lot: listed.lot,
-                    max_qty: listed.max_qty,
-                });
-            }
+            CommandBody::ListInstrument(listed) => self.list(listed, Legs::of_symbol(&listed.symbol)),
             CommandBody::SetTradingState(set) => self.change_state(set.instrument, set.state, set.reason),
             CommandBody::SetShortSaleTest(set) => {
                 self.instruments[usize::from(set.instrument.0) - 1].short_sale_test = set.action;

@@ -96,7 +96,7 @@ impl NaiveVenue {
         if self.venue.is_none_or(|venue| self.instruments.len() >= usize::from(venue.instruments_max)) {
             return Outcome::Full;
         }
-        self.operate(&CommandBody::ListInstrument(ListInstrument {
+        let listed = ListInstrument {
             instrument: InstrumentId(u16::try_from(self.instruments.len() + 1).unwrap_or(u16::MAX)),
             symbol: add.symbol,
             price_decimals: add.price_decimals,
@@ -105,10 +105,8 @@ impl NaiveVenue {
             lot: add.lot,
             max_qty: add.max_qty,
             reference_price: add.reference_price,
-        }));
-        if let Some(market) = self.money.ledger.markets.last_mut() {
-            market.legs = add.legs;
-        }
+        };
+        self.list(&listed, add.legs);
         Outcome::Done
     }
 

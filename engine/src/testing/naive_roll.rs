@@ -135,6 +135,7 @@ impl NaiveVenue {
             tick: listed.tick,
             lot: listed.lot,
             max_qty: listed.max_qty,
+            legs: self.money.ledger.market(instrument).legs,
         });
         self.tell(EventBody::TradingStateChanged { instrument, state: market.state, reason: Firm::BLANK });
         self.tell(EventBody::ShortSaleTestChanged { instrument, action: market.short_sale_test });

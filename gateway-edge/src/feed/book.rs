@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use protocol::itch::{AddOrder, AddOrderAttributed, Header, Message};
+use protocol::itch::{
+    AddOrder, AddOrderAttributed, CrossTrade, Header, Message, StockDirectory, StockTradingAction, Trade,
+};
 use protocol::{Firm, InstrumentId, OrderRef, Price, Qty};
 
 use crate::feed::bbo::{Quote, Top};
@@ -230,40 +232,23 @@ impl SnapshotBook {
     }
 }
 
-/// The header of a message that may change the top of a book.
+/// The header of a message that may change the top of a book: the book, its last trade, its state.
 fn header_of(message: &Message) -> Option<Header> {
-    match message {
-        Message::StockDirectory(message) => Some(message.header),
-        Message::StockTradingAction(message) => Some(message.header),
-        Message::AddOrder(message) => Some(message.header),
-        Message::AddOrderAttributed(message) => Some(message.header),
-        Message::OrderExecuted(message) => Some(message.header),
-        Message::OrderExecutedWithPrice(message) => Some(message.header),
-        Message::OrderCancel(message) => Some(message.header),
-        Message::OrderDelete(message) => Some(message.header),
-        Message::OrderReplace(message) => Some(message.header),
-        Message::Trade(message) => Some(message.header),
-        Message::CrossTrade(message) => Some(message.header),
-        Message::SystemEvent(_)
-        | Message::ShortSaleTest(_)
-        | Message::ParticipantPosition(_)
-        | Message::MwcbDeclineLevel(_)
-        | Message::MwcbStatus(_)
-        | Message::IpoQuotingPeriod(_)
-        | Message::LuldAuctionCollar(_)
-        | Message::OperationalHalt(_)
-        | Message::BrokenTrade(_)
-        | Message::NetOrderImbalance(_)
-        | Message::RetailInterest(_)
-        | Message::DirectListing(_)
-        | Message::EndOfSnapshot(_) => None,
+    if let Message::StockDirectory(StockDirectory { header, .. })
+    | Message::StockTradingAction(StockTradingAction { header, .. })
+    | Message::Trade(Trade { header, .. })
+    | Message::CrossTrade(CrossTrade { header, .. }) = message
+    {
+        Some(*header)
+    } else {
+        message.book_header()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use protocol::Symbol;
-    use protocol::itch::{OrderCancel, OrderDelete, OrderExecuted, OrderReplace, StockTradingAction, SystemEvent};
+    use protocol::itch::{OrderCancel, OrderDelete, OrderExecuted, OrderReplace, SystemEvent};
 
     use super::*;
 

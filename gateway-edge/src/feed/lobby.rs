@@ -107,6 +107,7 @@ impl<T: FeedTypes> Feed<T> {
         if let Some(new) = self.mailbox.take() {
             self.config.adopt(&new);
         }
+        self.publisher.leave_directory_copy();
         for slot in 0..self.subscribers.len() {
             let Some(subscriber) = self.subscribers.get(slot) else { continue };
             let limit_ms = match subscriber.stage {

@@ -18,6 +18,7 @@ mod udp;
 pub(crate) mod websocket;
 mod writing;
 
+pub use document::FullNames;
 pub use publisher::Publisher;
 pub use server::Feed;
 pub use snapshot::SnapshotAgent;

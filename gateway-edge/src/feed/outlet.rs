@@ -131,6 +131,12 @@ impl Outlet {
         };
     }
 
+    /// True when what comes next is not of the live frames: what was asked for again, or catching up.
+    pub(crate) fn is_old(&self) -> bool {
+        let is_behind = matches!(self.position, Position::CatchUp { .. });
+        is_behind || self.segment.is_some() || !self.repairs.is_empty()
+    }
+
     /// True when no frame is under way and none will come by itself.
     pub(crate) fn is_idle(&self) -> bool {
         let done = matches!(self.position, Position::Blob { written, end, .. } if written == end);

@@ -9,7 +9,8 @@ use protocol::itch::{self, BLOCK_BYTES_MAX};
 use protocol::{Event, EventBody, Midnight, SessionName};
 
 use crate::directory::Instruments;
-use crate::feed::document::{Document, Listed};
+use crate::feed::document::{Document, FullNames, Listed};
+use crate::mailbox::Mailbox;
 use crate::notes::{self, Note};
 use crate::ports::{StreamFull, StreamWrite};
 
@@ -43,6 +44,23 @@ impl<S: StreamWrite> Publisher<S> {
             document,
             block: [0; BLOCK_BYTES_MAX],
         }
+    }
+
+    /// The same, with what instruments are called in the directory document.
+    #[must_use]
+    pub fn with_names(mut self, names: FullNames) -> Self {
+        self.document.name(names);
+        self
+    }
+
+    /// Where a feed leaves the directory document each time it changes: for who keeps it as a file.
+    pub fn directory_copies(&self) -> Mailbox<String> {
+        self.document.copies()
+    }
+
+    /// Leaves the directory document there when it has changed.
+    pub(crate) fn leave_directory_copy(&mut self) {
+        self.document.leave_copy(self.session);
     }
 
     /// The same, with what opens the stream of each further session; without it the feed ends with its first one.
@@ -115,13 +133,13 @@ impl<S: StreamWrite> Publisher<S> {
 
     /// Makes an instrument known by how it was listed; any other event says nothing here. For a start from a snapshot.
     pub fn restore_instrument(&mut self, listing: &EventBody) {
-        let EventBody::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty } =
+        let EventBody::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty, legs } =
             *listing
         else {
             return;
         };
         self.instruments.insert(instrument, symbol);
-        self.document.list(Listed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty });
+        self.document.list(Listed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty, legs });
     }
 
     /// The directory document as a whole HTTP response.

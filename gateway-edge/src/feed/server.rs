@@ -91,7 +91,8 @@ impl<T: FeedTypes> Feed<T> {
             log: FrameLog::new(config.frame_log_bytes),
             framed_messages: publisher.stream().messages(),
             framed_bytes: publisher.stream().end(),
-            framed_at: clock.last(),
+            // By UDP the first packet comes at once: a receiver learns from it which numbers there are.
+            framed_at: if config.udp.is_some() { Nanos(0) } else { clock.last() },
             pending: PendingEvents::new(config.pending_events_max),
             has_more_events: false,
             subscribers: Slots::new(config.connections_max),

@@ -32,14 +32,23 @@ impl<T: FeedTypes> Writes for Feed<T> {
         if !subscriber.socket.pipe().readiness.writable {
             return;
         }
+        let is_old = subscriber.outlet.is_old() || subscriber.stage == Stage::GetsSnapshot;
+        let old_left = self.outbox.old_left();
+        if is_old && old_left == 0 {
+            return self.outbox.list(slot);
+        }
         let sources = Sources { log: &self.log, stream, session, packet_bytes_max: self.config.packet_bytes_max };
         let limit = self.config.write_bytes_per_turn as u64;
+        let limit = if is_old { limit.min(old_left) } else { limit };
         let Ok(written) = subscriber.outlet.write(&mut subscriber.socket, &sources, limit) else {
             self.remove(slot);
             return;
         };
         self.counters.bytes_out += written.bytes;
         self.counters.writes += written.calls;
+        if is_old {
+            self.outbox.spend_old(written.bytes);
+        }
         if written.bytes > 0 && matches!(subscriber.stage, Stage::GetsSnapshot | Stage::GetsDirectory) {
             subscriber.since = now;
         }
@@ -50,7 +59,9 @@ impl<T: FeedTypes> Writes for Feed<T> {
                 self.ready.push_back(slot);
             }
         }
-        if written.more {
+        if written.more && is_old {
+            self.outbox.list_last(slot);
+        } else if written.more {
             self.outbox.list(slot);
         } else {
             self.after_writing(slot, now);

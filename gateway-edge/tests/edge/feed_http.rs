@@ -50,9 +50,9 @@ fn the_directory_comes_by_plain_http_also_while_all_snapshots_are_taken() {
         assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
         assert!(body.starts_with(r#"{"session":"S000000001","instruments":["#), "{body}");
         for wanted in [
-            r#"{"symbol":"AAPL","locate":1,"price_decimals":4,"qty_decimals":0,"tick":{"wire":100,"decimal":"0.01"}"#,
+            r#"{"symbol":"AAPL","locate":1,"name":"AAPL","base":"AAPL","quote":"USD","price_decimals":4,"qty_decimals":0,"tick":{"wire":100,"decimal":"0.01"}"#,
             r#""max_qty":{"wire":999999,"decimal":"999999"},"max_price":{"wire":1999999900,"decimal":"199999.99"}}"#,
-            r#""symbol":"BTC-USD","locate":2"#,
+            r#""symbol":"BTC-USD","locate":2,"name":"BTC-USD","base":"BTC","quote":"USD""#,
         ] {
             assert!(body.contains(wanted), "{wanted}: {body}");
         }

@@ -42,6 +42,9 @@ fn every_destination_gets_the_packets_of_the_websocket() {
     let (gone, to_gone) = listener();
     drop(gone);
     let mut rig = rig(vec![to_first, to_gone, to_second], 0);
+    // The first packet waits for nothing: it says which number comes next.
+    let opening = Header::heartbeat(SESSION, rig.stream.messages() + 1).to_bytes().to_vec();
+    assert_eq!((receive(&mut rig, &first), receive(&mut rig, &second)), (opening.clone(), opening));
     let mut follower = FeedClient::connect(&mut rig, "/itch");
     for _ in 0..10 {
         let mut next = rig.stream.messages() + 1;

@@ -12,6 +12,7 @@ use gateway_edge::{
 };
 use protocol::command::{EnterOrder, ListInstrument, OpenAccount, OpenVenue};
 use protocol::event::Shown;
+use protocol::money::Legs;
 use protocol::{
     AccountId, AccountName, CancelReason, Command, CommandBody, Event, EventBody, Firm, InstrumentId, LiquidityFlag,
     MatchNumber, Nanos, OrderRef, OrderState, Price, Qty, Sequence, SessionName, Symbol, SystemEventCode, UserRefNum,
@@ -129,6 +130,7 @@ impl Venue {
                     tick: listed.tick,
                     lot: listed.lot,
                     max_qty: listed.max_qty,
+                    legs: Legs::of_symbol(&listed.symbol),
                 },
             ),
             CommandBody::SetTradingState(set) => self.tell(

@@ -499,6 +499,22 @@ message_enum! {
 }
 
 impl Message {
+    /// The header of a message that changes what is displayed of a book; nothing for any other.
+    pub fn book_header(&self) -> Option<Header> {
+        if let Self::AddOrder(AddOrder { header, .. })
+        | Self::AddOrderAttributed(AddOrderAttributed { header, .. })
+        | Self::OrderExecuted(OrderExecuted { header, .. })
+        | Self::OrderExecutedWithPrice(OrderExecutedWithPrice { header, .. })
+        | Self::OrderCancel(OrderCancel { header, .. })
+        | Self::OrderDelete(OrderDelete { header, .. })
+        | Self::OrderReplace(OrderReplace { header, .. }) = self
+        {
+            Some(*header)
+        } else {
+            None
+        }
+    }
+
     /// Reads one message; every type has one length.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
-//! `hft bench abuse`: how a well-behaved session fares while others misbehave. Its orders are timed inside the venue, from the read of
-//! the socket to the write of the answer, without and with each attack; the same load on a bare echo is the yardstick.
+//! `hft bench abuse`: how a well-behaved session fares while others misbehave. It sends by a schedule, as fast in every measurement: what
+//! a closed loop sent less under attack would make each pause of the host weigh more. Its orders are timed inside the venue, from the read
+//! of the socket to the write of the answer, without and with each attack; the same load on a bare echo is the yardstick.
 //!
 //! The attacks run against a venue of the bench's own on a loopback address, for a bounded time.
 
@@ -19,7 +20,7 @@ use protocol::moldudp64::Header;
 use protocol::ouch::inbound::Inbound;
 use protocol::soupbin::LoginRequest;
 
-use crate::bench::load::{Session, Talk, fly};
+use crate::bench::load::{Offer, Session, Talk, offer};
 use crate::bench::round_trip::histogram;
 use crate::bench::trips::{enter, packet_of};
 use crate::bench::venue::{BENCH_PASSWORD, BenchVenue, Template, add_accounts, bench_account, set};
@@ -33,7 +34,14 @@ use crate::top::nanos;
 /// The victim is the first account; the others attack.
 const ACCOUNTS: u32 = 128;
 /// Packets per second that one session may send.
-const RATE_MAX: u64 = 20_000;
+const RATE_MAX: u64 = 50_000;
+/// Orders per second of the victim; one in 64 of all commands is timed inside.
+const VICTIM_PER_S: u64 = 10_000;
+/// What the echo answers to each request for messages of the feed, as the venue does with a thousand messages.
+const REPAIR_BYTES: usize = 38_000;
+/// Such a request in its frame, and how it begins.
+const REQUEST_BYTES: usize = 26;
+const REQUEST_BEGINS: u8 = 0x82;
 /// Bytes that the victim sends to the echo, and gets back.
 const ECHO_BYTES: usize = 50;
 
@@ -101,9 +109,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(cpu) = topology.allowed.iter().find(|cpu| Some(**cpu) != plan.edge.cpu) {
         topology::run_on(&[*cpu])?;
     }
-    let echo = Echo::start(plan.edge.cpu)?;
+    let echo = Echo::start(plan.edge.cpu.into_iter().collect())?;
+    // Where the venue's feed is.
+    let echo_of_feed = Echo::start(plan.housekeeping.clone())?;
     let at_venue = Target { orders: venue.address, feed: venue.feed_address };
-    let at_echo = Target { orders: echo.address, feed: echo.address };
+    let at_echo = Target { orders: echo.address, feed: echo_of_feed.address };
     let bot = Bot::after(0, Mix::Rest, false);
     let mut victim = [session(&venue, &bench_account(0), BENCH_PASSWORD, bot)?];
     let mut victim_of_echo = [echo.victim()?];
@@ -162,23 +172,31 @@ fn quantiles(times: &Histogram<u64>) -> [u64; 2] {
     [0.5, 0.99].map(|quantile| times.value_at_quantile(quantile))
 }
 
+fn paced(time: Duration) -> Offer {
+    Offer { per_second: VICTIM_PER_S, warm_up: Duration::ZERO, time }
+}
+
 fn in_venue(venue: &BenchVenue, victim: &mut [Session<Bot>], time: Duration) -> anyhow::Result<Seen> {
     let before = Snapshot::read(&venue.dir)?;
-    let flown = fly(victim, 1, time)?;
+    let outcome = offer(victim, paced(time))?;
     let after = Snapshot::read(&venue.dir)?;
     let (Some(Value::Times(before)), Some(Value::Times(after))) = (before.values.get(WHOLE), after.values.get(WHOLE))
     else {
         anyhow::bail!("the venue does not time its stages");
     };
     let inside = after.since(before);
-    Ok(Seen { inside: [inside.at(50_000), inside.at(99_000)], outside: quantiles(&flown.times), samples: inside.count })
+    Ok(Seen {
+        inside: [inside.at(50_000), inside.at(99_000)],
+        outside: quantiles(&outcome.times),
+        samples: inside.count,
+    })
 }
 
 fn in_echo(echo: &Echo, victim: &mut [Session<Bare>], time: Duration) -> anyhow::Result<Seen> {
     drop(echo.take()?);
-    let flown = fly(victim, 1, time)?;
+    let outcome = offer(victim, paced(time))?;
     let inside = echo.take()?;
-    Ok(Seen { inside: quantiles(&inside), outside: quantiles(&flown.times), samples: inside.len() })
+    Ok(Seen { inside: quantiles(&inside), outside: quantiles(&outcome.times), samples: inside.len() })
 }
 
 /// What the victim says to the echo.
@@ -198,8 +216,8 @@ impl Talk for Bare {
     }
 }
 
-/// Sends back what it gets, a thread for each connection, all on the cpu where the venue's edge would be. Connections that begin with
-/// `v` are timed, from the read to the write.
+/// Sends back what it gets, a thread for each connection, all on the cpus where the venue's thread would be; to a request for messages of
+/// the feed it sends as much as the venue. Connections that begin with `v` are timed, from the read to the write.
 struct Echo {
     address: SocketAddr,
     times: Mutex<Histogram<u64>>,
@@ -210,13 +228,13 @@ impl Echo {
     /// Connections that it takes at once; it ends with the process.
     const OPEN_MAX: u64 = 512;
 
-    fn start(cpu: Option<usize>) -> anyhow::Result<Arc<Self>> {
+    fn start(cpus: Vec<usize>) -> anyhow::Result<Arc<Self>> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("cannot listen for the echo")?;
         let times = Mutex::new(histogram()?);
         let echo = Arc::new(Self { address: listener.local_addr()?, times, open: AtomicU64::new(0) });
         let serving = Arc::clone(&echo);
         std::thread::spawn(move || {
-            drop(cpu.map(|cpu| topology::run_on(&[cpu])));
+            drop(topology::run_on(&cpus));
             for socket in listener.incoming().map_while(Result::ok) {
                 if serving.open.fetch_add(1, Ordering::Relaxed) >= Self::OPEN_MAX {
                     serving.open.fetch_sub(1, Ordering::Relaxed);
@@ -234,11 +252,16 @@ impl Echo {
 
     fn serve(&self, mut socket: TcpStream) {
         drop(socket.set_nodelay(true));
-        let mut room = vec![0; 64 << 10];
+        let (mut room, repair) = (vec![0; 64 << 10], vec![0; REPAIR_BYTES]);
         while let Ok(read @ 1..) = socket.read(&mut room) {
             let begun = monotonic();
             let bytes = room.get(..read).unwrap_or_default();
-            if socket.write_all(bytes).is_err() {
+            let written = if bytes.first() == Some(&REQUEST_BEGINS) {
+                (0..read / REQUEST_BYTES).try_for_each(|_| socket.write_all(&repair))
+            } else {
+                socket.write_all(bytes)
+            };
+            if written.is_err() {
                 return;
             }
             let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -449,7 +472,7 @@ fn ask_again(target: Target, _: u32, stop: &AtomicBool) {
     let mut room = vec![0; 64 << 10];
     drop(socket.read(&mut room));
     // A masked binary frame of 20 bytes, with a mask of zeros.
-    let mut request = vec![0x82, 0x94, 0, 0, 0, 0];
+    let mut request = vec![REQUEST_BEGINS, 0x94, 0, 0, 0, 0];
     request.extend_from_slice(&Header { session: SessionName(*b"S000000001"), sequence: 1, count: 1_000 }.to_bytes());
     let begun = monotonic();
     while goes_on(stop, begun, Duration::from_secs(2)) {

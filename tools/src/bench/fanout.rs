@@ -3,8 +3,7 @@
 //!
 //! The feed runs where a hot thread would; one thread reads for all subscribers on another cpu, and checks every packet's number.
 
-use std::collections::VecDeque;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,11 +19,13 @@ use gateway_edge::{DurableCursor, EventPort, Feed, FeedConfig, FeedPorts, FeedTy
 use hdrhistogram::Histogram;
 use journal::StreamConfig;
 use protocol::event::Shown;
+use protocol::money::Legs;
 use protocol::{
     Event, EventBody, Firm, InstrumentId, Nanos, OrderRef, Price, Qty, Sequence, SessionName, Side, Symbol,
 };
 
 use crate::bench::round_trip::histogram;
+use crate::bench::subscriber::{HEAD_BYTES, Subscriber};
 use crate::bench::wire::host;
 use crate::clock::monotonic;
 use crate::output::print_line;
@@ -32,8 +33,6 @@ use crate::top::nanos;
 use crate::venue::ports::{Kept, StreamFile, same_but_for_live_times};
 use crate::venue::threads::Fault;
 
-/// Head of a WebSocket frame of more than 125 bytes, and of the packet in it.
-const HEAD_BYTES: usize = 4 + 20;
 /// A message that adds an order, in its block.
 const BLOCK_BYTES: usize = 38;
 /// Messages per turn of the runs that are compared with bare writes.
@@ -214,7 +213,7 @@ fn say(job: Job, found: &Found, args: &Args, read: u64, longest: Duration) -> St
 struct Feeder {
     thread: Option<JoinHandle<anyhow::Result<Found>>>,
     shared: Arc<Shared>,
-    readers: Vec<Reader>,
+    readers: Vec<Subscriber>,
     bare: Vec<TcpStream>,
 }
 
@@ -250,6 +249,7 @@ impl Feeder {
             tick: Price(100),
             lot: Qty(1),
             max_qty: Qty(999_999),
+            legs: Legs::of_symbol(&symbol),
         };
         publisher.restore_instrument(&listed);
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -284,7 +284,7 @@ impl Feeder {
             std::thread::park_timeout(Duration::from_millis(1));
         }
         for _ in 0..subscribers {
-            this.readers.push(Reader::connect(address)?);
+            this.readers.push(Subscriber::connect(address)?);
         }
         Ok(this)
     }
@@ -421,76 +421,5 @@ impl Work {
             }
         }
         Ok(Found::Turns(both))
-    }
-}
-
-/// One subscriber: looks at the head of every packet, and passes over what is in it.
-struct Reader {
-    socket: TcpStream,
-    /// Bytes of a frame that have come and are not understood yet: less than a head.
-    begun: VecDeque<u8>,
-    /// Bytes of the packet under way that are still to come.
-    skip: usize,
-    next: Option<u64>,
-}
-
-impl Reader {
-    fn connect(address: SocketAddr) -> anyhow::Result<Self> {
-        let mut socket = TcpStream::connect(address).context("cannot connect to the feed")?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        let request = "GET /itch HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        socket.write_all(request.as_bytes())?;
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            socket.read_exact(&mut byte).context("the feed does not answer")?;
-            head.push(byte[0]);
-        }
-        ensure!(head.starts_with(b"HTTP/1.1 101"), "the feed does not upgrade: {}", String::from_utf8_lossy(&head));
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket, begun: VecDeque::new(), skip: 0, next: None })
-    }
-
-    /// Messages that have come whole or begun; 0 also when it was cut.
-    fn read(&mut self, room: &mut [u8]) -> anyhow::Result<u64> {
-        let mut bytes = match self.socket.read(room) {
-            Ok(read) => room.get(..read).unwrap_or_default(),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
-            Err(_) => return Ok(0),
-        };
-        let mut messages = 0;
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let (_, rest) = bytes.split_at(self.skip.min(bytes.len()));
-                self.skip -= bytes.len() - rest.len();
-                bytes = rest;
-                continue;
-            }
-            let (first, rest) = bytes.split_at(1);
-            self.begun.extend(first);
-            bytes = rest;
-            let long = self.begun.get(1) == Some(&126);
-            let head = if long { HEAD_BYTES } else { HEAD_BYTES - 2 };
-            if self.begun.len() == head && self.begun.len() > 1 {
-                let head = self.begun.make_contiguous();
-                let (frame, packet) = head.split_at(head.len() - 20);
-                let length = match frame {
-                    [0x82, 126, high, low] => usize::from(u16::from_be_bytes([*high, *low])),
-                    [0x82, short] => usize::from(*short),
-                    _ => return Ok(messages),
-                };
-                let sequence = packet.get(10..18).and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
-                let count = packet.get(18..20).and_then(|bytes| Some(u16::from_be_bytes(bytes.try_into().ok()?)));
-                let (sequence, count) = (sequence.unwrap_or(0), u64::from(count.unwrap_or(0)));
-                let due = self.next.unwrap_or(sequence);
-                ensure!(sequence == due, "message {sequence} where {due} is due");
-                self.next = Some(due + count);
-                messages += count;
-                self.skip = length.saturating_sub(20);
-                self.begun.clear();
-            }
-        }
-        Ok(messages)
     }
 }

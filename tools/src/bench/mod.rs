@@ -6,6 +6,7 @@ mod beside;
 mod budget;
 mod core;
 mod counters;
+mod crowd;
 mod fanout;
 mod flight;
 mod flush;
@@ -15,6 +16,7 @@ mod page;
 mod report;
 pub mod round_trip;
 mod small;
+mod subscriber;
 pub mod trips;
 mod tuning;
 pub mod venue;
@@ -49,7 +51,7 @@ enum What {
     Ring(small::RingArgs),
     /// Latency of orders under load: a schedule that does not wait for answers, rates up to what the venue keeps up with
     #[command(
-        after_help = "Examples:\n  hft bench wire --out ./report\n  hft bench wire --rates 10000,50000 --seconds 5"
+        after_help = "Examples:\n  hft bench wire --out ./report\n  hft bench wire --rates 10000,50000 --seconds 5\n  hft bench wire --placements --orders 20000 --rounds 8"
     )]
     Wire(wire::Args),
     /// Throughput: as many orders on their way on each session as asked for, beside a bare echo under the same load
@@ -62,6 +64,11 @@ enum What {
         after_help = "Examples:\n  hft bench fanout --rates 5000000\n  hft bench fanout --subscribers 1000 --rates 100000"
     )]
     Fanout(fanout::Args),
+    /// A whole venue with a thousand order sessions and a thousand subscribers at once
+    #[command(
+        after_help = "Examples:\n  ulimit -n 65536; hft bench crowd\n  hft bench crowd --sessions 100 --subscribers 100 --rates 100000"
+    )]
+    Crowd(crowd::Args),
     /// A well-behaved session beside floods, storms, garbage and slow readers, timed inside the venue, and a bare echo under the same
     #[command(after_help = "Examples:\n  hft bench abuse\n  hft bench abuse --only storm --seconds 8")]
     Abuse(abuse::Args),
@@ -95,6 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Journal(args) => journal::run(args),
         What::Wire(args) => wire::run(args),
         What::Flight(args) => flight::run(args),
+        What::Crowd(args) => crowd::run(args),
         What::Abuse(args) => abuse::run(args),
         What::Fanout(args) => fanout::run(args),
         What::Feed(args) => small::feed(args),

@@ -16,7 +16,7 @@ use protocol::{Qty, SessionName};
 use crate::bench::load::{Offer, Outcome, Session, Talk, offer};
 use crate::bench::report::{Rate, Report, Section, Yardstick, table, write_log};
 use crate::bench::trips::{self, Place, Trips, cancel_of, enter, packet_of};
-use crate::bench::venue::{BenchVenue, Template};
+use crate::bench::venue::{BenchVenue, Template, set};
 use crate::bench::{budget, page, yardstick};
 use crate::config::{DEMO_PASSWORD, DurabilityMode};
 use crate::counters::file::Snapshot;
@@ -61,6 +61,9 @@ pub struct Args {
     /// Only the round trips
     #[arg(long)]
     trips: bool,
+    /// Only the round trips, in both placements: edge and core on one thread; the core on its own cpu, edge and bot sharing the other
+    #[arg(long, conflicts_with_all = ["trips", "out", "json", "client_cpu"])]
+    placements: bool,
     /// Durability of the venue
     #[arg(long, value_name = "MODE", default_value = "journal")]
     durability: DurabilityMode,
@@ -166,7 +169,51 @@ pub fn session(venue: &BenchVenue, account: &str, password: &str, bot: Bot) -> a
 
 /// Runs the rates and prints the report.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    run_with(args, Vec::new())
+    if args.placements { placements(args) } else { run_with(args, Vec::new()) }
+}
+
+/// Round trips beside the echo, for each way of sharing two cpus between bot, edge and core.
+fn placements(args: &Args) -> anyhow::Result<ExitCode> {
+    ensure!(args.rounds > 0, "--rounds: expected at least 1");
+    let topology = Topology::of_this_host();
+    let core = topology.plan(args.durability == DurabilityMode::Fdatasync).core.cpu;
+    let other = topology.allowed.iter().copied().find(|cpu| Some(*cpu) != core);
+    let (core, other) = core.zip(other).context("it takes two cpus")?;
+    for (name, what) in host(&topology) {
+        print_line(&format!("{name:<14} {what}"));
+    }
+    let tell = |name: &str, venue: &BenchVenue, place: Place| -> anyhow::Result<()> {
+        let trips = trips::measure(venue.address, place, args.orders, args.rounds)?;
+        let at = |times: &hdrhistogram::Histogram<u64>, quantile| crate::top::nanos(times.value_at_quantile(quantile));
+        print_line(&format!(
+            "{name}: order / echo {}; order p50 {} p99 {}, echo p50 {} p99 {}",
+            trips.ratio(),
+            at(&trips.orders, 0.5),
+            at(&trips.orders, 0.99),
+            at(&trips.echo, 0.5),
+            at(&trips.echo, 0.99)
+        ));
+        Ok(())
+    };
+    {
+        let venue = BenchVenue::start(&args.venue, args.durability)?;
+        topology::run_on(&[other])?;
+        let name = format!("edge, core and journal on cpu {core}, bot on cpu {other}");
+        tell(&name, &venue, Place { cpu: Some(core), blocks: false })?;
+    }
+    topology::run_on(&topology.allowed)?;
+    let cpu = |cpu: usize| toml::Value::from(i64::try_from(cpu).unwrap_or(0));
+    let venue = BenchVenue::start_changed(&args.venue, args.durability, |table| {
+        set(table, "threads", "core_cpu", cpu(core));
+        set(table, "threads", "journal_cpu", cpu(core));
+        set(table, "threads", "edge_cpu", cpu(other));
+        set(table, "threads", "edge_wait", "yield".into());
+        set(table, "threads", "housekeeping_cpus", vec![cpu(other)].into());
+    })?;
+    topology::run_on(&[other])?;
+    let name = format!("core and journal on cpu {core}, edge and bot on cpu {other}");
+    tell(&name, &venue, Place { cpu: Some(other), blocks: true })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The same, with what other benches found.

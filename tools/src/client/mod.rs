@@ -8,6 +8,8 @@ mod feed_client;
 mod order_client;
 mod own_orders;
 #[cfg(test)]
+mod split_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use directory::listed;

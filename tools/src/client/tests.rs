@@ -233,17 +233,17 @@ fn own_orders_follow_the_stream() {
 }
 
 /// A server of one connection, on a thread.
-fn serve(conversation: impl FnOnce(TcpStream) + Send + 'static) -> (SocketAddr, JoinHandle<()>) {
+pub(super) fn serve(conversation: impl FnOnce(TcpStream) + Send + 'static) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     (address, std::thread::spawn(move || conversation(listener.accept().unwrap().0)))
 }
 
-fn demo() -> Credentials {
+pub(super) fn demo() -> Credentials {
     Credentials { account: "DEMO01".to_owned(), password: "demo-pass".to_owned() }
 }
 
-fn packet(packet: &ServerPacket<'_>) -> Vec<u8> {
+pub(super) fn packet(packet: &ServerPacket<'_>) -> Vec<u8> {
     let mut bytes = vec![0; 300];
     let length = packet.encode(&mut bytes).unwrap();
     bytes.truncate(length);
@@ -257,7 +257,7 @@ fn answer(next: u32) -> Vec<u8> {
     packet(&ServerPacket::Sequenced(&bytes[..length]))
 }
 
-fn accept_login(stream: &mut TcpStream) {
+pub(super) fn accept_login(stream: &mut TcpStream) {
     let mut login = [0; 49];
     stream.read_exact(&mut login).unwrap();
     assert_eq!(&login[3..19], b"DEMO01demo-pass ");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use gateway_edge::FullNames;
 use protocol::{Price, Qty, Symbol};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,22 @@ impl Check<'_> {
             ));
         }
         Ok(instruments)
+    }
+
+    /// What instruments are called, those that are listed here or may be added later.
+    pub(super) fn names(&self, file: &File) -> Result<FullNames, LoadConfigError> {
+        const NAME_BYTES_MAX: usize = 128;
+        let mut names = FullNames::new();
+        for (symbol, name) in &file.names {
+            let key = format!("names.{symbol}");
+            let known = Symbol::from_text(symbol).filter(|_| !symbol.is_empty());
+            let symbol = known.ok_or_else(|| self.bad(&key, symbol, "a symbol of 1 to 8 characters"))?;
+            if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+                return Err(self.bad(&key, format!("{name:?}"), "1 to 128 bytes of text on one line"));
+            }
+            names.insert(symbol, name.clone());
+        }
+        Ok(names)
     }
 
     /// The listing check of widths.md, points 1 and 2.

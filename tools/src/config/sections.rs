@@ -1,5 +1,6 @@
 //! `hft.toml` as it is written: its sections, their keys and what they are when they are left out. Nothing is checked here.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,8 @@ pub(super) struct File {
     pub schedule: ScheduleSection,
     #[serde(default)]
     pub terms: TermsSection,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
     pub instruments: Vec<InstrumentEntry>,
 }
 

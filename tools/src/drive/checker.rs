@@ -78,7 +78,7 @@ impl Checker {
 
     fn apply(&mut self, message: &Message) -> Result<(), crate::client::Violation> {
         self.book.apply(message)?;
-        if locate_of(message) == Some(self.locate) {
+        if message.book_header().map(|header| header.stock_locate) == Some(self.locate) {
             self.tally.feed_messages += 1;
             self.compare_due();
         }
@@ -134,36 +134,6 @@ impl Checker {
         [true, false]
             .into_iter()
             .all(|is_buy| self.levels(is_buy).take(window.depth).eq(window.side(is_buy).iter().copied()))
-    }
-}
-
-/// The instrument whose book or trades a message is about; nothing for the messages about its state.
-fn locate_of(message: &Message) -> Option<InstrumentId> {
-    match message {
-        Message::AddOrder(message) => Some(message.header.stock_locate),
-        Message::AddOrderAttributed(message) => Some(message.header.stock_locate),
-        Message::OrderExecuted(message) => Some(message.header.stock_locate),
-        Message::OrderExecutedWithPrice(message) => Some(message.header.stock_locate),
-        Message::OrderCancel(message) => Some(message.header.stock_locate),
-        Message::OrderDelete(message) => Some(message.header.stock_locate),
-        Message::OrderReplace(message) => Some(message.header.stock_locate),
-        Message::Trade(_)
-        | Message::CrossTrade(_)
-        | Message::BrokenTrade(_)
-        | Message::StockDirectory(_)
-        | Message::StockTradingAction(_)
-        | Message::SystemEvent(_)
-        | Message::ShortSaleTest(_)
-        | Message::ParticipantPosition(_)
-        | Message::MwcbDeclineLevel(_)
-        | Message::MwcbStatus(_)
-        | Message::IpoQuotingPeriod(_)
-        | Message::LuldAuctionCollar(_)
-        | Message::OperationalHalt(_)
-        | Message::NetOrderImbalance(_)
-        | Message::RetailInterest(_)
-        | Message::DirectListing(_)
-        | Message::EndOfSnapshot(_) => None,
     }
 }
 

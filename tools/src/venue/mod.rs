@@ -16,6 +16,7 @@ pub mod hot_loop;
 pub mod journal_agent;
 pub mod metrics;
 pub mod pace;
+mod port_agents;
 pub mod ports;
 pub mod projection;
 pub mod reading;

@@ -285,8 +285,16 @@ pub fn introduce<S: StreamStore, W: StreamWrite>(
     for view in core.instruments() {
         let ListInstrument { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty, .. } = view.listed;
         reporter.restore_instrument(instrument, symbol);
-        let listing =
-            EventBody::InstrumentListed { instrument, symbol, price_decimals, qty_decimals, tick, lot, max_qty };
+        let listing = EventBody::InstrumentListed {
+            instrument,
+            symbol,
+            price_decimals,
+            qty_decimals,
+            tick,
+            lot,
+            max_qty,
+            legs: view.legs,
+        };
         publisher.restore_instrument(&listing);
     }
     core.accounts().try_for_each(|view| reporter.restore_account(view.account, view.name, view.firm))

@@ -13,17 +13,19 @@ use engine::core::Core;
 use engine::event_hash::EventHasher;
 use engine::runtime::agent::{Agent, Idle, run};
 use engine::runtime::core_agent::CoreAgent;
-use engine::runtime::counters::Counter;
 use engine::runtime::memory;
 use engine::runtime::plan::{Placement, Plan, Shape, Wait};
 use engine::runtime::topology;
-use gateway_edge::{DropCopy, Edge, Feed, SnapshotAgent, WakeHandle};
+use gateway_edge::{DropCopy, Edge, Feed, Mailbox, SnapshotAgent, WakeHandle};
 use journal::JournalWriter;
 
 use crate::venue::control::Control;
 use crate::venue::hot_loop::{HotLoop, TestStall};
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::metrics::{EdgePublished, FeedPublished, Metrics};
+use crate::venue::port_agents::{
+    DirectoryFileAgent, DropCopyAgent, EdgeAgent, FeedAgent, SnapshotBookAgent, StreamRoomAgent,
+};
 use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
 use crate::venue::projection::ProjectionAgent;
 use crate::venue::scheduler::SchedulerAgent;
@@ -73,151 +75,6 @@ pub struct Signals {
     pub stop_readers: AtomicBool,
 }
 
-/// The order port as an agent: its two halves with the rest of the thread's agents between two turns.
-struct EdgeAgent {
-    edge: Edge<VenueEdge>,
-    published: EdgePublished,
-    sequence: Counter,
-    signals: Arc<Signals>,
-    stopped: bool,
-}
-
-impl Agent for EdgeAgent {
-    fn name(&self) -> &'static str {
-        "edge"
-    }
-
-    fn turn(&mut self) -> usize {
-        if self.signals.stopping.load(Ordering::Relaxed) {
-            if !self.stopped {
-                self.edge.stop();
-                self.stopped = true;
-            }
-            self.signals.edge_drained.store(self.edge.is_drained(), Ordering::Release);
-        }
-        let done = self.edge.send() + self.edge.receive(Duration::ZERO);
-        if self.published.is_recording() {
-            self.sequence.set(self.edge.last_sequence().0);
-        }
-        self.published.look(done, || self.edge.counters().values());
-        done
-    }
-
-    fn wait(&mut self, limit: Duration) {
-        if !self.edge.is_busy() {
-            self.edge.receive(limit);
-        }
-    }
-}
-
-/// The feed as an agent.
-struct FeedAgent {
-    feed: Feed<VenueFeed>,
-    published: FeedPublished,
-    signals: Arc<Signals>,
-    fault: Arc<Fault>,
-    stopped: bool,
-}
-
-impl Agent for FeedAgent {
-    fn name(&self) -> &'static str {
-        "feed"
-    }
-
-    fn turn(&mut self) -> usize {
-        if self.signals.stopping.load(Ordering::Relaxed) {
-            if !self.stopped {
-                self.feed.stop();
-                self.stopped = true;
-            }
-            self.signals.feed_drained.store(self.feed.is_drained(), Ordering::Release);
-        }
-        if self.feed.is_failed() {
-            self.fault
-                .raise("the feed's stream takes no more messages; see streams.feed_mib_max and the free space".into());
-        }
-        let done = self.feed.turn(Duration::ZERO);
-        self.published.look(done, || self.feed.counters().values());
-        done
-    }
-
-    fn wait(&mut self, limit: Duration) {
-        if !self.feed.is_busy() {
-            self.feed.turn(limit);
-        }
-    }
-}
-
-/// The drop-copy port as an agent.
-struct DropCopyAgent {
-    port: DropCopy<VenueEdge>,
-    published: EdgePublished,
-    signals: Arc<Signals>,
-}
-
-impl Agent for DropCopyAgent {
-    fn name(&self) -> &'static str {
-        "drop copy"
-    }
-
-    fn turn(&mut self) -> usize {
-        if self.signals.stopping.load(Ordering::Relaxed) {
-            self.port.stop();
-        }
-        let done = self.port.turn(Duration::ZERO);
-        self.published.look(done, || self.port.counters().values());
-        done
-    }
-
-    fn wait(&mut self, limit: Duration) {
-        if !self.port.is_busy() {
-            self.port.turn(limit);
-        }
-    }
-}
-
-/// Snapshots of the displayed book, made off the feed's thread.
-struct SnapshotBookAgent(SnapshotAgent<StreamFileReader>);
-
-impl Agent for SnapshotBookAgent {
-    fn name(&self) -> &'static str {
-        "snapshot book"
-    }
-
-    fn turn(&mut self) -> usize {
-        self.0.turn()
-    }
-}
-
-/// Keeps room on the disk ahead of every stream, so that no hot thread asks for it.
-struct StreamRoomAgent {
-    streams: StreamPreparers,
-    /// The last failure was told.
-    has_told: bool,
-}
-
-impl Agent for StreamRoomAgent {
-    fn name(&self) -> &'static str {
-        "stream room"
-    }
-
-    fn turn(&mut self) -> usize {
-        let Ok(preparers) = self.streams.lock() else { return 0 };
-        let (mut grown, mut failed) = (0, None);
-        for (_, preparer) in preparers.iter() {
-            match preparer.prepare_ahead() {
-                Ok(has_grown) => grown += usize::from(has_grown),
-                Err(error) => failed = Some(error),
-            }
-        }
-        if let (Some(error), false) = (&failed, self.has_told) {
-            tracing::error!(%error, "no room can be made in a stream");
-        }
-        self.has_told = failed.is_some();
-        grown
-    }
-}
-
 /// Everything that runs, before it runs.
 #[derive(Debug)]
 pub struct Agents {
@@ -241,6 +98,8 @@ pub struct Agents {
     pub timer: TimerAgent,
     /// Handles that keep room in every stream.
     pub stream_preparers: StreamPreparers,
+    /// Where the feed leaves the directory document, for its file.
+    pub directory: (Mailbox<String>, PathBuf),
     /// The trading schedule.
     pub scheduler: SchedulerAgent,
     /// The watch over the disk, where there is a journal.
@@ -355,6 +214,7 @@ struct Others {
     snapshots: SnapshotAgent<StreamFileReader>,
     timer: TimerAgent,
     stream_preparers: StreamPreparers,
+    directory: DirectoryFileAgent,
     scheduler: SchedulerAgent,
     space: Option<SpaceAgent>,
 }
@@ -381,6 +241,16 @@ fn start_hot(starter: &mut Starter<'_>, plan: &Plan, agents: Agents) -> anyhow::
             starter.hot("hot", plan.core, &["edge", "core"], move |hot| {
                 hot.run(&mut [&mut edge, &mut core]);
                 HotEnd { core: Some(core.into_core()), journal: None }
+            })?;
+        }
+        Shape::Spread if plan.journal_runs_beside_core() => {
+            starter.hot("core", plan.core, &["journal", "core"], move |hot| {
+                hot.run(&mut [&mut journal, &mut core]);
+                HotEnd { core: Some(core.into_core()), journal: journal.into_writer() }
+            })?;
+            starter.hot("edge", plan.edge, &["edge"], move |hot| {
+                hot.run(&mut [&mut edge]);
+                HotEnd::default()
             })?;
         }
         Shape::Spread => {
@@ -413,6 +283,7 @@ fn start_hot(starter: &mut Starter<'_>, plan: &Plan, agents: Agents) -> anyhow::
         snapshots: agents.snapshots,
         timer: agents.timer,
         stream_preparers: agents.stream_preparers,
+        directory: DirectoryFileAgent { copies: agents.directory.0, path: agents.directory.1 },
         scheduler: agents.scheduler,
         space: agents.space,
     })
@@ -422,31 +293,31 @@ fn start_others(starter: &mut Starter<'_>, others: Others) -> anyhow::Result<()>
     let mut feed = others.feed;
     starter.other("feed", move |stop| run(&mut [&mut feed], HOUSEKEEPING_IDLE, stop))?;
     let mut drop_copy = others.drop_copy;
-    starter.other("drop-copy", move |stop| {
+    starter.background("drop-copy", move |stop| {
         run(&mut [&mut drop_copy], BACKGROUND_IDLE, stop);
         // Nobody writes streams any more: one turn finds what is left.
         drop_copy.turn();
     })?;
-    let mut projections = others.projections;
-    starter.other("projections", move |stop| {
-        run(&mut [&mut projections], BACKGROUND_IDLE, stop);
+    let (mut projections, mut timer) = (others.projections, others.timer);
+    starter.background("projections", move |stop| {
+        run(&mut [&mut projections, &mut timer], BACKGROUND_IDLE, stop);
         // Whoever writes events has ended before this thread is waited for: what is there now is all.
         while projections.turn() > 0 {}
     })?;
     let mut control = others.control;
-    starter.other("control", move |stop| run(&mut [&mut control], BACKGROUND_IDLE, stop))?;
+    starter.background("control", move |stop| run(&mut [&mut control], BACKGROUND_IDLE, stop))?;
     let mut snapshots = SnapshotBookAgent(others.snapshots);
-    starter.other("snapshot-book", move |stop| run(&mut [&mut snapshots], BACKGROUND_IDLE, stop))?;
-    let mut timer = others.timer;
-    starter.other("timer", move |stop| run(&mut [&mut timer], BACKGROUND_IDLE, stop))?;
+    starter.background("snapshot-book", move |stop| run(&mut [&mut snapshots], BACKGROUND_IDLE, stop))?;
     let mut room = StreamRoomAgent { streams: others.stream_preparers, has_told: false };
-    let mut scheduler = others.scheduler;
-    let mut space = others.space;
-    starter.other("stream-room", move |stop| match &mut space {
-        Some(space) => run(&mut [&mut room, &mut scheduler, space], ROOM_IDLE, stop),
-        None => run(&mut [&mut room, &mut scheduler], ROOM_IDLE, stop),
+    let (mut scheduler, mut directory, mut space) = (others.scheduler, others.directory, others.space);
+    starter.background("stream-room", move |stop| match &mut space {
+        Some(space) => run(&mut [&mut room, &mut scheduler, &mut directory, space], ROOM_IDLE, stop),
+        None => run(&mut [&mut room, &mut scheduler, &mut directory], ROOM_IDLE, stop),
     })
 }
+
+/// How far a thread stands back that nobody waits for: it goes on, but does not push a client or the feed off a cpu that they share.
+const BACKGROUND_NICE: u8 = 5;
 
 /// How a thread waits that nobody waits for.
 const BACKGROUND_IDLE: Idle = Idle { spin_turns: 0, yield_turns: 0, sleep_max: Duration::from_millis(2) };
@@ -515,6 +386,16 @@ impl Starter<'_> {
         })?;
         self.others.push(thread);
         Ok(())
+    }
+
+    /// One that gives way to the others.
+    fn background(&mut self, name: &str, body: impl FnOnce(&AtomicBool) + Send + 'static) -> anyhow::Result<()> {
+        self.other(name, move |stop| {
+            if let Err(error) = memory::give_way(BACKGROUND_NICE) {
+                tracing::debug!(%error, "a housekeeping thread has no lower priority");
+            }
+            body(stop);
+        })
     }
 }
 

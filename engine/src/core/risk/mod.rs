@@ -266,6 +266,11 @@ impl Risk {
         self.instruments.push(instrument);
     }
 
+    /// What a trade of an instrument exchanges.
+    pub(crate) fn legs(&self, instrument: InstrumentId) -> Legs {
+        self.instrument(instrument).legs
+    }
+
     /// True when something is set for an account.
     pub(crate) fn is_account_guarded(&self, account: AccountId) -> bool {
         self.flags[account.0 as usize] != 0

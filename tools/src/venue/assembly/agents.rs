@@ -83,6 +83,7 @@ pub(super) fn agents(
     let snapshot_reader = publisher.stream_mut().reader();
     let feed_durable = JournalCursor(Arc::clone(&durable));
     let ports = FeedPorts { events: ring_events(feed_events), durable: feed_durable, clock: SystemClock::new() };
+    let directory_copies = publisher.directory_copies();
     let mut feed = Feed::new(feed_config(config), ports, publisher)?;
     let mut snapshots = feed.snapshot_agent(snapshot_reader);
     while shared.feed_readers.pop().is_some() {}
@@ -132,6 +133,7 @@ pub(super) fn agents(
         snapshots,
         timer,
         stream_preparers: shared.stream_preparers,
+        directory: (directory_copies, shared.paths.directory()),
         scheduler,
         space,
         metrics: shared.metrics,

@@ -238,6 +238,7 @@ impl Opening<'_> {
         let feed_file = feed_files.open(session, kept)?;
         let mut reporter = Reporter::new(store);
         let mut publisher = Publisher::new(feed_file).with_next(move |session| feed_files.open(session, 0));
+        publisher = publisher.with_names(self.config.names.clone());
         let mut replica = Replica::new();
         if let Some(point) = point {
             introduce(&point.core, &mut reporter, &mut publisher)?;
