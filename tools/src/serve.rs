@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use engine::memory::TableBytes;
 use engine::runtime::counters::Recording;
+use engine::runtime::memory;
 use engine::runtime::plan::Plan;
 use engine::runtime::topology::Topology;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -51,6 +52,9 @@ pub struct Args {
     /// For tests: an agent stands still when it first has work, as core:300
     #[arg(long, hide = true, value_name = "AGENT:MS")]
     test_stall: Option<TestStall>,
+    /// For benches: in a session of its own, which the kernel may count as a group of its own; ends with who started it
+    #[arg(long, hide = true)]
+    own_session: bool,
     /// For the bench of the counters: lines "recording on" and "recording off" on standard input
     #[arg(long, hide = true)]
     bench_recording: bool,
@@ -58,6 +62,9 @@ pub struct Args {
 
 /// Serves until SIGINT or SIGTERM; exit code 0 after an orderly stop. SIGHUP reads the configuration again.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.own_session {
+        memory::leave_session().context("cannot begin a session of its own")?;
+    }
     let mut overrides = args.venue.overrides();
     (overrides.durability, overrides.sharing) = (args.durability, args.sharing);
     let config = Config::load(&args.venue.config, &overrides)?;

@@ -202,6 +202,24 @@ pub fn schedule_fifo(priority: u8) -> io::Result<()> {
     outcome(c_long::from(code))
 }
 
+/// Gives this process a session of its own, and so a share of each cpu of its own where the kernel groups processes by session
+/// (`kernel.sched_autogroup_enabled`); it ends when the thread that started it does. To be called once, by a process that was started
+/// by a program.
+///
+/// # Errors
+/// The operating system's: the process leads a group already.
+#[cfg(target_os = "linux")]
+pub fn leave_session() -> io::Result<()> {
+    // SAFETY: takes and changes nothing of ours.
+    let session = unsafe { libc::setsid() };
+    if session < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the arguments are plain numbers.
+    let code = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
+    outcome(c_long::from(code))
+}
+
 /// Lets others go first from now on where the calling thread shares its cpu with them: `nice` as the scheduler means it, 1 to 19.
 ///
 /// # Errors
@@ -293,10 +311,16 @@ mod elsewhere {
     pub fn give_way(_: u8) -> io::Result<()> {
         unsupported()
     }
+    /// # Errors
+    /// Always.
+    pub fn leave_session() -> io::Result<()> {
+        unsupported()
+    }
 }
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::{
-    ask_for_huge_pages, bind_thread_to_node, bound_node, give_way, lock_private, nodes_of_bound, schedule_fifo,
+    ask_for_huge_pages, bind_thread_to_node, bound_node, give_way, leave_session, lock_private, nodes_of_bound,
+    schedule_fifo,
 };
 
 #[cfg(all(test, target_os = "linux"))]

@@ -85,6 +85,8 @@ impl BenchVenue {
         let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
         command.arg("serve").arg("--config").arg(config).arg("--data-dir").arg(&dir);
         command.arg("--port-offset").arg(port_offset.to_string()).arg("--durability").arg(durability.name());
+        // What else the bench runs must not draw on the venue's share of a cpu.
+        command.arg("--own-session");
         command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot start the venue")?;
         let (address, feed_address) = (loaded.order_entry_address, loaded.feed_address);
