@@ -27,13 +27,26 @@ ONLY="${2:-}"
 KNOWN=""
 # Lines of "path<TAB>wanted", in the order in which they are written.
 CHANGES=""
+# Rows of the table that differ, and those of them that matter most.
+DIFFER=0
+DIFFER_HIGH=0
 
 usage() { sed -n '2,16s/^# \{0,1\}//p' "$0"; }
 
-first_line() { # path below the root
+first_line() { # path below the root; "n/a" where it is not there, or cannot be read: some files of the kernel only look so
     local line=""
-    if [ -r "$ROOT$1" ]; then IFS= read -r line <"$ROOT$1" || true; fi
+    if [ -r "$ROOT$1" ]; then { IFS= read -r line <"$ROOT$1"; } 2>/dev/null || true; fi
     printf '%s' "${line:-n/a}"
+}
+
+# Equal, or the same mask with other leading zeros: the kernel writes as many digits as it has cpus.
+same() {
+    local a=$1 b=$2
+    if [ "$a" = "$b" ]; then return 0; fi
+    case "$a$b" in *[!0-9a-f,]*) return 1 ;; esac
+    while [ "${a#[0,]}" != "$a" ]; do a="${a#[0,]}"; done
+    while [ "${b#[0,]}" != "$b" ]; do b="${b#[0,]}"; done
+    [ "$a" = "$b" ]
 }
 
 # The chosen word of a file like "always [madvise] never"; the whole line of others.
@@ -76,7 +89,11 @@ cpu_mask() { # numbers -> the hexadecimal mask of the kernel, in words of 32 bit
 
 row() { # name, now, wanted, how much it matters, why
     local mark=" "
-    if [ "$2" != "n/a" ] && [ "$2" != "$3" ]; then mark="!"; fi
+    if [ "$2" != "n/a" ] && ! same "$2" "$3"; then
+        mark="!"
+        DIFFER=$((DIFFER + 1))
+        if [ "$4" = "high" ]; then DIFFER_HIGH=$((DIFFER_HIGH + 1)); fi
+    fi
     printf '%s %-26s %-18s %-18s %-6s %s\n' "$mark" "$1" "$2" "$3" "$4" "$5"
 }
 
@@ -98,7 +115,7 @@ walk_asked() {
 step() { # name, now, wanted
     if [ "$2" = "n/a" ]; then
         printf '%s\tnot here\n' "$1"
-    elif [ "$2" = "$3" ]; then
+    elif same "$2" "$3"; then
         printf '%s\tas wanted\n' "$1"
     else
         printf '%s\tdiffers\n' "$1"
@@ -118,7 +135,7 @@ setting() { # name, path, wanted, how much, why
         row "$1" "$now" "$3" "$4" "$5"
     elif [ "$ACTION" = "--steps" ]; then
         step "$1" "$now" "$3"
-    elif [ "$now" != "n/a" ] && [ "$now" != "$3" ]; then
+    elif [ "$now" != "n/a" ] && ! same "$now" "$3"; then
         CHANGES="$CHANGES$2	$3"$'\n'
     fi
 }
@@ -131,8 +148,9 @@ settings() { # name, wanted, how much, why, paths...
     for path in "$@"; do
         [ -e "$ROOT$path" ] || continue
         now="$(chosen "$path")"
+        if [ "$now" = "n/a" ]; then continue; fi
         total=$((total + 1))
-        if [ "$now" = "$wanted" ]; then
+        if same "$now" "$wanted"; then
             if [ "$example" = "n/a" ]; then example="$now"; fi
             continue
         fi
@@ -148,9 +166,26 @@ settings() { # name, wanted, how much, why, paths...
     fi
 }
 
+# A row that cannot be worked out before the hot cpus are chosen.
+unchosen() { # name, how much, why
+    if [ "$ACTION" = "--check" ]; then
+        row "$1" "n/a" "HOT_CPUS=..." "$2" "$3"
+    elif [ "$ACTION" = "--steps" ]; then
+        step "$1" "n/a" ""
+    fi
+}
+
 # What only the kernel's command line, or the caller's shell, can change.
 told() { # name, now, wanted, how much, why
     if [ "$ACTION" = "--check" ]; then row "$@"; fi
+}
+
+command_line_value() { # name of a parameter of the running kernel -> its value, or "none"
+    local word found="none"
+    for word in $(first_line /proc/cmdline); do
+        case "$word" in "$1"=*) found="${word#*=}" ;; esac
+    done
+    printf '%s' "$found"
 }
 
 below() { # paths below the root for a pattern
@@ -161,7 +196,7 @@ below() { # paths below the root for a pattern
 }
 
 walk() {
-    local isolated hot house all cpu path governors=() idle=() irqs=() rps=() xps=() limit hard pages
+    local isolated hot house all cpu path queue wanted governors=() idle=() irqs=() rps=() xps=() limit hard pages
     isolated="$(first_line /sys/devices/system/cpu/isolated)"
     all="$(cpu_numbers "$(first_line /sys/devices/system/cpu/online)")"
     hot="$(cpu_numbers "${HOT_CPUS:-$isolated}")"
@@ -191,12 +226,22 @@ walk() {
         # shellcheck disable=SC2086
         settings "unbound kernel work" "$(cpu_mask $house)" medium "workqueues run where nobody waits" \
             /sys/devices/virtual/workqueue/cpumask
-        while IFS= read -r path; do rps+=("$path"); done < <(below "/sys/class/net/*/queues/rx-*/rps_cpus")
+        # Of network cards: what stays on this host is best taken in where it was sent.
+        while IFS= read -r path; do
+            path="${path%/device}"
+            while IFS= read -r queue; do rps+=("$queue"); done < <(below "$path/queues/rx-*/rps_cpus")
+            while IFS= read -r queue; do xps+=("$queue"); done < <(below "$path/queues/tx-*/xps_cpus")
+        done < <(below "/sys/class/net/*/device")
         # shellcheck disable=SC2086
         settings "receive steering (RPS)" "$(cpu_mask $house)" medium "packets are taken in on housekeeping cpus" "${rps[@]}"
-        while IFS= read -r path; do xps+=("$path"); done < <(below "/sys/class/net/*/queues/tx-*/xps_cpus")
         # shellcheck disable=SC2086
         settings "send steering (XPS)" "$(cpu_mask $house)" low "completions are handled on housekeeping cpus" "${xps[@]}"
+    else
+        unchosen "irqs of new devices" high "an interrupt on a hot cpu is 2 to 20 us"
+        unchosen "interrupts on hot cpus" high "an interrupt on a hot cpu is 2 to 20 us"
+        unchosen "unbound kernel work" medium "workqueues run where nobody waits"
+        unchosen "receive steering (RPS)" medium "packets are taken in on housekeeping cpus"
+        unchosen "send steering (XPS)" low "completions are handled on housekeeping cpus"
     fi
     setting "timer migration" /proc/sys/kernel/timer_migration 0 low "timers stay where they were set"
     setting "watchdog of the kernel" /proc/sys/kernel/watchdog 0 low "it interrupts every cpu each second"
@@ -222,8 +267,12 @@ walk() {
     hard="$(ulimit -Hn)"
     told "open files (ulimit -n)" "$limit" "$hard" low "one per connection; set it in the unit or the shell"
     told "locked memory (ulimit -l)" "$(ulimit -l)" unlimited medium "host.lock_memory needs it; set it in the unit or the shell"
-    told "isolated cpus" "$isolated" "${HOT_CPUS:-$isolated}" high "isolcpus=: nothing else runs beside the hot thread"
-    told "cpus without tick" "$(first_line /sys/devices/system/cpu/nohz_full)" "${HOT_CPUS:-$isolated}" medium "nohz_full=: no timer interrupt while one thread runs"
+    if [ "$isolated" = "n/a" ] && [ -e "$ROOT/sys/devices/system/cpu/isolated" ]; then isolated="none"; fi
+    wanted="${HOT_CPUS:-}"
+    if [ -z "$wanted" ] && [ "$isolated" != "none" ] && [ "$isolated" != "n/a" ]; then wanted="$isolated"; fi
+    told "isolated cpus" "$isolated" "${wanted:-the hot cpus}" high "isolcpus=: nothing else runs beside the hot thread"
+    told "cpus without tick" "$(command_line_value nohz_full)" "${wanted:-the hot cpus}" medium "nohz_full=: no timer interrupt while one thread runs"
+    told "cpus without rcu work" "$(command_line_value rcu_nocbs)" "${wanted:-the hot cpus}" medium "rcu_nocbs=: callbacks of the kernel run elsewhere"
     told "clock source" "$(first_line /sys/devices/system/clocksource/clocksource0/current_clocksource)" tsc high "another one is a system call per reading"
 }
 
@@ -253,6 +302,16 @@ irqs_off() { # hot, housekeeping, paths...
     fi
 }
 
+house_of() { # list of hot cpus -> list of all others
+    local cpu hot house=""
+    hot=" $(cpu_numbers "$1")"
+    for cpu in $(cpu_numbers "$(first_line /sys/devices/system/cpu/online)"); do
+        case "$hot" in *" $cpu "*) ;; *) house="$house,$cpu" ;; esac
+    done
+    house="${house#,}"
+    printf '%s' "${house:-0}"
+}
+
 command_line() {
     local hot="${HOT_CPUS:-}"
     if [ -z "$hot" ]; then hot="$(first_line /sys/devices/system/cpu/isolated)"; fi
@@ -261,7 +320,7 @@ command_line() {
         return
     fi
     printf '\nKernel command line that this host would want (set it in the boot loader yourself):\n'
-    printf '  isolcpus=managed_irq,domain,%s nohz_full=%s rcu_nocbs=%s rcu_nocb_poll irqaffinity=%s' "$hot" "$hot" "$hot" "0"
+    printf '  isolcpus=managed_irq,domain,%s nohz_full=%s rcu_nocbs=%s rcu_nocb_poll irqaffinity=%s' "$hot" "$hot" "$hot" "$(house_of "$hot")"
     printf ' skew_tick=1 tsc=reliable nosoftlockup nmi_watchdog=0 transparent_hugepage=madvise\n'
 }
 
@@ -350,6 +409,7 @@ case "$ACTION" in
     --check)
         printf '  %-26s %-18s %-18s %-6s %s\n' "setting" "now" "wanted" "worth" "why"
         walk
+        printf '\n%s settings differ (!), %s of them matter much; n/a: this machine has no such thing, or hides it from a guest\n' "$DIFFER" "$DIFFER_HIGH"
         command_line
         ;;
     --dry-run)

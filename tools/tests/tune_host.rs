@@ -18,7 +18,11 @@ const HOST: &[(&str, &str)] = &[
     ("proc/irq/default_smp_affinity", "f"),
     ("proc/irq/24/smp_affinity_list", "0-3"),
     ("proc/irq/25/smp_affinity_list", "1"),
+    ("proc/cmdline", "root=/dev/vda rcu_nocbs=2-3"),
+    ("sys/class/net/eth0/device/uevent", "DRIVER=nic"),
     ("sys/class/net/eth0/queues/rx-0/rps_cpus", "0"),
+    ("sys/class/net/eth0/queues/rx-1/rps_cpus", "3"),
+    ("sys/class/net/lo/queues/rx-0/rps_cpus", "0"),
     ("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never"),
     ("sys/kernel/mm/transparent_hugepage/defrag", "[always] defer madvise never"),
     ("proc/sys/vm/swappiness", "60"),
@@ -70,13 +74,15 @@ fn checking_changes_nothing_and_prints_the_kernel_command_line() {
     let (check, dry) = (host.told("--check"), host.told("--dry-run"));
     assert_eq!(host.all(), before);
     assert!(!host.path("var").exists());
-    for wanted in ["isolcpus=managed_irq,domain,2-3", "nohz_full=2-3", "rcu_nocbs=2-3"] {
+    for wanted in ["isolcpus=managed_irq,domain,2-3", "nohz_full=2-3", "rcu_nocbs=2-3", "irqaffinity=0,1 "] {
         assert!(check.contains(wanted), "{wanted}: {check}");
     }
     let row = |name: &str| check.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("{name}: {check}"));
     assert!(row("cpu governor").starts_with("! ") && row("cpu governor").contains("powersave (1 of 2)"), "{check}");
     assert!(row("transparent huge pages").starts_with("  "), "{check}");
     assert!(row("hyper-threads").starts_with("  "), "a cpu without them: {check}");
+    assert!(row("receive steering").contains("0 (1 of 2)"), "the same mask with other zeros is the same: {check}");
+    assert!(row("cpus without rcu work").starts_with("  ") && row("cpus without tick").starts_with("! "), "{check}");
     assert!(dry.contains("would set /proc/sys/vm/swappiness from 60 to 0"), "{dry}");
     assert_eq!(String::from_utf8(host.run("--nonsense").stdout).unwrap(), "");
     assert_eq!(host.run("--nonsense").status.code(), Some(2));
@@ -95,6 +101,9 @@ fn what_was_applied_is_taken_back_exactly() {
         ("proc/irq/24/smp_affinity_list", "0,1"),
         ("proc/irq/25/smp_affinity_list", "1"),
         ("sys/class/net/eth0/queues/rx-0/rps_cpus", "00000003"),
+        ("sys/class/net/eth0/queues/rx-0/rps_cpus", "00000003"),
+        ("sys/class/net/eth0/queues/rx-1/rps_cpus", "3"),
+        ("sys/class/net/lo/queues/rx-0/rps_cpus", "0"),
         ("proc/sys/vm/swappiness", "0"),
         ("proc/sys/kernel/sched_rt_runtime_us", "-1"),
     ] {
@@ -115,6 +124,35 @@ fn what_was_applied_is_taken_back_exactly() {
     assert_eq!(chosen, Some("always\n".into()));
     assert_eq!(after, before);
     assert!(host.told("--revert").contains("nothing was applied"));
+}
+
+#[test]
+fn without_hot_cpus_it_says_what_to_choose() {
+    let host = Host::new();
+    fs::write(host.path("sys/devices/system/cpu/isolated"), "\n").unwrap();
+    let check = host.told("--check");
+    for wanted in ["interrupts on hot cpus", "receive steering"] {
+        let row = check.lines().find(|line| line.contains(wanted)).unwrap_or_else(|| panic!("{wanted}: {check}"));
+        assert!(row.contains("HOT_CPUS=..."), "{row}");
+    }
+    let isolated = check.lines().find(|line| line.contains("isolated cpus")).unwrap();
+    assert!(isolated.starts_with("! ") && isolated.contains("none") && isolated.contains("the hot cpus"), "{isolated}");
+    assert!(!host.told("--dry-run").contains("affinity"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_left_alone() {
+    let host = Host::new();
+    let tx = host.path("sys/class/net/eth0/queues/tx-0");
+    fs::create_dir_all(&tx).unwrap();
+    // Opens, and every read fails: a queue that cannot be steered.
+    std::os::unix::fs::symlink("/proc/self/mem", tx.join("xps_cpus")).unwrap();
+    let output = host.run("--check");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let check = String::from_utf8_lossy(&output.stdout).into_owned();
+    let row = check.lines().find(|line| line.contains("send steering")).unwrap();
+    assert!(row.starts_with("  ") && row.contains("n/a"), "{row}");
+    assert!(!host.told("--dry-run").contains("xps_cpus"));
 }
 
 #[test]
