@@ -17,25 +17,20 @@ pub struct RecordingFigures {
     /// What a venue records.
     pub with: Spread,
     /// Time with over time without, of each round.
-    pub ratio: Spread,
+    pub ratios: Vec<f64>,
 }
 
 /// Measures one market; `tick` is called after each round.
 pub fn measure_recording(regime: &Regime, options: &Options, mut tick: impl FnMut()) -> RecordingFigures {
     let workload = generate(regime, options.scale, SEED, options.commands);
-    let (mut without, mut with, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         let (a, b) = (time_path(&workload, false), time_path(&workload, true));
         let (c, d) = (time_path(&workload, true), time_path(&workload, false));
         without.extend([a, d]);
         with.extend([b, c]);
-        ratio.push((b + c) / (a + d));
+        ratios.push((b + c) / (a + d));
         tick();
     }
-    RecordingFigures {
-        regime: regime.name,
-        without: Spread::of(&mut without),
-        with: Spread::of(&mut with),
-        ratio: Spread::of(&mut ratio),
-    }
+    RecordingFigures { regime: regime.name, without: Spread::of(&mut without), with: Spread::of(&mut with), ratios }
 }

@@ -96,7 +96,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     look_at_clock(&mut findings, Path::new("/"));
     look_at_pauses(&mut findings, &topology);
     for line in &topology.untuned {
-        findings.add(Weight::Slow, "host", line.clone(), "scripts/tune-host.sh --check");
+        // The number of cpus is nothing that a setting changes.
+        let is_small = line.ends_with("share one thread");
+        let fix = if is_small {
+            "more cpus, a core each for edge, core and journal; until then hft topology --measure finds the faster way to share"
+        } else {
+            "scripts/tune-host.sh --check"
+        };
+        findings.add(Weight::Slow, "host", line.clone(), fix);
     }
     let mut found = findings.0;
     found.sort_by_key(|finding| finding.weight);
@@ -117,12 +124,20 @@ fn table(found: &[Finding]) -> String {
     let mut lines: Vec<String> = found
         .iter()
         .map(|one| {
-            let fix = if one.fix.is_empty() { String::new() } else { format!(" -> {}", one.fix) };
+            let fix = if one.fix.is_empty() { String::new() } else { format!("\n{:<23} -> {}", "", one.fix) };
             format!("{:<7} {:<14} {}{fix}", one.weight.word(), one.what, one.found)
         })
         .collect();
+    let count = |weight| found.iter().filter(|one| one.weight == weight).count();
     match found.first().filter(|one| one.weight != Weight::Fine) {
-        Some(first) => lines.push(format!("fix first: {}: {}", first.what, first.fix)),
+        Some(first) => lines.push(format!(
+            "\n{} broken, {} slow, {} fine; fix first: {}: {}",
+            count(Weight::Broken),
+            count(Weight::Slow),
+            count(Weight::Fine),
+            first.what,
+            first.fix
+        )),
         None => lines.push("nothing to fix".to_owned()),
     }
     lines.join("\n")
@@ -281,8 +296,8 @@ mod tests {
         found.sort_by_key(|finding| finding.weight);
         let text = table(&found);
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].starts_with("broken  port") && lines[1].starts_with("slow    clock"), "{text}");
-        assert_eq!(lines.last(), Some(&"fix first: port: free it"));
+        assert!(lines[0].starts_with("broken  port") && lines[2].starts_with("slow    clock"), "{text}");
+        assert_eq!(lines.last(), Some(&"1 broken, 1 slow, 1 fine; fix first: port: free it"));
         assert!(table(&[]).contains("nothing to fix"));
     }
 }

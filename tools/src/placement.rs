@@ -93,10 +93,16 @@ fn wanted(step: Step, plan: &Plan, topology: &Topology) -> Option<bool> {
 }
 
 impl Prepared {
-    fn note<T>(&mut self, what: &str, must: bool, outcome: std::io::Result<T>) -> anyhow::Result<Option<T>> {
+    /// `what` was tried, and takes `takes`.
+    fn note<T>(
+        &mut self,
+        (what, takes): (&str, &str),
+        must: bool,
+        outcome: std::io::Result<T>,
+    ) -> anyhow::Result<Option<T>> {
         match outcome {
             Ok(done) => Ok(Some(done)),
-            Err(error) if must => Err(anyhow::Error::new(error).context(format!("cannot {what}, and [host] says on"))),
+            Err(error) if must => Err(anyhow::anyhow!("cannot {what}, and [host] says on: {error}; it takes {takes}")),
             Err(error) => {
                 self.lines.push(format!("did not {what}: {error}"));
                 Ok(None)
@@ -111,6 +117,16 @@ impl Prepared {
     pub fn before(config: &Config, plan: &Plan, topology: &Topology) -> anyhow::Result<Self> {
         let mut this = Self::default();
         use_large_pages(config.host().huge_pages != Step::Off);
+        let priority = config.host().fifo_priority;
+        if priority > 0 {
+            // On a thread of its own, that ends with it: refused now, not when the venue already answers.
+            let tried = std::thread::spawn(move || memory::schedule_fifo(priority)).join();
+            if let Ok(Err(error)) = tried {
+                anyhow::bail!(
+                    "host.fifo_priority = {priority}: {error}; it takes CAP_SYS_NICE or ulimit -r {priority}"
+                );
+            }
+        }
         let several = topology.nodes.len() > 1;
         let bind = match config.host().bind_memory {
             Step::Auto => (several || plan.is_tuned(topology)).then_some(false),
@@ -119,7 +135,14 @@ impl Prepared {
         };
         if let Some(must) = bind {
             let what = format!("bind memory to node {}", plan.node);
-            if this.note(&what, must, memory::bind_thread_to_node(plan.node))?.is_some() {
+            if this
+                .note(
+                    (&what, "a kernel that lets a process choose its nodes"),
+                    must,
+                    memory::bind_thread_to_node(plan.node),
+                )?
+                .is_some()
+            {
                 let mut probe = vec![0; 1 << 20];
                 let on = memory::nodes_of_bound(&mut probe, plan.node)
                     .map(|nodes| nodes.iter().all(|node| usize::try_from(*node) == Ok(plan.node)));
@@ -127,7 +150,7 @@ impl Prepared {
             }
         }
         if let Some(must) = wanted(config.host().cpu_dma_latency, plan, topology) {
-            this.awake = this.note("hold /dev/cpu_dma_latency", must, AwakeCpus::hold())?;
+            this.awake = this.note(("hold /dev/cpu_dma_latency", "root"), must, AwakeCpus::hold())?;
             if this.awake.is_some() {
                 this.lines.push("cpus are kept out of deep sleep (/dev/cpu_dma_latency)".to_owned());
             }
@@ -148,13 +171,15 @@ impl Prepared {
             tables.ordinary >> 20
         ));
         if let Some(must) = wanted(config.host().huge_pages, plan, topology)
-            && let Some(bytes) = self.note("ask for huge pages", must, memory::ask_for_huge_pages())?
+            && let Some(bytes) =
+                self.note(("ask for huge pages", "/proc/self/maps"), must, memory::ask_for_huge_pages())?
         {
             let found = memory::kib_of("AnonHugePages") / 1_024;
             self.lines.push(format!("huge pages asked for {} MiB, {found} MiB in them", bytes >> 20));
         }
         if let Some(must) = wanted(config.host().lock_memory, plan, topology)
-            && let Some(bytes) = self.note("lock memory", must, memory::lock_private())?
+            && let Some(bytes) =
+                self.note(("lock memory", "ulimit -l unlimited or CAP_IPC_LOCK"), must, memory::lock_private())?
         {
             self.lines.push(format!("{} MiB of memory present and locked", bytes >> 20));
         }

@@ -22,11 +22,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::config::Config;
 use crate::output::{hex, print_line};
 use crate::venue::assembly::feed_config;
+use crate::venue::fault::Fault;
 use crate::venue::pace::Pace;
 use crate::venue::ports::{FEED_FILE, JournalCursor, Kept, RingEvents, StreamFile, StreamFileReader, VenueFeed};
 use crate::venue::reading::{self, Begin};
 use crate::venue::recovery::{Commands, Replica};
-use crate::venue::threads::Fault;
 
 /// Events between the core and the feed.
 const RING: usize = 1 << 14;

@@ -24,10 +24,12 @@ use crate::placement::{self, Prepared};
 use crate::reload;
 use crate::replay::summary_of;
 use crate::topology_cmd::plan_lines;
+use crate::venue::fault::Fault;
 use crate::venue::hash_marks::HashMark;
 use crate::venue::hot_loop::TestStall;
 use crate::venue::recovery::Replayed;
-use crate::venue::threads::{Fault, Layout, Running};
+use crate::venue::running::Running;
+use crate::venue::threads::Layout;
 use crate::venue::{assembly, follower, watchdog};
 
 /// How long an orderly stop waits for those who are connected to read what they are owed.

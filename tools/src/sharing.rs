@@ -18,10 +18,15 @@ use crate::output::rounds_bar;
 
 /// Name of the file in the data directory.
 const FILE_NAME: &str = "placement.json";
-/// Orders of each quarter of a round.
-const ORDERS: u32 = 4_000;
-/// Rounds; in each every candidate runs twice.
-const ROUNDS: usize = 3;
+/// How long it is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Orders of each quarter of a round.
+    pub orders: u32,
+    /// Rounds; in each every candidate runs twice.
+    pub rounds: u32,
+}
+
 /// The venues that are measured listen about this far from the configured ports.
 const PORT_OFFSET: u16 = 20_000;
 
@@ -52,7 +57,7 @@ pub fn measured(data_dir: &Path, topology: &Topology) -> Option<Measured> {
 ///
 /// # Errors
 /// A venue that does not come up, a data directory that cannot be written.
-pub fn measure(args: &VenueArgs, topology: &Topology, data_dir: &Path) -> anyhow::Result<Measured> {
+pub fn measure(args: &VenueArgs, topology: &Topology, data_dir: &Path, effort: Effort) -> anyhow::Result<Measured> {
     let hot = topology.plan(false).core.cpu;
     let own = topology.allowed.iter().copied().find(|cpu| Some(*cpu) != hot);
     // Away from the venue that may run, and inside what ports there are.
@@ -61,7 +66,7 @@ pub fn measure(args: &VenueArgs, topology: &Topology, data_dir: &Path) -> anyhow
     } else {
         args.port_offset - PORT_OFFSET
     };
-    let bar = rounds_bar(ROUNDS as u64);
+    let bar = rounds_bar(effort.rounds.into());
     let one = |sharing: &str| {
         let durability = DurabilityMode::Journal;
         let venue = BenchVenue::start_with(
@@ -72,14 +77,14 @@ pub fn measure(args: &VenueArgs, topology: &Topology, data_dir: &Path) -> anyhow
         // After the venue has started: it would inherit the place.
         topology::run_on(&own.map_or_else(|| topology.allowed.clone(), |cpu| vec![cpu]))?;
         let mut orders = OrderLoop::login(venue.address, false)?;
-        orders.round(ORDERS / 4, &mut histogram()?)?;
+        orders.round(effort.orders / 4, &mut histogram()?)?;
         let mut times = histogram()?;
-        orders.round(ORDERS, &mut times)?;
+        orders.round(effort.orders, &mut times)?;
         topology::run_on(&topology.allowed)?;
         anyhow::Ok(times.value_at_quantile(0.5))
     };
     let (mut turns, mut yields) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..effort.rounds {
         turns.push(one("turns")?);
         yields.push(one("yield")?);
         yields.push(one("yield")?);

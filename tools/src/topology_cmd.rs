@@ -25,6 +25,12 @@ pub struct Args {
     /// and keeps the result in the data directory, where the plan takes it from
     #[arg(long)]
     measure: bool,
+    /// Orders of each quarter of a round of --measure
+    #[arg(long, value_name = "N", default_value_t = 4_000, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    orders: u32,
+    /// Rounds of --measure; in each, both ways run twice
+    #[arg(long, value_name = "N", default_value_t = 3, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
     /// For tests: a folder instead of /, with cpus instead of the mask of this process
     #[arg(long, hide = true, value_name = "DIR", requires = "allowed")]
     root: Option<PathBuf>,
@@ -47,7 +53,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "--measure: nothing to choose here, where the hot agents {}",
             if plan.shape == Shape::Shared { "have one cpu and no other" } else { "have a core each" }
         );
-        sharing::measure(&args.venue, &topology, &config.data_dir)?;
+        let effort = sharing::Effort { orders: args.orders, rounds: args.rounds };
+        sharing::measure(&args.venue, &topology, &config.data_dir, effort)?;
     }
     let plan = placement::plan(&topology, &config)?;
     let wanted = tables::huge_pages_of_one_core(&config);
@@ -64,10 +71,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Numbers as the kernel writes them, "0-3,8"; "none" without any.
+pub fn cpus(numbers: &[usize]) -> String {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            Some(_) | None => ranges.push((*number, *number)),
+        }
+    }
+    let told =
+        ranges.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
+    if ranges.is_empty() { "none".to_owned() } else { told.collect::<Vec<_>>().join(",") }
+}
+
 fn host_lines(topology: &Topology) -> Vec<String> {
     let mut lines = vec![format!(
-        "cpus       {:?} allowed, {:?} isolated, {:?} without tick",
-        topology.allowed, topology.isolated, topology.nohz_full
+        "cpus       {} allowed, {} isolated, {} without tick",
+        cpus(&topology.allowed),
+        cpus(&topology.isolated),
+        cpus(&topology.nohz_full)
     )];
     for cpu in &topology.cpus {
         lines.push(format!(
@@ -77,16 +100,16 @@ fn host_lines(topology: &Topology) -> Vec<String> {
     }
     for node in &topology.nodes {
         lines.push(format!(
-            "node {:<5} cpus {:?}, {} MiB, {} MiB free, {} huge pages free",
+            "node {:<5} cpus {}, {} MiB, {} MiB free, {} huge pages free",
             node.id,
-            node.cpus,
+            cpus(&node.cpus),
             node.memory_kib / 1_024,
             node.free_kib / 1_024,
             node.free_huge_pages
         ));
     }
     for cache in &topology.caches {
-        lines.push(format!("cache      L{} {} {} of cpus {:?}", cache.level, cache.kind, cache.size, cache.cpus));
+        lines.push(format!("cache      L{} {} {} of cpus {}", cache.level, cache.kind, cache.size, cpus(&cache.cpus)));
     }
     let cpu =
         topology.limits.cpu_thousandths.map_or("none".to_owned(), |limit| format!("{limit} thousandths of a cpu"));
@@ -112,7 +135,7 @@ pub fn plan_lines(plan: &Plan) -> Vec<String> {
             .map(|(name, placement)| line("plan", format!("{name}: {placement}, {}", placement.wait)))
             .collect(),
     };
-    lines.push(line("plan", format!("everything else: cpus {:?}, sleeps between looks", plan.housekeeping)));
+    lines.push(line("plan", format!("everything else: cpus {}, sleeps between looks", cpus(&plan.housekeeping))));
     lines.extend(plan.reasons.iter().map(|reason| line("because", reason.clone())));
     lines
 }
@@ -145,4 +168,15 @@ fn as_json(topology: &Topology, plan: &Plan, wanted: u64) -> serde_json::Value {
         "reasons": plan.reasons,
         "untuned": topology.untuned,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_are_written_as_the_kernel_does() {
+        assert_eq!(cpus(&[]), "none");
+        assert_eq!(cpus(&[0, 1, 2, 3, 8, 10, 11]), "0-3,8,10-11");
+    }
 }

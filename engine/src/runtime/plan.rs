@@ -166,16 +166,14 @@ pub enum Refusal {
     )]
     SpinsAgainstQuota { agent: &'static str, thousandths: u64 },
     /// Real-time priority for a thread without a cpu.
-    #[error("threads.fifo_priority: the {agent} thread has no cpu of its own; name one with threads.{agent}_cpu")]
+    #[error("host.fifo_priority: the {agent} thread has no cpu of its own; name one with threads.{agent}_cpu")]
     FifoWithoutCpu { agent: &'static str },
     /// Real-time priority on every cpu.
-    #[error(
-        "threads.fifo_priority: the hot threads have every cpu {cpus:?}, and nothing else could run; leave one free"
-    )]
+    #[error("host.fifo_priority: the hot threads have every cpu {cpus:?}, and nothing else could run; leave one free")]
     FifoEverywhere { cpus: Vec<usize> },
     /// Real-time threads that never sleep are stopped by the kernel.
     #[error(
-        "threads.fifo_priority: kernel.sched_rt_runtime_us is {runtime_us}, so a thread that always spins is stopped for the rest of every second; set it to -1 (scripts/tune-host.sh) or let the thread sleep"
+        "host.fifo_priority: kernel.sched_rt_runtime_us is {runtime_us}, so a thread that always spins is stopped for the rest of every second; set it to -1 (scripts/tune-host.sh) or let the thread sleep"
     )]
     FifoThrottled { runtime_us: i64 },
 }

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::FromArgMatches;
 
-use crate::bench::report::Section;
+use crate::bench::section::Section;
 use crate::bench::venue::Template;
 use crate::bench::{core, journal, small, wire};
-use crate::output::print_line;
+use crate::output::rounds_bar;
 
 /// All benches.
 #[derive(Debug, clap::Args)]
@@ -37,25 +37,27 @@ fn parsed<A: clap::Args + FromArgMatches>(words: &[&str]) -> anyhow::Result<A> {
     Ok(A::from_arg_matches(&matches)?)
 }
 
-/// Runs all of them. What is done is told at once, the report at the end.
+/// Runs all of them: how far it is on standard error, the report at the end.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut sections: Vec<Section> = Vec::new();
-    let mut done = |section: Section| {
-        if !args.json {
-            print_line(&format!("{}\n", section.text()));
-        }
+    let bar = rounds_bar(6);
+    bar.set_message("jitter");
+    let mut done = |section: Section, next: &'static str| {
+        bar.inc(1);
+        bar.set_message(next);
         sections.push(section);
     };
     let short = |words: &'static [&'static str]| if args.quick { words } else { &[] };
     let (config, dir) = (args.venue.config.display().to_string(), args.dir.display().to_string());
     let offset = args.venue.port_offset.to_string();
     let venue = ["--config", config.as_str(), "--port-offset", offset.as_str()];
-    done(small::jitter_section(&parsed(short(&["--seconds", "1"]))?)?);
-    done(small::ring_section(&parsed(short(&["--trips", "2000"]))?)?);
-    done(core::section(&parsed(short(&["--commands", "20000", "--rounds", "1"]))?)?);
+    done(small::jitter_section(&parsed(short(&["--seconds", "1"]))?)?, "ring");
+    done(small::ring_section(&parsed(short(&["--trips", "2000"]))?)?, "core");
+    done(core::section(&parsed(short(&["--commands", "20000", "--rounds", "1"]))?)?, "journal");
     let few = short(&["--commands", "50000", "--orders", "10000", "--flushes", "16", "--rounds", "1"]);
-    done(journal::section(&parsed(&[few, &["--dir", dir.as_str(), "--config", config.as_str()]].concat())?)?);
-    done(small::feed_section(&parsed(&[short(&["--orders", "200"]), &venue[..]].concat())?)?);
+    done(journal::section(&parsed(&[few, &["--dir", dir.as_str(), "--config", config.as_str()]].concat())?)?, "feed");
+    done(small::feed_section(&parsed(&[short(&["--orders", "200"]), &venue[..]].concat())?)?, "wire");
+    bar.finish_and_clear();
     let few = short(&["--rates", "1000,5000", "--seconds", "1", "--repeats", "2", "--orders", "300", "--rounds", "2"]);
     let out = args.out.as_ref().map(|out| out.display().to_string());
     let out: Vec<&str> = out.iter().flat_map(|out| ["--out", out.as_str()]).collect();

@@ -77,7 +77,10 @@ impl Limits {
     /// The budget: stages from the counters before and after the round trips, and what lies around them.
     pub fn budget(&self, before: &Snapshot, after: &Snapshot, trips: &Trips) -> Vec<BudgetLine> {
         let p50 = |times: &Histogram<u64>| times.value_at_quantile(0.5);
-        let mean = |name: &str| Some(after.times(name)?.since(before.times(name)?).mean());
+        let stage = |name: &str| {
+            let times = after.times(name)?.since(before.times(name)?);
+            Some([times.mean(), times.at(50_000)])
+        };
         let appended = p50(&self.miss) * 2;
         let (durable, durable_ns) = match self.durability {
             DurabilityMode::Memory => ("nothing is kept", 0),
@@ -90,9 +93,10 @@ impl Limits {
             (durable, durable_ns),
             ("a write of as many bytes to a loopback socket", p50(&self.write)),
         ];
-        let line = |stage: &str, took_ns: u64, limit: &str, limit_ns: u64| BudgetLine {
+        let line = |stage: &str, [took_ns, p50_ns]: [u64; 2], limit: &str, limit_ns: u64| BudgetLine {
             stage: stage.to_owned(),
             took_ns,
+            p50_ns,
             limit: limit.to_owned(),
             limit_ns,
         };
@@ -100,24 +104,21 @@ impl Limits {
             .iter()
             .zip(limits)
             .filter_map(|(name, (limit, limit_ns))| {
-                Some(line(name.strip_prefix("stage.").unwrap_or(name), mean(name)?, limit, limit_ns))
+                Some(line(name.strip_prefix("stage.").unwrap_or(name), stage(name)?, limit, limit_ns))
             })
             .collect();
-        let inside = mean(WHOLE).unwrap_or(0);
+        let inside = stage(WHOLE).unwrap_or_default();
         let limit: u64 = lines.iter().map(|line| line.limit_ns).sum();
         lines.push(line("whole, inside the venue", inside, "the sum of these", limit));
-        let (order, echo) = (p50(&trips.orders), p50(&trips.echo));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time")]
+        let order = [trips.orders.mean() as u64, p50(&trips.orders)];
+        let outside = [order[0].saturating_sub(inside[0]), order[1].saturating_sub(inside[1])];
         let calls = "a read and a write of the bot, a read of the venue, as system calls";
-        lines.push(line(
-            "outside: kernel and bot",
-            order.saturating_sub(inside),
-            calls,
-            p50(&self.call) * 2 + p50(&self.write),
-        ));
-        lines.push(line("round trip (p50)", order, "the bare TCP echo of the same run", echo));
+        lines.push(line("outside: kernel and bot", outside, calls, p50(&self.call) * 2 + p50(&self.write)));
+        lines.push(line("round trip", order, "the bare TCP echo of the same run", p50(&trips.echo)));
         let stamps = "stamps: four for one command in 64, one per read of a socket; one stamp";
         let per_order = self.stamp_centinanos * (64 + 4) / 64 / 100;
-        lines.push(line("of it, taking the times", per_order, stamps, self.stamp_centinanos / 100));
+        lines.push(line("of it, taking the times", [per_order; 2], stamps, self.stamp_centinanos / 100));
         lines
     }
 }

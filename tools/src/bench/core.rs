@@ -7,8 +7,9 @@ use benches::matching::{Figures, Options, REGIMES, Regime, Spread, host, measure
 use benches::risk::{RiskFigures, measure_risk};
 use serde_json::{Value, json};
 
-use crate::bench::report::Section;
+use crate::bench::section::{Bar, Section};
 use crate::output::{print_line, rounds_bar};
+use crate::top::nanos;
 
 /// The matching core alone, handing events over, and from ring to ring.
 #[derive(Debug, clap::Args)]
@@ -98,16 +99,26 @@ pub fn section(args: &Args) -> anyhow::Result<Section> {
     let options = Options { commands: args.commands as usize, rounds: args.rounds as usize, ..Options::full() };
     let figures: Vec<Figures> = REGIMES.iter().map(|regime| measure(regime, &options, || ())).collect();
     all_equal(&figures)?;
-    let mut section = Section::new("The matching core, per command");
+    let heads =
+        ["book (a)", "ordered map", "ratio", "handed over (b)", "ring to ring (c)", "p50", "p99", "p99.9", "max"];
+    let mut section = Section::new("The matching core, per command", &heads);
+    section.note.push_str(
+        "Medians: (a) events counted, (b) handed to another thread, (c) from ring to ring; the ordered map (the mark) beside (a) with \
+         the same events; p50 to max: single commands, the clock included.",
+    );
     for market in &figures {
-        let [p50, p99, p999, _, max] = market.latency;
-        section.row(
-            market.regime,
-            format!(
-                "(a) {:.1} ns, {:.2} times the ordered map; (b) {:.1} ns; (c) {:.1} ns; one command p50 {p50} p99 {p99} p99.9 {p999} max {max} ns",
-                market.counted.median, market.ratio.median, market.handed.median, market.path.median
-            ),
-        );
+        let [p50, p99, p999, _, max] = market.latency.map(nanos);
+        let mean = |ns: f64| format!("{ns:.1} ns");
+        let [book, map] = [market.counted.median, market.btree.median];
+        let [handed, path] = [market.handed.median, market.path.median].map(mean);
+        let ratio = format!("{:.2}", market.ratio.median);
+        section.row(market.regime, vec![mean(book), mean(map), ratio, handed, path, p50, p99, p999, max]);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "tens of nanoseconds")]
+        section.bars.push(Bar {
+            name: format!("{}, (a)", market.regime),
+            took_ns: book.round() as u64,
+            beside_ns: map.round() as u64,
+        });
     }
     Ok(section)
 }

@@ -25,20 +25,18 @@ use protocol::{
 };
 
 use crate::bench::round_trip::histogram;
-use crate::bench::subscriber::{HEAD_BYTES, Subscriber};
+use crate::bench::subscriber::{HEAD_BYTES, PATIENCE, Subscriber};
 use crate::bench::wire::host;
 use crate::clock::monotonic;
 use crate::output::print_line;
 use crate::top::nanos;
+use crate::venue::fault::Fault;
 use crate::venue::ports::{Kept, StreamFile, same_but_for_live_times};
-use crate::venue::threads::Fault;
 
 /// A message that adds an order, in its block.
 const BLOCK_BYTES: usize = 38;
 /// Messages per turn of the runs that are compared with bare writes.
 const BATCHES: [u64; 3] = [1, 16, 256];
-/// Bytes that one subscriber may have unread in a bare run: the frames of one turn.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The feed to many.
 #[derive(Debug, clap::Args)]

@@ -24,8 +24,8 @@ use protocol::{Nanos, Sequence};
 use crate::bench::journal::{Tell, append, journal_config, rounded};
 use crate::clock::monotonic;
 use crate::config::DurabilityMode;
+use crate::venue::fault::Fault;
 use crate::venue::journal_agent::JournalAgent;
-use crate::venue::threads::Fault;
 
 /// Bytes of the record that is flushed bare: an order's.
 const RECORD_BYTES: usize = 88;

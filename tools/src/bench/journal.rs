@@ -15,7 +15,7 @@ use protocol::{AccountName, Command, CommandBody, Firm, Nanos, Sequence, record}
 use serde_json::{Value, json};
 
 use crate::VenueArgs;
-use crate::bench::report::Section;
+use crate::bench::section::Section;
 use crate::bench::{beside, flush};
 use crate::clock::monotonic;
 use crate::output::{hex, print_line};
@@ -85,11 +85,38 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// The same for a report.
 pub fn section(args: &Args) -> anyhow::Result<Section> {
-    let mut section = Section::new("Recovery, replay, snapshots and flushes");
-    for (name, value) in figures(args)?.as_object().into_iter().flatten() {
-        section.row(name, value.to_string());
+    let found = figures(args)?;
+    Ok(as_section(&found))
+}
+
+/// The figures with their units; a name ends with that of its figure.
+fn as_section(figures: &Value) -> Section {
+    let mut section = Section::new("Recovery, replay, snapshots and flushes", &["p50", "p99", "p99.9", "max"]);
+    for (name, value) in figures.as_object().into_iter().flatten() {
+        let mut words: Vec<&str> = name.split('_').collect();
+        let place = words.iter().position(|word| ["ns", "us", "ms"].contains(word));
+        let unit = place.map(|at| match words.remove(at) {
+            "ns" => 1.0,
+            "us" => 1e3,
+            _ => 1e6,
+        });
+        let nanos = |number: &Value| {
+            let ns = number.as_f64().unwrap_or(0.0) * unit.unwrap_or(1.0);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time for people")]
+            crate::top::nanos(ns.round() as u64)
+        };
+        let cells = match value {
+            Value::Object(quantiles) => {
+                let heads = &section.heads;
+                heads.iter().map(|head| quantiles.get(head).map_or_else(|| "-".to_owned(), nanos)).collect()
+            }
+            Value::Number(_) if unit.is_some() => vec![nanos(value)],
+            Value::String(text) => vec![text.chars().take(24).collect()],
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => vec![value.to_string()],
+        };
+        section.row(&words.join(" "), cells);
     }
-    Ok(section)
+    section
 }
 
 fn figures(args: &Args) -> anyhow::Result<Value> {

@@ -4,6 +4,7 @@ mod abuse;
 mod all;
 mod beside;
 mod budget;
+mod chart;
 mod core;
 mod counters;
 mod crowd;
@@ -12,16 +13,22 @@ mod flight;
 mod flush;
 mod journal;
 mod load;
+mod middle;
 mod page;
 mod report;
 pub mod round_trip;
+mod section;
 mod small;
 mod subscriber;
+mod table;
 pub mod trips;
 mod tuning;
 pub mod venue;
 mod wire;
 pub mod yardstick;
+
+#[cfg(test)]
+mod stub_tests;
 
 use std::process::ExitCode;
 

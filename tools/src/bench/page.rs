@@ -1,153 +1,172 @@
-//! The report as one page that needs nothing else: no network, no script, drawings as SVG.
+//! The report as one page that needs nothing else: no network, no script. The answer comes first, then the pictures, then every
+//! figure, and at the end what was measured on what. Readable on a telephone, in light and dark.
 
-#![expect(clippy::float_arithmetic, reason = "places on a drawing")]
-#![expect(clippy::cast_precision_loss, reason = "places on a drawing")]
+#![expect(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "places on a drawing")]
 #![expect(clippy::format_collect, reason = "a page is made once")]
 
-use std::fmt::Write;
+use crate::bench::chart::{Series, bars, lines, stacked};
+use crate::bench::report::{BudgetLine, QUANTILES, Rate, Report, is_told};
+use crate::bench::section::{Bar, Section};
+use crate::top::nanos;
 
-use crate::bench::report::{QUANTILES, Report};
-use crate::top::nanos as time;
-
-const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 320.0;
-const LEFT: f64 = 80.0;
-const BOTTOM: f64 = 40.0;
-const TOP: f64 = 12.0;
-const COLOURS: [&str; 10] =
-    ["#0b62a4", "#d1495b", "#2e8b57", "#e08e0b", "#6a4c93", "#00798c", "#8d6a4f", "#c2185b", "#5f7d00", "#444444"];
+const STYLE: &str = include_str!("page.css");
 
 /// The whole page.
 pub fn page(report: &Report) -> String {
     let mut body = String::new();
     let mut add = |text: &str| body.push_str(text);
-    add("<h1>hft bench wire</h1>");
-    add(&pairs(&report.host));
-    add(&pairs(&report.load));
-    add(
-        "<p>Latency counts from the time at which a request was <em>meant</em> to leave to its answer: what waits behind a stall is charged for it. Scales of time are logarithmic.</p>",
-    );
-    add("<h2>Percentiles, one line per rate</h2>");
-    add(&curves(report));
-    add("<h2>Rate against percentile</h2>");
-    add(&by_rate(report));
-    add(
-        "<h2>Stages inside the venue</h2><p>Mean of one command in 64, from the read of the socket to the write of the answer; the stages add up to the whole.</p>",
-    );
-    add(&stages(report));
-    add(
-        "<h2>Timeline of the highest rate that was kept up with</h2><p>Greatest latency of each 100 ms, and the longest round of the load generator itself (hiccup): where both rise together, the machine stood still, not the venue.</p>",
-    );
-    add(&timeline(report));
-    add("<h2>Figures</h2>");
-    add(&figures(report));
+    add("<h1>How fast this machine is with this venue</h1>");
+    add(&format!("<p class=\"about\">{}</p>", escaped(&subtitle(report))));
+    add(&cards(report));
+    add(&untuned(report));
+    add(&budget(report));
+    if !report.rates.is_empty() {
+        add(&under_load(report));
+    }
     add("<h2>Yardsticks of the same run</h2>");
     add(&yardsticks(report));
-    add(
-        "<h2>One order at a time, stage by stage</h2><p>Means, beside what each cannot be faster than on this machine.</p>",
-    );
-    add(&budget(report));
-    for section in &report.sections {
-        add(&format!("<h2>{}</h2>", escaped(&section.title)));
-        add(&pairs(&section.rows));
-    }
+    report.sections.iter().for_each(|one| add(&section(one)));
     add("<h2>Not included</h2><ul>");
-    for line in &report.not_included {
-        add(&format!("<li>{}</li>", escaped(line)));
-    }
-    add("</ul>");
+    report.not_included.iter().for_each(|line| add(&format!("<li>{}</li>", escaped(line))));
+    add("</ul><h2>What it was measured on</h2>");
+    add(&pairs(report.host.iter().chain(&report.load)));
     format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>hft bench wire</title><style>\
-         body{{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2em auto;padding:0 1em;color:#222}}\
-         h1,h2{{line-height:1.2}}table{{border-collapse:collapse;margin:.5em 0}}\
-         td,th{{padding:2px 10px;text-align:right;border-bottom:1px solid #ddd}}\
-         td{{white-space:nowrap}}td:first-child,th:first-child{{text-align:left}}.about td{{white-space:normal;text-align:left}}svg{{max-width:100%;height:auto}}\
-         svg text{{font:12px system-ui,sans-serif;fill:#444}}.key span{{margin-right:1.2em;white-space:nowrap}}\
-         .key i{{display:inline-block;width:1em;height:.6em;margin-right:.3em}}</style></head><body>{body}</body></html>\n"
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width,initial-scale=1\"><title>hft bench</title><style>{STYLE}</style></head>\
+         <body>{body}</body></html>\n"
     )
 }
 
-fn escaped(text: &str) -> String {
+/// Text as HTML wants it.
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-fn pairs(pairs: &[(String, String)]) -> String {
-    let rows: String = pairs
+/// A time as a page writes it.
+pub fn time(ns: u64) -> String {
+    nanos(ns).replace(" us", " µs")
+}
+
+fn of<'a>(pairs: &'a [(String, String)], name: &str) -> &'a str {
+    pairs.iter().find(|(found, _)| found == name).map_or("", |(_, what)| what)
+}
+
+fn subtitle(report: &Report) -> String {
+    let told = ["cpu", "kernel", "program", "taken"].map(|name| of(&report.host, name));
+    let load = [of(&report.load, "load"), of(&report.load, "durability")];
+    told.into_iter().chain(load).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
+fn budget_line<'a>(report: &'a Report, stage: &str) -> Option<&'a BudgetLine> {
+    report.budget.iter().find(|line| line.stage.starts_with(stage))
+}
+
+/// The answer, before anything is explained.
+fn cards(report: &Report) -> String {
+    let mut cards = Vec::new();
+    let mut card = |figure: &str, what: &str| {
+        cards.push(format!("<div><b>{}</b><span>{}</span></div>", escaped(figure), escaped(what)));
+    };
+    if let Some(trip) = budget_line(report, "round trip") {
+        let over = trip.p50_ns * 100 / trip.limit_ns.max(1);
+        let beside = format!("{}.{:02} of a bare TCP echo", over / 100, over % 100);
+        card(&time(trip.p50_ns), &format!("an order and its answer, one at a time (p50): {beside}"));
+    }
+    if let Some(inside) = budget_line(report, "whole") {
+        card(&time(inside.p50_ns), "of it inside the venue, from the read of the socket to the write of the answer");
+    }
+    if report.sustained_per_s > 0 {
+        card(&format!("{} /s", thousands(report.sustained_per_s)), "requests per second that it kept up with");
+    }
+    if let Some(rate) = report.rates.iter().rfind(|rate| rate.is_sustained) {
+        card(&time(rate.spread("p99")[1]), &format!("p99 at {} /s, under load", thousands(rate.per_second)));
+    }
+    let pauses = report.yardsticks.iter().filter(|yardstick| yardstick.name.starts_with("pauses"));
+    if let Some(longest) = pauses.filter_map(|yardstick| yardstick.quantiles.get("max")).max() {
+        card(&time(*longest), "the longest time that the machine took a cpu away from a thread that only spins");
+    }
+    format!("<div class=\"cards\">{}</div>", cards.concat())
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn untuned(report: &Report) -> String {
+    let told = of(&report.host, "not tuned");
+    if told.is_empty() {
+        return String::new();
+    }
+    let list: String = told.split("; ").map(|line| format!("<li>{}</li>", escaped(line))).collect();
+    format!("<details open><summary>What is not tuned here</summary><ul>{list}</ul></details>")
+}
+
+/// What one order costs: a bar cut into its stages, then each beside what it cannot be faster than.
+fn budget(report: &Report) -> String {
+    if report.budget.is_empty() {
+        return String::new();
+    }
+    let part = |name: &str| budget_line(report, name).map(|line| (line.stage.clone(), line.p50_ns));
+    let stages = ["sequenced", "matched", "durable", "written", "outside"];
+    let whole = stacked(&[("round trip".to_owned(), stages.into_iter().filter_map(part).collect())]);
+    let each: Vec<Bar> = report
+        .budget
         .iter()
-        .map(|(name, what)| format!("<tr><td>{}</td><td>{}</td></tr>", escaped(name), escaped(what)))
+        .map(|line| Bar { name: line.stage.clone(), took_ns: line.p50_ns, beside_ns: line.limit_ns })
         .collect();
-    format!("<table class=\"about\">{rows}</table>")
+    let rows = report.budget.iter().map(|line| {
+        let cells =
+            [line.p50_ns, line.took_ns, line.limit_ns].map(time).map(|cell| format!("<td>{cell}</td>")).concat();
+        format!("<tr><td>{}</td>{cells}<td class=\"text\">{}</td></tr>", escaped(&line.stage), escaped(&line.limit))
+    });
+    format!(
+        "<h2>One order at a time, stage by stage</h2><p>The stages inside the venue and what lies outside of it are the \
+         round trip. Drawn is the middle order (p50); the means in the table add up exactly, and a pause of the machine moves them.</p>{whole}<p>Each beside what it cannot be faster than on this machine, measured in the same run: the mark.</p>{}\
+         <div class=\"wide\"><table><tr><th></th><th>p50</th><th>mean</th><th>limit</th><th class=\"text\">what the limit is</th></tr>{}</table></div>",
+        bars(&each),
+        rows.collect::<String>()
+    )
 }
 
-/// A line with its name.
-struct Series {
-    name: String,
-    points: Vec<(f64, f64)>,
-}
-
-/// A drawing with lines: across as it is, up logarithmic nanoseconds.
-fn chart(series: &[Series], ticks: &[(f64, String)]) -> String {
-    let across = series.iter().flat_map(|one| &one.points).map(|point| point.0).chain(ticks.iter().map(|tick| tick.0));
-    let (low_x, high_x) = across.fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)));
-    let up = series.iter().flat_map(|one| &one.points).map(|point| point.1.max(1.0).log10());
-    let (low_y, high_y) = up.fold((f64::MAX, f64::MIN), |(low, high), y| (low.min(y), high.max(y)));
-    if low_x > high_x || low_y > high_y {
-        return "<p>nothing was measured</p>".to_owned();
-    }
-    let (low_y, high_y) = (low_y.floor(), high_y.ceil().max(low_y.floor() + 1.0));
-    let x = |value: f64| LEFT + (value - low_x) / (high_x - low_x).max(1e-9) * (WIDTH - LEFT - 30.0);
-    let y = |value: f64| HEIGHT - BOTTOM - (value - low_y) / (high_y - low_y) * (HEIGHT - BOTTOM - TOP);
-    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">");
-    let mut line = |text: String| svg.push_str(&text);
-    let mut decade = low_y;
-    while decade <= high_y {
-        let label = decade_name(decade);
-        line(format!(
-            "<line x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{0:.1}\" y2=\"{0:.1}\" stroke=\"#ddd\"/><text x=\"{1}\" y=\"{2:.1}\" text-anchor=\"end\">{label}</text>",
-            y(decade),
-            LEFT - 6.0,
-            y(decade) + 4.0
-        ));
-        decade += 1.0;
-    }
-    for (at, label) in ticks {
-        line(format!(
-            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            x(*at),
-            HEIGHT - BOTTOM + 18.0,
-            escaped(label)
-        ));
-    }
-    for (one, colour) in series.iter().zip(COLOURS.iter().cycle()) {
-        let points: Vec<String> =
-            one.points.iter().map(|point| format!("{:.1},{:.1}", x(point.0), y(point.1.max(1.0).log10()))).collect();
-        line(format!(
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.6\" points=\"{}\"/>",
-            points.join(" ")
-        ));
-    }
-    line("</svg>".to_owned());
-    svg + &key(series.iter().map(|one| one.name.as_str()))
-}
-
-fn key<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let entries: String = names
-        .zip(COLOURS.iter().cycle())
-        .map(|(name, colour)| format!("<span><i style=\"background:{colour}\"></i>{}</span>", escaped(name)))
+fn under_load(report: &Report) -> String {
+    let stages: Vec<(String, Vec<(String, u64)>)> = report
+        .rates
+        .iter()
+        .filter(|rate| !rate.stages.is_empty())
+        .map(|rate| (format!("{} /s", thousands(rate.per_second)), rate.stages.clone()))
         .collect();
-    format!("<p class=\"key\">{entries}</p>")
+    let stages = if stages.is_empty() { "<p>no command was sampled</p>".to_owned() } else { stacked(&stages) };
+    [
+        "<h2>Percentiles, one line per rate</h2><p>Latency counts from the time at which a request was <em>meant</em> to leave to \
+         its answer: what waits behind a stall is charged for it. Scales of time are logarithmic.</p>",
+        &curves(report),
+        "<h2>Rate against percentile</h2>",
+        &by_rate(report),
+        "<h2>Stages inside the venue under load</h2><p>Mean of one command in 64, from the read of the socket to the write of the \
+         answer.</p>",
+        &stages,
+        "<h2>Timeline of the highest rate that was kept up with</h2><p>Greatest latency of each 100 ms, and the longest round of \
+         the load generator itself (hiccup): where both rise together, the machine stood still, not the venue.</p>",
+        &timeline(report),
+        "<h2>Figures</h2>",
+        &figures(report),
+    ]
+    .concat()
 }
 
-fn decade_name(decade: f64) -> &'static str {
-    const NAMES: [&str; 11] =
-        ["1 ns", "10 ns", "100 ns", "1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms", "1 s", "10 s"];
-    let mut names = NAMES.iter();
-    let mut at = 0.0;
-    while at < decade {
-        names.next();
-        at += 1.0;
-    }
-    names.next().unwrap_or(&"")
+fn pairs<'a>(pairs: impl Iterator<Item = &'a (String, String)>) -> String {
+    let rows: String = pairs
+        .map(|(name, what)| format!("<tr><td>{}</td><td class=\"text\">{}</td></tr>", escaped(name), escaped(what)))
+        .collect();
+    format!("<table>{rows}</table>")
 }
 
 fn curves(report: &Report) -> String {
@@ -159,55 +178,25 @@ fn curves(report: &Report) -> String {
             points: rate.curve.iter().map(|(nines, nanos)| (*nines, *nanos as f64)).collect(),
         })
         .collect();
+    let end = series.iter().flat_map(|one| &one.points).map(|point| point.0).fold(0.0, f64::max);
     let ticks = [(0.3, "50%"), (1.0, "90%"), (2.0, "99%"), (3.0, "99.9%"), (4.0, "99.99%"), (5.0, "99.999%")];
-    chart(&series, &ticks.map(|(at, label)| (at, label.to_owned())))
+    let ticks: Vec<(f64, String)> =
+        ticks.iter().filter(|(at, _)| *at <= end).map(|(at, label)| (*at, (*label).to_owned())).collect();
+    lines("latency by percentile, one line per rate", &series, &ticks)
 }
 
 fn by_rate(report: &Report) -> String {
+    let across = |rate: &Rate| (rate.per_second.max(1) as f64).log10();
     let series: Vec<Series> = ["p50", "p99", "p99.9", "max"]
         .iter()
         .map(|name| Series {
             name: (*name).to_owned(),
-            points: report
-                .rates
-                .iter()
-                .map(|rate| ((rate.per_second.max(1) as f64).log10(), rate.spread(name)[1] as f64))
-                .collect(),
+            points: report.rates.iter().map(|rate| (across(rate), rate.spread(name)[1] as f64)).collect(),
         })
         .collect();
-    let ticks: Vec<(f64, String)> = report
-        .rates
-        .iter()
-        .map(|rate| ((rate.per_second.max(1) as f64).log10(), rate.per_second.to_string()))
-        .collect();
-    chart(&series, &ticks)
-}
-
-fn stages(report: &Report) -> String {
-    let measured: Vec<_> = report.rates.iter().filter(|rate| !rate.stages.is_empty()).collect();
-    let total = |rate: &&crate::bench::report::Rate| rate.stages.iter().map(|(_, mean)| *mean).sum::<u64>();
-    let most = measured.iter().map(total).max().unwrap_or(0).max(1) as f64;
-    let height = measured.len() as f64 * 26.0 + 10.0;
-    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\">");
-    for (row, rate) in measured.iter().enumerate() {
-        let top = row as f64 * 26.0 + 4.0;
-        let mut left = LEFT;
-        let label =
-            format!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}/s</text>", LEFT - 6.0, top + 14.0, rate.per_second);
-        svg.push_str(&label);
-        for ((name, mean), colour) in rate.stages.iter().zip(COLOURS) {
-            let width = *mean as f64 / most * (WIDTH - LEFT - 30.0);
-            let bar = format!(
-                "<rect x=\"{left:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"20\" fill=\"{colour}\"><title>{}: {}</title></rect>",
-                escaped(name),
-                time(*mean)
-            );
-            svg.push_str(&bar);
-            left += width;
-        }
-    }
-    let names = measured.first().map(|rate| rate.stages.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>());
-    svg + "</svg>" + &key(names.unwrap_or_default().into_iter())
+    let ticks: Vec<(f64, String)> =
+        report.rates.iter().map(|rate| (across(rate), format!("{}/s", rate.per_second))).collect();
+    lines("percentiles by rate", &series, &ticks)
 }
 
 fn timeline(report: &Report) -> String {
@@ -219,60 +208,79 @@ fn timeline(report: &Report) -> String {
     };
     let seconds = rate.timeline.len().div_ceil(10);
     let ticks: Vec<(f64, String)> = (0..=seconds).map(|at| (at as f64, format!("{at} s"))).collect();
-    chart(
-        &[line("greatest latency", |values| values.0), line("hiccup of the load generator", |values| values.1)],
-        &ticks,
-    )
+    let series = [line("greatest latency", |values| values.0), line("hiccup of the load generator", |values| values.1)];
+    lines("latency and hiccups over time", &series, &ticks)
+}
+
+fn heads() -> String {
+    QUANTILES.iter().map(|(name, _)| format!("<th>{name}</th>")).collect()
 }
 
 fn figures(report: &Report) -> String {
-    let heads: String = QUANTILES.iter().map(|(name, _)| format!("<th>{name}</th>")).collect();
-    let mut rows = format!("<tr><th>rate/s</th>{heads}<th>requests</th><th>unanswered</th></tr>");
-    for rate in &report.rates {
-        let cells: String =
-            QUANTILES.iter().map(|(name, _)| format!("<td>{}</td>", time(rate.spread(name)[1]))).collect();
-        write!(
-            rows,
-            "<tr><td>{}</td>{cells}<td>{}</td><td>{}</td></tr>",
-            rate.per_second, rate.requests, rate.unanswered
-        )
-        .unwrap_or_default();
-    }
-    format!("<table>{rows}</table><p>Kept up with {} per second.</p>", report.sustained_per_s)
-}
-
-fn budget(report: &Report) -> String {
-    let mut rows = "<tr><th>stage</th><th>took</th><th>limit</th><th>what that is</th></tr>".to_owned();
-    for line in &report.budget {
-        let (took, limit) = (time(line.took_ns), time(line.limit_ns));
-        let (stage, what) = (escaped(&line.stage), escaped(&line.limit));
-        write!(rows, "<tr><td>{stage}</td><td>{took}</td><td>{limit}</td><td>{what}</td></tr>").unwrap_or_default();
-    }
-    format!("<table>{rows}</table>")
+    let row = |rate: &Rate| {
+        let cell = |(name, at): &(&str, f64)| {
+            let told = if is_told(*at, rate.requests) { time(rate.spread(name)[1]) } else { "–".to_owned() };
+            format!("<td>{told}</td>")
+        };
+        let cells: String = QUANTILES.iter().map(cell).collect();
+        let (per_second, requests) = (thousands(rate.per_second), thousands(rate.requests));
+        let note = if rate.is_sustained { "" } else { "not kept up with" };
+        format!("<tr><td>{per_second}</td>{cells}<td>{requests}</td><td>{}</td><td>{note}</td></tr>", rate.unanswered)
+    };
+    let rows: String = report.rates.iter().map(row).collect();
+    format!(
+        "<div class=\"wide\"><table><tr><th>rate/s</th>{}<th>requests</th><th>unanswered</th><th></th></tr>{rows}</table></div>\
+         <p>Kept up with {} per second.</p>",
+        heads(),
+        thousands(report.sustained_per_s)
+    )
 }
 
 fn yardsticks(report: &Report) -> String {
-    let heads: String = QUANTILES.iter().map(|(name, _)| format!("<th>{name}</th>")).collect();
-    let mut rows = format!("<tr><th></th>{heads}</tr>");
-    for yardstick in &report.yardsticks {
-        let at = |name: &str| yardstick.quantiles.get(name).copied().unwrap_or(0);
-        let cells: String = QUANTILES.iter().map(|(name, _)| format!("<td>{}</td>", time(at(name)))).collect();
-        write!(rows, "<tr><td>{}</td>{cells}</tr>", escaped(&yardstick.name)).unwrap_or_default();
-    }
-    format!("<table>{rows}</table>")
+    let row = |yardstick: &crate::bench::report::Yardstick| {
+        let cell = |(name, at): &(&str, f64)| {
+            let found = yardstick.quantiles.get(*name).filter(|_| is_told(*at, yardstick.count));
+            format!("<td>{}</td>", found.map_or("–".to_owned(), |nanos| time(*nanos)))
+        };
+        let cells: String = QUANTILES.iter().map(cell).collect();
+        format!("<tr><td>{}</td>{cells}</tr>", escaped(&yardstick.name))
+    };
+    let rows: String = report.yardsticks.iter().map(row).collect();
+    format!("<div class=\"wide\"><table><tr><th></th>{}</tr>{rows}</table></div>", heads())
+}
+
+fn section(section: &Section) -> String {
+    let columns = section.heads.len();
+    let head: String = section.heads.iter().map(|head| format!("<th>{}</th>", escaped(head))).collect();
+    let head = if columns == 0 { String::new() } else { format!("<tr><th></th>{head}</tr>") };
+    let row = |(name, cells): &(String, Vec<String>)| {
+        let told = |cell: &String| escaped(&cell.replace(" us", " µs"));
+        let cells: String = if columns != 1 && cells.len() == 1 {
+            cells
+                .iter()
+                .map(|cell| format!("<td class=\"text\" colspan=\"{}\">{}</td>", columns.max(1), told(cell)))
+                .collect()
+        } else {
+            cells.iter().map(|cell| format!("<td>{}</td>", told(cell))).collect()
+        };
+        format!("<tr><td>{}</td>{cells}</tr>", escaped(name))
+    };
+    let rows: String = section.rows.iter().map(row).collect();
+    let drawn = if section.bars.is_empty() { String::new() } else { bars(&section.bars) };
+    let note = if section.note.is_empty() { String::new() } else { format!("<p>{}</p>", escaped(&section.note)) };
+    format!("<h2>{}</h2>{drawn}<div class=\"wide\"><table>{head}{rows}</table></div>{note}", escaped(&section.title))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::{BudgetLine, Rate, Section, Yardstick};
+    use crate::bench::report::Yardstick;
 
-    #[test]
-    fn the_page_needs_nothing_else_and_is_small() {
+    fn report() -> Report {
         let rate = |per_second: u64| Rate {
             per_second,
             is_sustained: per_second < 5_000,
-            requests: 100,
+            requests: 200,
             repeats: vec![QUANTILES.iter().map(|(name, _)| ((*name).to_owned(), 9_000)).collect()],
             curve: (0..80_i32)
                 .map(|step| (f64::from(step) / 16.0, 9_000 + u64::from(step.unsigned_abs()) * 1_000))
@@ -281,22 +289,40 @@ mod tests {
             timeline: vec![(20_000, 700); 30],
             ..Rate::default()
         };
-        let report = Report {
-            host: vec![("cpu".into(), "<b>\"a & b\"".into())],
+        let line = |stage: &str, p50_ns, limit: &str, limit_ns| BudgetLine {
+            stage: stage.into(),
+            took_ns: p50_ns,
+            p50_ns,
+            limit: limit.into(),
+            limit_ns,
+        };
+        let mut section = Section::new("rings", &["p50"]);
+        section.row("there and back", vec!["600 ns".into()]);
+        Report {
+            host: vec![
+                ("cpu".into(), "<b>\"a & b\"".into()),
+                ("not tuned".into(), "no cpu is isolated; swappiness is 60".into()),
+            ],
             rates: (1..=10).map(|step| rate(step * 1_000)).collect(),
+            sustained_per_s: 4_000,
             yardsticks: vec![Yardstick { name: "echo".into(), ..Yardstick::default() }],
             not_included: vec!["a network".into()],
-            budget: vec![BudgetLine { stage: "sequenced".into(), limit: "a copy <b>".into(), ..BudgetLine::default() }],
-            sections: vec![Section { title: "rings".into(), rows: vec![("there and back".into(), "600 ns".into())] }],
+            budget: vec![line("sequenced", 120, "a copy <b>", 5), line("round trip", 8_080, "an echo", 6_970)],
+            sections: vec![section],
             ..Report::default()
-        };
-        let page = page(&report);
+        }
+    }
+
+    #[test]
+    fn the_page_needs_nothing_else_and_is_small() {
+        let page = page(&report());
         assert!(page.len() < 500_000, "{} bytes", page.len());
-        assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&quot;a &amp; b&quot;"));
-        for banned in ["http", "<script", "src=", "href="] {
+        assert!(!page.contains("<b>\"") && page.contains("&lt;b&gt;&quot;a &amp; b&quot;"));
+        for banned in ["http", "<script", "src=", "href=", "url("] {
             assert!(!page.contains(banned), "{banned}");
         }
         for wanted in [
+            "width=device-width",
             "99.99%",
             "greatest latency",
             "written",
@@ -305,10 +331,24 @@ mod tests {
             "10000/s",
             "a copy &lt;b&gt;",
             "there and back",
+            "<li>swappiness is 60</li>",
         ] {
             assert!(page.contains(wanted), "{wanted}");
         }
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
-        assert!(super::page(&Report::default()).contains("nothing was measured"));
+        assert_eq!(page.matches("<div").count(), page.matches("</div>").count());
+    }
+
+    #[test]
+    fn the_answer_comes_first() {
+        let page = page(&report());
+        let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
+        assert!(at("8.08 µs") < at("<svg") && at("1.15 of a bare TCP echo") < at("<svg"), "{page}");
+        assert!(at("4,000 /s") < at("stage by stage"));
+        // Of 200 requests, one in 100,000 is nothing that was seen.
+        assert!(page.contains("<td>9.00 µs</td><td>–</td><td>–</td><td>–</td><td>9.00 µs</td>"), "{page}");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        let empty = super::page(&Report::default());
+        assert!(empty.contains("Not included") && !empty.contains("<svg"));
     }
 }

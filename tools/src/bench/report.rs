@@ -1,5 +1,5 @@
-//! The report of `hft bench wire`: what was measured, as JSON that `hft bench compare` reads again, as a table, and as
-//! `HdrHistogram` logs. Times are nanoseconds.
+//! The report of `hft bench wire`: what was measured, as JSON that `hft bench compare` reads again, and as `HdrHistogram` logs. Times are
+//! nanoseconds.
 
 #![expect(clippy::float_arithmetic, reason = "quantiles")]
 
@@ -14,6 +14,7 @@ use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::load::{INTERVAL_NS, Outcome};
+use crate::bench::section::Section;
 use crate::top::nanos as time;
 use crate::top::short;
 
@@ -27,6 +28,13 @@ pub const QUANTILES: [(&str, f64); 7] = [
     ("p99.999", 0.99999),
     ("max", 1.0),
 ];
+
+/// Whether so many samples say anything about a quantile: at least one of them must lie beyond it. The greatest always counts.
+pub fn is_told(quantile: f64, samples: u64) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "a share of samples")]
+    let beyond = (1.0 - quantile) * samples as f64;
+    quantile >= 1.0 || beyond >= 0.999
+}
 
 /// One run of the bench.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -56,47 +64,15 @@ pub struct Report {
 pub struct BudgetLine {
     /// The stage.
     pub stage: String,
-    /// Mean, ns.
+    /// Mean, ns: means add up.
     pub took_ns: u64,
+    /// The middle one, ns: what a pause of the machine does not move.
+    #[serde(default)]
+    pub p50_ns: u64,
     /// What its limit is made of.
     pub limit: String,
     /// That limit, ns, measured in the same run.
     pub limit_ns: u64,
-}
-
-/// What one bench found, as rows for people.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Section {
-    /// What was measured.
-    pub title: String,
-    /// Names and figures.
-    pub rows: Vec<(String, String)>,
-}
-
-impl Section {
-    /// Without rows yet.
-    pub fn new(title: &str) -> Self {
-        Self { title: title.to_owned(), rows: Vec::new() }
-    }
-
-    /// Adds a row.
-    pub fn row(&mut self, name: &str, found: String) {
-        self.rows.push((name.to_owned(), found));
-    }
-
-    /// For a terminal.
-    pub fn text(&self) -> String {
-        let width = self.rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        let rows = self.rows.iter().map(|(name, found)| format!("  {name:<width$}  {found}"));
-        [self.title.clone()].into_iter().chain(rows).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Title and rows by name.
-    pub fn json(&self) -> serde_json::Value {
-        let rows: serde_json::Map<_, _> =
-            self.rows.iter().map(|(name, found)| (name.clone(), found.clone().into())).collect();
-        serde_json::json!({ "title": self.title, "rows": rows })
-    }
 }
 
 /// Two decimals.
@@ -136,6 +112,9 @@ pub struct Yardstick {
     pub name: String,
     /// Its quantiles.
     pub quantiles: BTreeMap<String, u64>,
+    /// How often it was measured.
+    #[serde(default)]
+    pub count: u64,
 }
 
 /// The quantiles of a histogram by name.
@@ -146,7 +125,7 @@ pub fn quantiles(times: &Histogram<u64>) -> BTreeMap<String, u64> {
 impl Yardstick {
     /// Of a histogram.
     pub fn of(name: &str, times: &Histogram<u64>) -> Self {
-        Self { name: name.to_owned(), quantiles: quantiles(times) }
+        Self { name: name.to_owned(), quantiles: quantiles(times), count: times.len() }
     }
 }
 
@@ -188,74 +167,16 @@ impl Rate {
     }
 }
 
-/// Points of the percentile curve: 16 from each nine to the next.
+/// Points of the percentile curve: 16 from each nine to the next, as far as the samples tell, and the greatest at its end.
 fn curve(times: &Histogram<u64>) -> Vec<(f64, u64)> {
-    (0..=80_u32)
-        .map(|step| f64::from(step) / 16.0)
-        .map(|nines| (nines, times.value_at_quantile(1.0 - 10_f64.powf(-nines))))
-        .chain([(5.2, times.max())])
-        .collect()
-}
-
-/// The report for a terminal.
-pub fn table(report: &Report) -> String {
-    let mut lines: Vec<String> =
-        report.host.iter().chain(&report.load).map(|(name, what)| format!("{name:<14} {what}")).collect();
-    lines.push(String::new());
-    lines.push(
-        "latency from the intended time of leaving to the answer; least and greatest of the repeats in brackets".into(),
-    );
-    lines.push(format!("{:>9}  {:>24} {:>24} {:>24} {:>10}", "rate/s", "p50", "p99", "p99.9", "max"));
-    for rate in &report.rates {
-        let cell = |quantile: &str| {
-            let [low, middle, high] = rate.spread(quantile);
-            format!("{} [{}-{}]", time(middle), time(low), time(high))
-        };
-        let note = if rate.is_sustained { "" } else { "  not kept up with" };
-        lines.push(format!(
-            "{:>9}  {:>24} {:>24} {:>24} {:>10}{note}",
-            short(rate.per_second),
-            cell("p50"),
-            cell("p99"),
-            cell("p99.9"),
-            time(rate.spread("max")[2])
-        ));
-    }
-    lines.push(format!("kept up with {} per second", report.sustained_per_s));
-    lines.push(String::new());
-    lines.push("inside the venue, mean of one command in 64, from the read of the socket on".into());
-    for rate in report.rates.iter().filter(|rate| !rate.stages.is_empty()) {
-        let parts: Vec<String> = rate.stages.iter().map(|(name, mean)| format!("{name} {}", time(*mean))).collect();
-        lines.push(format!("{:>9}  {}  ({} samples)", short(rate.per_second), parts.join(", "), rate.stage_samples));
-    }
-    lines.push(String::new());
-    lines.push(format!(
-        "{:<40} {:>10} {:>10} {:>10} {:>10}",
-        "yardsticks of the same run", "p50", "p99", "p99.9", "max"
-    ));
-    for yardstick in &report.yardsticks {
-        let at = |name: &str| time(yardstick.quantiles.get(name).copied().unwrap_or(0));
-        lines.push(format!(
-            "{:<40} {:>10} {:>10} {:>10} {:>10}",
-            yardstick.name,
-            at("p50"),
-            at("p99"),
-            at("p99.9"),
-            at("max")
-        ));
-    }
-    if !report.budget.is_empty() {
-        lines.push(String::new());
-        lines.push("one order at a time, stage by stage (mean), beside what it cannot be faster than here".into());
-        lines.extend(report.budget.iter().map(|line| {
-            format!("{:<28} {:>10}   {:>10}  {}", line.stage, time(line.took_ns), time(line.limit_ns), line.limit)
-        }));
-    }
-    for section in &report.sections {
-        lines.extend([String::new(), section.text()]);
-    }
-    lines.extend(report.not_included.iter().map(|line| format!("not included: {line}")));
-    lines.join("\n")
+    let points = (0..=80_u32).map(|step| f64::from(step) / 16.0).filter_map(|nines| {
+        let quantile = 1.0 - 10_f64.powf(-nines);
+        is_told(quantile, times.len()).then(|| (nines, times.value_at_quantile(quantile)))
+    });
+    let mut points: Vec<(f64, u64)> = points.collect();
+    let end = points.last().map_or(0.0, |(nines, _)| nines + 0.2);
+    points.push((end, times.max()));
+    points
 }
 
 /// Writes the intervals of a run as a log that the tools of `HdrHistogram` read.
@@ -358,12 +279,14 @@ mod tests {
     }
 
     #[test]
-    fn a_report_survives_its_json_and_fits_a_table() {
+    fn a_report_survives_its_json() {
         let old = report(&[0, 1]);
         let again: Report = serde_json::from_str(&serde_json::to_string(&old).unwrap()).unwrap();
         assert_eq!(again.rates[0].spread("p99"), old.rates[0].spread("p99"));
-        let text = table(&old);
-        assert!(text.contains("1000") && text.contains("p99.9"), "{text}");
+        assert_eq!(again.rates[0].curve.last().map(|(_, most)| *most), Some(old.rates[0].spread("max")[2]));
+        // 6,000 samples say nothing of one in 100,000.
+        assert!(old.rates[0].curve.iter().all(|(nines, _)| *nines < 4.1), "{:?}", old.rates[0].curve);
+        assert!(is_told(0.99, 100) && !is_told(0.999, 100) && is_told(1.0, 1));
     }
 
     #[test]

@@ -8,8 +8,9 @@ use anyhow::{Context, ensure};
 use engine::runtime::topology::{self, Topology};
 use hdrhistogram::Histogram;
 
-use crate::bench::report::{QUANTILES, Report, Section, compare as compared};
+use crate::bench::report::{QUANTILES, Report, compare as compared, is_told};
 use crate::bench::round_trip::histogram;
+use crate::bench::section::Section;
 use crate::bench::trips::OrderLoop;
 use crate::bench::venue::{BenchVenue, Template};
 use crate::bench::wire::host;
@@ -86,11 +87,18 @@ fn print_section(section: &Section, is_json: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Quantiles in a line.
-fn told(times: &Histogram<u64>) -> String {
-    let cells: Vec<String> =
-        QUANTILES.iter().map(|(label, at)| format!("{label} {}", nanos(times.value_at_quantile(*at)))).collect();
-    format!("{} times  {}", times.len(), cells.join("  "))
+/// A section whose rows are distributions.
+fn distributions(title: &str, count: &str) -> Section {
+    let heads: Vec<&str> = [count].into_iter().chain(QUANTILES.map(|(name, _)| name)).collect();
+    Section::new(title, &heads)
+}
+
+/// How many, and the quantiles that so many tell.
+fn told(times: &Histogram<u64>) -> Vec<String> {
+    let cell = |(_, at): (&str, f64)| {
+        if is_told(at, times.len()) { nanos(times.value_at_quantile(at)) } else { "-".to_owned() }
+    };
+    [times.len().to_string()].into_iter().chain(QUANTILES.map(cell)).collect()
 }
 
 /// Measures the rings.
@@ -101,7 +109,7 @@ pub fn ring(args: &RingArgs) -> anyhow::Result<ExitCode> {
 /// The same for a report.
 pub fn ring_section(args: &RingArgs) -> anyhow::Result<Section> {
     ensure!(args.trips > 0, "--trips: expected at least 1");
-    let mut section = Section::new("Two hops through rings between two threads");
+    let mut section = distributions("Two hops through rings between two threads", "trips");
     let times = yardstick::two_ring_hops(args.trips, &Topology::of_this_host())?;
     section.row("command there and event back", told(&times));
     Ok(section)
@@ -114,7 +122,8 @@ pub fn jitter(args: &JitterArgs) -> anyhow::Result<ExitCode> {
 
 /// The same for a report.
 pub fn jitter_section(args: &JitterArgs) -> anyhow::Result<Section> {
-    let mut section = Section::new(&format!("Pauses of a spinning thread longer than {} ns", args.from_ns));
+    let title = format!("Pauses longer than {} of a thread that only spins", nanos(args.from_ns));
+    let mut section = distributions(&title, "pauses");
     for cpu in &Topology::of_this_host().cpus {
         let found = yardstick::jitter(cpu.id, Duration::from_secs(args.seconds), args.from_ns)?;
         section.row(&format!("cpu {} in {} s", cpu.id, args.seconds), told(&found));
@@ -152,7 +161,7 @@ pub fn feed_section(args: &FeedArgs) -> anyhow::Result<Section> {
     }
     // Whoever comes next may run anywhere again.
     topology::run_on(&topology.allowed)?;
-    let mut section = Section::new("From an order to the market data that tells of it");
+    let mut section = distributions("From an order to the market data that tells of it", "orders");
     section.row("order sent to its feed message read", told(&times));
     Ok(section)
 }

@@ -1,4 +1,5 @@
-//! A subscriber of the feed that costs its process as little as it can: benches have a thousand of them on one thread.
+//! A subscriber of `hft bench fanout`, as cheap as can be: it looks at the head of every packet, checks its number, and passes over
+//! what is in it.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -9,8 +10,8 @@ use anyhow::{Context, ensure};
 
 /// Head of a WebSocket frame of more than 125 bytes, and of the packet in it.
 pub const HEAD_BYTES: usize = 4 + 20;
-/// A feed that has not answered by then never will.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A feed that does not answer by then never will.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One subscriber: looks at the head of every packet, and passes over what is in it.
 #[derive(Debug)]
@@ -24,10 +25,10 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Connects, and follows the feed from its next message on.
+    /// Subscribes to all there is from now on.
     ///
     /// # Errors
-    /// The feed does not answer, or not so.
+    /// When the feed does not let it.
     pub fn connect(address: SocketAddr) -> anyhow::Result<Self> {
         let mut socket = TcpStream::connect(address).context("cannot connect to the feed")?;
         socket.set_read_timeout(Some(PATIENCE))?;
@@ -45,10 +46,10 @@ impl Subscriber {
         Ok(Self { socket, begun: VecDeque::new(), skip: 0, next: None })
     }
 
-    /// Messages that have come whole or begun; 0 also when it was cut. `room` is what one read takes at the most.
+    /// Messages that have come whole or begun; 0 also when it was cut. Nothing is waited for.
     ///
     /// # Errors
-    /// A message is missing.
+    /// When a message is missing.
     pub fn read(&mut self, room: &mut [u8]) -> anyhow::Result<u64> {
         let mut bytes = match self.socket.read(room) {
             Ok(read) => room.get(..read).unwrap_or_default(),
@@ -88,5 +89,64 @@ impl Subscriber {
             }
         }
         Ok(messages)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A frame with a packet of `count` messages from `sequence` on, `bytes` long in all.
+    fn frame(sequence: u64, count: u16, bytes: usize) -> Vec<u8> {
+        let mut packet = b"S000000001".to_vec();
+        packet.extend(sequence.to_be_bytes());
+        packet.extend(count.to_be_bytes());
+        packet.resize(bytes, 0x5a);
+        let mut frame = vec![0x82];
+        match u8::try_from(bytes) {
+            Ok(short @ ..126) => frame.push(short),
+            Ok(_) | Err(_) => {
+                frame.push(126);
+                frame.extend(u16::try_from(bytes).unwrap().to_be_bytes());
+            }
+        }
+        frame.extend(packet);
+        frame
+    }
+
+    /// What a subscriber makes of these pieces, each sent once the one before it was read.
+    fn read(pieces: &[&[u8]]) -> anyhow::Result<u64> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let (mut feed, _) = listener.accept().unwrap();
+        feed.set_nodelay(true).unwrap();
+        let mut reader = Subscriber { socket, begun: VecDeque::new(), skip: 0, next: None };
+        let mut messages = 0;
+        for piece in pieces {
+            feed.write_all(piece).unwrap();
+            while reader.socket.peek(&mut [0]).is_err() {
+                std::thread::yield_now();
+            }
+            messages += reader.read(&mut [0; 4_096])?;
+        }
+        Ok(messages)
+    }
+
+    #[test]
+    fn every_message_is_counted_wherever_the_frames_are_cut() {
+        let frames = [frame(7, 2, 98), frame(9, 10, 400), frame(19, 1, 20)].concat();
+        for cut in 1..frames.len() {
+            let (first, second) = frames.split_at(cut);
+            assert_eq!(read(&[first, second]).unwrap(), 13, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_missing_is_told() {
+        let missing = read(&[&frame(7, 2, 98), &frame(10, 1, 60)]).unwrap_err();
+        assert_eq!(missing.to_string(), "message 10 where 9 is due");
     }
 }

@@ -14,7 +14,7 @@ use engine::runtime::topology::{self, Topology};
 use serde_json::json;
 
 use crate::bench::load::{Offer, offer};
-use crate::bench::report::rounded;
+use crate::bench::middle::Middle;
 use crate::bench::round_trip::histogram;
 use crate::bench::trips::OrderLoop;
 use crate::bench::venue::{BenchVenue, Template};
@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long)]
     list: bool,
     /// Times that base, step, step, base are measured
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 8)]
     rounds: u32,
     /// Orders one at a time of each quarter
     #[arg(long, value_name = "N", default_value_t = 4_000)]
@@ -40,6 +40,9 @@ pub struct Args {
     /// Requests per second of the open loop of each quarter: few, so that there are quiet moments
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     rate: u64,
+    /// Milliseconds of that open loop
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    open_ms: u64,
     /// The script that changes the host
     #[arg(long, value_name = "PATH", default_value = "scripts/tune-host.sh")]
     script: PathBuf,
@@ -90,10 +93,10 @@ struct Worth {
     outcome: Result<Ratios, String>,
 }
 
-/// With the step over without it, and the base over itself.
+/// With the step over without it, and the base over itself, of all rounds.
 struct Ratios {
-    step: [f64; 4],
-    base: [f64; 4],
+    step: [Middle; 4],
+    base: [Middle; 4],
 }
 
 /// Measures all steps, or those asked for, and prints a table.
@@ -146,29 +149,18 @@ fn measure(args: &Args, script: &Script, step: &Step, mut tick: impl FnMut()) ->
         let _applied = if step.venue.is_none() { Some(script.apply(&step.name)?) } else { None };
         quarter(args, &tuned)
     };
-    let mut sums = [[0; 4]; 4];
+    let (mut step, mut base_alone) = ([const { Vec::new() }; 4], [const { Vec::new() }; 4]);
     for _ in 0..args.rounds {
-        let quarters = [quarter(args, &base)?, with()?, with()?, quarter(args, &base)?];
-        for (sum, quarter) in sums.iter_mut().zip(quarters) {
-            sum.iter_mut().zip(quarter).for_each(|(sum, nanos)| *sum += nanos);
+        let [a, b, c, d] = [quarter(args, &base)?, with()?, with()?, quarter(args, &base)?];
+        for (at, (step, base_alone)) in step.iter_mut().zip(&mut base_alone).enumerate() {
+            let [a, b, c, d] = [a, b, c, d].map(|quarter| quarter.get(at).map_or(1.0, |nanos| (*nanos).max(1) as f64));
+            step.push((b + c) / (a + d));
+            base_alone.push(d / a);
         }
         tick();
     }
     drop(std::fs::remove_dir_all(&folder));
-    let [a, b, c, d] = sums;
-    let ratio = |over: [u64; 4], under: [u64; 4]| {
-        let mut ratios = [0.0; 4];
-        for (ratio, (over, under)) in ratios.iter_mut().zip(over.iter().zip(under)) {
-            *ratio = *over as f64 / under.max(1) as f64;
-        }
-        ratios
-    };
-    let sum = |one: Quarter, other: Quarter| {
-        let mut sum = one;
-        sum.iter_mut().zip(other).for_each(|(sum, nanos)| *sum += nanos);
-        sum
-    };
-    Ok(Ratios { step: ratio(sum(b, c), sum(a, d)), base: ratio(d, a) })
+    Ok(Ratios { step: step.map(Middle::of), base: base_alone.map(Middle::of) })
 }
 
 /// A venue of its own, orders one at a time, then an open loop.
@@ -187,7 +179,9 @@ fn quarter(args: &Args, config: &Path) -> anyhow::Result<Quarter> {
     drop(orders);
     let mut sessions = [wire::log_in(&venue, Mix::Rest, 1)?];
     let warm_up = Duration::from_millis(100);
-    let open = offer(&mut sessions, Offer { per_second: args.rate, warm_up, time: Duration::from_secs(1) })?.times;
+    let open =
+        offer(&mut sessions, Offer { per_second: args.rate, warm_up, time: Duration::from_millis(args.open_ms) })?
+            .times;
     topology::run_on(&topology.allowed)?;
     let at = |quantile| [times.value_at_quantile(quantile), open.value_at_quantile(quantile)];
     let ([trip50, open50], [trip99, open99]) = (at(0.5), at(0.99));
@@ -257,20 +251,24 @@ impl Drop for Applied<'_> {
 }
 
 fn table(worths: &[Worth]) -> String {
-    let heads: String = NAMES.iter().map(|name| format!(" {name:>18}")).collect();
+    let heads: String = NAMES.iter().map(|name| format!("  {name:>18}")).collect();
     let mut lines = vec![format!("{:<34}{heads}", "step: with it over without it")];
+    let cells = |ratios: &[Middle; 4]| -> String {
+        let cell = |ratio: &Middle| format!("{:.2} [{:.2}-{:.2}]", ratio.median, ratio.low, ratio.high);
+        ratios.iter().map(|ratio| format!("  {:>18}", cell(ratio))).collect()
+    };
     for worth in worths {
-        lines.push(match &worth.outcome {
+        match &worth.outcome {
             Ok(ratios) => {
-                let cell = |(step, base): (&f64, &f64)| format!(" {:>18}", format!("{step:.2} (base {base:.2})"));
-                let cells: String = ratios.step.iter().zip(&ratios.base).map(cell).collect();
-                format!("{:<34}{cells}", worth.name)
+                let verdict = if ratios.step.iter().any(|ratio| ratio.differs()) { "" } else { "  noise" };
+                lines.push(format!("{:<34}{}{verdict}", worth.name, cells(&ratios.step)));
+                lines.push(format!("{:<34}{}", "    the machine as it is, twice", cells(&ratios.base)));
             }
-            Err(why) => format!("{:<34} {why}", worth.name),
-        });
+            Err(why) => lines.push(format!("{:<34}  {why}", worth.name)),
+        }
     }
     lines.push(
-        "below 1 is faster; base: the machine as it is, measured twice: a step that is no further from 1 than that is noise"
+        "below 1 is faster; medians of the rounds with an interval of 95 %: one that holds 1 tells no difference"
             .to_owned(),
     );
     lines.join("\n")
@@ -279,8 +277,8 @@ fn table(worths: &[Worth]) -> String {
 fn as_json(worths: &[Worth]) -> serde_json::Value {
     let list = worths.iter().map(|worth| match &worth.outcome {
         Ok(ratios) => {
-            let named = |values: &[f64; 4]| -> serde_json::Map<String, serde_json::Value> {
-                NAMES.iter().zip(values).map(|(name, value)| ((*name).to_owned(), rounded(*value).into())).collect()
+            let named = |values: &[Middle; 4]| -> serde_json::Map<String, serde_json::Value> {
+                NAMES.iter().zip(values).map(|(name, value)| ((*name).to_owned(), value.json())).collect()
             };
             json!({ "step": worth.name, "with_over_without": named(&ratios.step), "base_over_base": named(&ratios.base) })
         }

@@ -14,13 +14,16 @@ use protocol::soupbin::{self, Cut, LoginRequest};
 use protocol::{Qty, SessionName};
 
 use crate::bench::load::{Offer, Outcome, Session, Talk, offer};
-use crate::bench::report::{Rate, Report, Section, Yardstick, table, write_log};
+use crate::bench::report::{Rate, Report, Yardstick, write_log};
+use crate::bench::section::Section;
+use crate::bench::table::table;
 use crate::bench::trips::{self, Place, Trips, cancel_of, enter, packet_of};
 use crate::bench::venue::{BenchVenue, Template, set};
 use crate::bench::{budget, page, yardstick};
 use crate::config::{DEMO_PASSWORD, DurabilityMode};
 use crate::counters::file::Snapshot;
 use crate::output::{print_line, rounds_bar};
+use crate::topology_cmd::cpus;
 
 /// What the bots do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -389,8 +392,11 @@ fn load_lines(args: &Args, trips: &Trips) -> Vec<(String, String)> {
         line(
             "load",
             format!(
-                "open loop, {} sessions, mix {:?}, {} s and {} repeats per rate",
-                args.sessions, args.mix, args.seconds, args.repeats
+                "open loop, {} sessions, mix {}, {} s and {} repeats per rate",
+                args.sessions,
+                format!("{:?}", args.mix).to_lowercase(),
+                args.seconds,
+                args.repeats
             ),
         ),
         line("durability", args.durability.promise().to_owned()),
@@ -415,8 +421,10 @@ pub fn host(topology: &Topology) -> Vec<(String, String)> {
         line(
             "cpus",
             format!(
-                "{:?} allowed, {:?} isolated, {:?} without tick",
-                topology.allowed, topology.isolated, topology.nohz_full
+                "{} allowed, {} isolated, {} without tick",
+                cpus(&topology.allowed),
+                cpus(&topology.isolated),
+                cpus(&topology.nohz_full)
             ),
         ),
         line("kernel", trimmed("/proc/sys/kernel/osrelease")),

@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::VenueArgs;
 use crate::clock::utc_now;
 use crate::output::print_line;
+use crate::top::nanos;
 use file::{SHARES, Snapshot, Times, Value};
 
 /// What the venue counts.
@@ -25,6 +26,9 @@ pub struct Args {
     /// Again every second, with what changed per second
     #[arg(long)]
     watch: bool,
+    /// Also what is still 0; with a PREFIX, and as JSON, it always is there
+    #[arg(long)]
+    all: bool,
     /// One JSON object per look
     #[arg(long)]
     json: bool,
@@ -40,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         if args.json {
             print_line(&as_json(&now, args.prefix.as_deref()).to_string());
         } else {
-            print_line(&table(&now, before.as_ref(), args.prefix.as_deref()));
+            print_line(&table(&now, before.as_ref(), args));
         }
         if !args.watch || crate::output::is_closed() {
             return Ok(ExitCode::SUCCESS);
@@ -54,7 +58,7 @@ fn wanted<'a>(now: &'a Snapshot, prefix: Option<&'a str>) -> impl Iterator<Item 
     now.values.iter().filter(move |(name, _)| prefix.is_none_or(|prefix| name.starts_with(prefix)))
 }
 
-fn table(now: &Snapshot, before: Option<&Snapshot>, prefix: Option<&str>) -> String {
+fn table(now: &Snapshot, before: Option<&Snapshot>, args: &Args) -> String {
     let state = if now.is_live() { "runs" } else { "has ended" };
     let mut lines = vec![format!(
         "process {} {state}; clock {} MHz, {}.{:02} ns per reading",
@@ -63,7 +67,13 @@ fn table(now: &Snapshot, before: Option<&Snapshot>, prefix: Option<&str>) -> Str
         now.tick_cost_centinanos / 100,
         now.tick_cost_centinanos % 100
     )];
-    for (name, value) in wanted(now, prefix) {
+    let shows_all = args.all || args.prefix.is_some();
+    let mut hidden = 0;
+    for (name, value) in wanted(now, args.prefix.as_deref()) {
+        if !shows_all && is_zero(value) {
+            hidden += 1;
+            continue;
+        }
         let earlier = before.and_then(|before| before.values.get(name));
         lines.push(match (value, earlier) {
             (Value::Counter(number), Some(Value::Counter(earlier))) => {
@@ -73,20 +83,41 @@ fn table(now: &Snapshot, before: Option<&Snapshot>, prefix: Option<&str>) -> Str
             (Value::Text(text), _) => format!("{name:<40} {text:>20}"),
             (Value::Times(times), Some(Value::Times(earlier))) => times_line(name, &times.since(earlier)),
             (Value::Times(times), _) => times_line(name, times),
-            (Value::Row(row), _) => format!("{name:<40} {row:?}"),
+            (Value::Row(row), _) => format!("{name:<40} {}", row_text(name, row)),
         });
+    }
+    if hidden > 0 {
+        lines.push(format!("{hidden} more are 0 (--all shows them)"));
     }
     let found = alarms::alarms(now, utc_now().0);
     lines.extend(found.iter().map(|alarm| format!("ALARM {}: {}", alarm.name, alarm.found)));
     lines.join("\n")
 }
 
-fn times_line(name: &str, times: &Times) -> String {
-    let mut line = format!("{name:<40} {:>20} mean {} ns", times.count, times.mean());
-    for (label, share) in SHARES {
-        line.extend(["  ", label, " ", &times.at(share).to_string()]);
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Counter(number) | Value::Gauge(number) => *number == 0,
+        Value::Text(text) => text.is_empty(),
+        Value::Times(times) => times.count == 0,
+        Value::Row(_) => false,
     }
-    line + &format!("  max {}", times.greatest)
+}
+
+/// The top of a book as people write it.
+fn row_text(name: &str, row: &[u64; 8]) -> String {
+    let book = crate::top::book(name, row);
+    let [bid, bid_qty, ask, ask_qty, last] = &book.cells;
+    let side = |price: &str, quantity: &str| {
+        if price.is_empty() { "-".to_owned() } else { format!("{price} x {quantity}") }
+    };
+    let last = if last.is_empty() { "-" } else { last };
+    format!("bid {}  ask {}  last {last}  {}", side(bid, bid_qty), side(ask, ask_qty), book.state)
+}
+
+fn times_line(name: &str, times: &Times) -> String {
+    let mut line = format!("{name:<40} {:>20}  mean {:>7}", times.count, nanos(times.mean()));
+    line.extend(SHARES.iter().map(|(label, share)| format!("  {label} {:>7}", nanos(times.at(*share)))));
+    line + &format!("  max {:>7}", nanos(times.greatest))
 }
 
 /// A look as JSON: numbers and texts by name, times as their percentiles in nanoseconds.

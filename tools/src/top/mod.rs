@@ -18,6 +18,7 @@ use crate::clock::{monotonic, utc_now};
 use crate::counters::file::Snapshot;
 use crate::output::print_line;
 use model::Model;
+pub use model::book;
 pub use screen::{nanos, short};
 
 /// Time between two frames.
@@ -57,10 +58,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut terminal = ratatui::try_init().context("the terminal cannot be drawn on")?;
     let shown = (|| {
         let mut model = Model::of(&before.0, None, utc_now().0);
+        let mut first_book = 0_usize;
         loop {
+            model.first_book = first_book;
             terminal.draw(|frame| screen::draw(&model, frame))?;
-            if quits()? {
-                return anyhow::Ok(());
+            match pressed()? {
+                Pressed::Nothing => {}
+                Pressed::Quit => return anyhow::Ok(()),
+                Pressed::Moved(by) => {
+                    first_book = first_book.saturating_add_signed(by).min(model.books.len().saturating_sub(1));
+                    continue;
+                }
             }
             let now = look()?;
             let nanos = u64::try_from(now.1.duration_since(before.1).as_nanos()).unwrap_or(u64::MAX);
@@ -74,23 +82,40 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     shown.map(|()| ExitCode::SUCCESS)
 }
 
-/// Waits for the next frame; true when a key says to end.
-fn quits() -> anyhow::Result<bool> {
+/// What came before the next frame was due.
+enum Pressed {
+    Nothing,
+    Quit,
+    /// Through the books, by so many.
+    Moved(isize),
+}
+
+/// Waits for the next frame, or for a key.
+fn pressed() -> anyhow::Result<Pressed> {
     let end = monotonic() + EVERY;
     loop {
         let left = end.saturating_duration_since(monotonic());
         if left.is_zero() || !poll(left)? {
-            return Ok(false);
+            return Ok(Pressed::Nothing);
         }
-        match read()? {
-            Event::Key(key) => {
-                let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-                if is_interrupt || matches!(key.code, KeyCode::Char('q' | 'Q') | KeyCode::Esc) {
-                    return Ok(true);
-                }
-            }
-            Event::Resize(..) => return Ok(false),
-            Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Paste(_) => {}
+        let key = match read()? {
+            Event::Key(key) => key,
+            Event::Resize(..) => return Ok(Pressed::Moved(0)),
+            Event::FocusGained | Event::FocusLost | Event::Mouse(_) | Event::Paste(_) => continue,
+        };
+        let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+        if is_interrupt || matches!(key.code, KeyCode::Char('q' | 'Q') | KeyCode::Esc) {
+            return Ok(Pressed::Quit);
+        }
+        let steps = [
+            (KeyCode::Down, 1),
+            (KeyCode::Up, -1),
+            (KeyCode::PageDown, 5),
+            (KeyCode::PageUp, -5),
+            (KeyCode::Home, isize::MIN),
+        ];
+        if let Some((_, by)) = steps.into_iter().find(|(code, _)| *code == key.code) {
+            return Ok(Pressed::Moved(by));
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Model {
     pub storage: String,
     /// Best prices.
     pub books: Vec<Book>,
+    /// The first of them that is shown.
+    pub first_book: usize,
     /// What to look at.
     pub alarms: Vec<Alarm>,
 }
@@ -103,6 +105,7 @@ impl Model {
             .into(),
             storage: storage(now),
             books: books(now),
+            first_book: 0,
             alarms: alarms(now, utc_ns),
         }
     }
@@ -160,23 +163,28 @@ fn books(now: &Snapshot) -> Vec<Book> {
         .values
         .iter()
         .filter_map(|(name, value)| match value {
-            Value::Row([bid, bid_qty, ask, ask_qty, last, price_decimals, qty_decimals, state]) => {
-                let qty_decimals = i32::try_from(qty_decimals.cast_signed()).unwrap_or(0);
-                let price = |wire: &u64| decimal(*wire, i32::try_from(*price_decimals).unwrap_or(0));
-                let qty = |wire: &u64| decimal(*wire, qty_decimals).map_or_else(String::new, |value| value.to_string());
-                let [bid, ask, last] = alike([bid, ask, last].map(price));
-                Some(Book {
-                    symbol: name.strip_prefix("book.")?.trim().to_owned(),
-                    state: state_word(*state),
-                    cells: [bid, qty(bid_qty), ask, qty(ask_qty), last],
-                })
-            }
+            Value::Row(row) if name.starts_with("book.") => Some(book(name, row)),
+            Value::Row(_) => None,
             Value::Counter(_) | Value::Gauge(_) | Value::Text(_) | Value::Times(_) => None,
         })
         .collect();
     // Those with a price first: a small screen shows them.
     books.sort_by_key(|book| book.cells.iter().all(String::is_empty));
     books
+}
+
+/// The book of a row of the counters.
+pub fn book(name: &str, row: &[u64; 8]) -> Book {
+    let [bid, bid_qty, ask, ask_qty, last, price_decimals, qty_decimals, state] = *row;
+    let qty_decimals = i32::try_from(qty_decimals.cast_signed()).unwrap_or(0);
+    let price = |wire: u64| decimal(wire, i32::try_from(price_decimals).unwrap_or(0));
+    let qty = |wire: u64| decimal(wire, qty_decimals).map_or_else(String::new, |value| value.to_string());
+    let [bid, ask, last] = alike([bid, ask, last].map(price));
+    Book {
+        symbol: name.strip_prefix("book.").unwrap_or(name).trim().to_owned(),
+        state: state_word(state),
+        cells: [bid, qty(bid_qty), ask, qty(ask_qty), last],
+    }
 }
 
 fn state_word(letter: u64) -> &'static str {

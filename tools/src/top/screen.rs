@@ -59,6 +59,12 @@ fn draw_rates(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 
 fn draw_stages(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let since = if model.is_recent { "last second" } else { "since the start" };
+    if model.stages.iter().all(|(_, times)| times.is_none()) {
+        let lines =
+            vec![Line::styled("time of each stage", HEAD), Line::from("no command was followed yet: one in 64 is")];
+        frame.render_widget(Paragraph::new(lines), area);
+        return;
+    }
     let head = Row::new([since, "samples", "p50", "p90", "p99", "p99.9", "max"].map(str::to_owned)).style(HEAD);
     let rows = model.stages.iter().map(|(name, times)| {
         let name = name.strip_prefix("stage.").unwrap_or(name).to_owned();
@@ -92,17 +98,26 @@ fn depth_line(depth: &Depth) -> Line<'static> {
 
 fn draw_books(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let head = Row::new(["book", "bid", "ask", "last", "state"]).style(HEAD);
-    let rows = model.books.iter().map(|Book { symbol, state, cells: [bid, bid_qty, ask, ask_qty, last] }| {
-        let side = |price: &str, qty: &str| {
-            if price.is_empty() { "-".to_owned() } else { format!("{price} x {qty}") }
-        };
-        let style = if *state == "trading" { Style::new() } else { BAD };
-        Row::new([symbol.clone(), side(bid, bid_qty), side(ask, ask_qty), last.clone(), (*state).to_owned()])
-            .style(style)
-    });
+    // Border and head take two lines.
+    let room = usize::from(area.height.saturating_sub(2));
+    let count = model.books.len();
+    let first = model.first_book.min(count.saturating_sub(room));
+    let rows = model.books.iter().skip(first).take(room).map(
+        |Book { symbol, state, cells: [bid, bid_qty, ask, ask_qty, last] }| {
+            let side = |price: &str, qty: &str| {
+                if price.is_empty() { "-".to_owned() } else { format!("{price} x {qty}") }
+            };
+            let style = if *state == "trading" { Style::new() } else { BAD };
+            Row::new([symbol.clone(), side(bid, bid_qty), side(ask, ask_qty), last.clone(), (*state).to_owned()])
+                .style(style)
+        },
+    );
     let widths =
         [Constraint::Length(8), Constraint::Min(15), Constraint::Min(15), Constraint::Length(8), Constraint::Length(7)];
-    let block = Block::new().borders(Borders::TOP);
+    let mut block = Block::new().borders(Borders::TOP);
+    if count > room {
+        block = block.title(format!("{} to {} of {count} books, arrows move", first + 1, first + room));
+    }
     frame.render_widget(Table::new(rows, widths).header(head).block(block), area);
 }
 
@@ -131,14 +146,26 @@ pub fn short(number: u64) -> String {
     }
 }
 
-/// A time in at most eight characters.
+/// A time with three digits that count, in at most eight characters up to a thousand seconds.
 pub fn nanos(nanos: u64) -> String {
-    match nanos {
-        0..10_000 => format!("{nanos} ns"),
-        10_000..10_000_000 => format!("{}.{} us", nanos / 1_000, nanos / 100 % 10),
-        10_000_000..10_000_000_000 => format!("{}.{} ms", nanos / 1_000_000, nanos / 100_000 % 10),
-        _ => format!("{} s", nanos / 1_000_000_000),
+    if nanos < 1_000 {
+        return format!("{nanos} ns");
     }
+    for (unit, name) in [(1_000, "us"), (1_000_000, "ms"), (1_000_000_000, "s")] {
+        // Rounded to each number of decimals; one that does not fit any more takes the next.
+        let of = |parts: u128| (u128::from(nanos) * parts + unit / 2) / unit;
+        let (hundredths, tenths, whole) = (of(100), of(10), of(1));
+        if hundredths < 1_000 {
+            return format!("{}.{:02} {name}", hundredths / 100, hundredths % 100);
+        }
+        if tenths < 1_000 {
+            return format!("{}.{} {name}", tenths / 10, tenths % 10);
+        }
+        if whole < 1_000 || name == "s" {
+            return format!("{whole} {name}");
+        }
+    }
+    String::new()
 }
 
 #[cfg(test)]
@@ -157,7 +184,13 @@ mod tests {
 
     #[test]
     fn everything_fits_into_80_by_24() {
-        let lines = frame(&model::tests::sample());
+        let mut model = model::tests::sample();
+        let unfollowed = frame(&model);
+        assert!(unfollowed.iter().any(|line| line.contains("no command was followed yet")), "{unfollowed:#?}");
+        let mut times = Times::default();
+        (times.count, times.sum, times.least, times.greatest) = (3, 24_000, 7_000, 9_000);
+        model.stages.last_mut().unwrap().1 = Some(times);
+        let lines = frame(&model);
         assert_eq!(lines.len(), 24);
         for wanted in [
             "durability journal",
@@ -181,8 +214,39 @@ mod tests {
     }
 
     #[test]
+    fn books_that_find_no_room_are_told_and_reached() {
+        let mut model = model::tests::sample();
+        let book = model.books[0].clone();
+        model.books = (0..9).map(|number| Book { symbol: format!("SYM{number}"), ..book.clone() }).collect();
+        let lines = frame(&model);
+        assert!(lines.iter().any(|line| line.contains("1 to 5 of 9 books")), "{lines:#?}");
+        assert!(!lines.iter().any(|line| line.contains("SYM8")));
+        model.first_book = 100;
+        let lines = frame(&model);
+        assert!(
+            lines.iter().any(|line| line.contains("5 to 9 of 9 books"))
+                && lines.iter().any(|line| line.contains("SYM8"))
+        );
+    }
+
+    #[test]
     fn an_empty_model_is_drawn_too_and_numbers_stay_short() {
         assert!(frame(&Model::default()).iter().any(|line| line.contains("none")));
+        for (number, told) in [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1_000, "1.00 us"),
+            (8_075, "8.08 us"),
+            (9_996, "10.0 us"),
+            (99_960, "100 us"),
+            (999_600, "1.00 ms"),
+            (4_018_100, "4.02 ms"),
+            (40_000_000, "40.0 ms"),
+            (1_883_000_000, "1.88 s"),
+            (123_456_789_012, "123 s"),
+        ] {
+            assert_eq!(nanos(number), told);
+        }
         for number in [0, 99_999, 100_000, 9_999_999, u64::from(u32::MAX), 123_456_789_012] {
             assert!(short(number).len() <= 6, "{}", short(number));
             assert!(nanos(number).len() <= 9, "{}", nanos(number));

@@ -31,10 +31,11 @@ use crate::output::print_line;
 use crate::reload::Knobs;
 use crate::venue::bootstrap;
 use crate::venue::credentials::{Cost, VenueCredentials};
+use crate::venue::fault::Fault;
 use crate::venue::hash_marks::{MARKS_MAX, MarkQueue};
 use crate::venue::metrics::Metrics;
 use crate::venue::ports::remove_sessions_before;
-use crate::venue::threads::{Agents, Fault};
+use crate::venue::threads::Agents;
 
 const MIB: u64 = 1 << 20;
 

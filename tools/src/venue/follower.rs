@@ -19,11 +19,11 @@ use crate::clock;
 use crate::config::{Config, DurabilityMode, OldSegmentsKey, OnDifference};
 use crate::venue::assembly::Venue;
 use crate::venue::counted_streams::{CountedStream, CountedStreams};
+use crate::venue::fault::Fault;
 use crate::venue::hash_marks::{Comparison, Difference, FollowerCounters, HashMark};
 use crate::venue::metrics::FollowerSeen;
 use crate::venue::ports::{FEED_FILE, remove_sessions_before};
 use crate::venue::recovery::{Replica, introduce};
-use crate::venue::threads::Fault;
 use crate::venue::{restore_point, snapshot_rows};
 
 /// How far it stands back from the other housekeeping threads.

@@ -13,8 +13,8 @@ use journal::{FlushError, JournalWriter};
 use protocol::{Sequence, record};
 
 use crate::config::DurabilityMode;
+use crate::venue::fault::Fault;
 use crate::venue::metrics::JournalWatch;
-use crate::venue::threads::Fault;
 
 /// Commands of one turn, and so of one flush at the most.
 const BATCH_MAX: u64 = 1_024;

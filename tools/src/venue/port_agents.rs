@@ -1,4 +1,4 @@
-//! The ports and what helps them as agents: their turns, and what they tell and are told meanwhile.
+//! Ports, feed and the helpers around them as agents of a thread: a bounded turn each, how they wait, and how they take the stop.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use engine::runtime::agent::Agent;
 use engine::runtime::counters::Counter;
 use gateway_edge::{DropCopy, Edge, Feed, Mailbox, SnapshotAgent};
 
+use crate::venue::fault::Fault;
 use crate::venue::metrics::{EdgePublished, FeedPublished};
 use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
-use crate::venue::threads::{Fault, Signals};
+use crate::venue::running::Signals;
 
 /// The order port as an agent: its two halves with the rest of the thread's agents between two turns.
 pub(super) struct EdgeAgent {

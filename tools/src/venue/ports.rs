@@ -17,9 +17,9 @@ use journal::{RebuildReport, SameMessage, StreamConfig, StreamError, StreamPrepa
 use protocol::{AccountId, AccountName, CommandBody, Event, Firm, Nanos, Sequence, SessionName};
 
 use crate::venue::credentials::PasswordPort;
+use crate::venue::fault::Fault;
 use crate::venue::metrics::EdgeProbe;
 use crate::venue::restore_point::StreamLengths;
-use crate::venue::threads::Fault;
 
 /// The types of this venue's order port.
 #[derive(Debug)]

@@ -1,25 +1,22 @@
-//! The running venue: which agent is on which thread, how it starts and how it stops.
-//!
-//! Start order: rings, then threads, then `ready`. Stop order: no more input, drain, then the threads end and give back
-//! core and journal. A fault (journal, stream or feed cannot go on) stops it the same way without promising the rest.
+//! Starts the threads of the venue: which agent is on which, where it runs and how it waits. How they stop again is the job of
+//! `running`.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use engine::core::Core;
 use engine::event_hash::EventHasher;
 use engine::runtime::agent::{Agent, Idle, run};
 use engine::runtime::core_agent::CoreAgent;
 use engine::runtime::memory;
 use engine::runtime::plan::{Placement, Plan, Shape, Wait};
 use engine::runtime::topology;
-use gateway_edge::{DropCopy, Edge, Feed, Mailbox, SnapshotAgent, WakeHandle};
-use journal::JournalWriter;
+use gateway_edge::{DropCopy, Edge, Feed, Mailbox, SnapshotAgent};
 
 use crate::venue::control::Control;
+use crate::venue::fault::Fault;
 use crate::venue::hot_loop::{HotLoop, TestStall};
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::metrics::{EdgePublished, FeedPublished, Metrics};
@@ -28,52 +25,11 @@ use crate::venue::port_agents::{
 };
 use crate::venue::ports::{StreamFileReader, StreamPreparers, VenueEdge, VenueFeed};
 use crate::venue::projection::ProjectionAgent;
+use crate::venue::running::{HotEnd, Running, Signals};
 use crate::venue::scheduler::SchedulerAgent;
 use crate::venue::space::SpaceAgent;
 use crate::venue::timer::TimerAgent;
 use crate::venue::watchdog::{self, Watchdog, Watched};
-
-/// The first thing that went wrong for good. Raised once; whoever runs the venue looks at it and stops.
-#[derive(Debug, Default)]
-pub struct Fault {
-    raised: AtomicBool,
-    message: Mutex<Option<String>>,
-}
-
-impl Fault {
-    /// Keeps the first message.
-    pub fn raise(&self, message: String) {
-        if let Ok(mut slot) = self.message.lock() {
-            slot.get_or_insert(message);
-        }
-        self.raised.store(true, Ordering::Release);
-    }
-
-    /// True after the first `raise`.
-    pub fn is_raised(&self) -> bool {
-        self.raised.load(Ordering::Acquire)
-    }
-
-    /// What was raised.
-    pub fn message(&self) -> Option<String> {
-        self.message.lock().ok().and_then(|message| message.clone())
-    }
-}
-
-/// What the threads have to be told, and what they tell.
-#[derive(Debug, Default)]
-pub struct Signals {
-    /// Edge and feed take nothing new.
-    pub stopping: AtomicBool,
-    /// The order port has written what it had.
-    pub edge_drained: AtomicBool,
-    /// The feed has written what it had.
-    pub feed_drained: AtomicBool,
-    /// Threads end that write commands and events.
-    pub stop: AtomicBool,
-    /// Threads end that read events.
-    pub stop_readers: AtomicBool,
-}
 
 /// Everything that runs, before it runs.
 #[derive(Debug)]
@@ -106,38 +62,6 @@ pub struct Agents {
     pub space: Option<SpaceAgent>,
     /// What the venue counts.
     pub metrics: Metrics,
-}
-
-/// A venue whose threads run.
-#[derive(Debug)]
-pub struct Running {
-    signals: Arc<Signals>,
-    control_stopping: Arc<AtomicBool>,
-    fault: Arc<Fault>,
-    hot: Vec<JoinHandle<HotEnd>>,
-    others: Vec<JoinHandle<()>>,
-    wakers: [WakeHandle; 2],
-    hasher: Arc<Mutex<EventHasher>>,
-}
-
-/// What a hot thread gives back.
-#[derive(Debug, Default)]
-struct HotEnd {
-    core: Option<Core>,
-    journal: Option<JournalWriter>,
-}
-
-/// What a stopped venue leaves.
-#[derive(Debug)]
-pub struct Stopped {
-    /// The core, to hash its state.
-    pub core: Option<Core>,
-    /// The journal, to seal it.
-    pub journal: Option<JournalWriter>,
-    /// Hash over everything told.
-    pub event_hash: [u8; 32],
-    /// What went wrong, if anything.
-    pub fault: Option<String>,
 }
 
 /// What a thread does that waits so.
@@ -396,52 +320,5 @@ impl Starter<'_> {
             }
             body(stop);
         })
-    }
-}
-
-impl Running {
-    /// The first fault, if any.
-    pub fn fault(&self) -> Option<String> {
-        self.fault.is_raised().then(|| self.fault.message()).flatten()
-    }
-
-    /// Stops orderly: what was taken is answered and published, for at most `limit`; then the threads end.
-    pub fn stop(self, limit: Duration) -> Stopped {
-        self.signals.stopping.store(true, Ordering::Relaxed);
-        self.control_stopping.store(true, Ordering::Relaxed);
-        let end = crate::clock::monotonic() + limit;
-        let drained =
-            || self.signals.edge_drained.load(Ordering::Acquire) && self.signals.feed_drained.load(Ordering::Acquire);
-        while !drained() && !self.fault.is_raised() && crate::clock::monotonic() < end {
-            self.wakers.iter().for_each(WakeHandle::wake);
-            std::thread::park_timeout(Duration::from_millis(1));
-        }
-        self.signals.stop.store(true, Ordering::Relaxed);
-        let mut stopped = Stopped { core: None, journal: None, event_hash: [0; 32], fault: None };
-        for thread in self.hot {
-            thread.thread().unpark();
-            self.wakers.iter().for_each(WakeHandle::wake);
-            let end = crate::clock::monotonic() + limit;
-            while !thread.is_finished() && crate::clock::monotonic() < end {
-                std::thread::park_timeout(Duration::from_millis(1));
-            }
-            if !thread.is_finished() {
-                // It stands still for good: nothing of it can be waited for, and what it acknowledged is in the journal.
-                self.fault.raise("a hot thread did not end; the journal is recovered at the next start".into());
-                break;
-            }
-            if let Ok(end) = thread.join() {
-                stopped.core = stopped.core.or(end.core);
-                stopped.journal = stopped.journal.or(end.journal);
-            }
-        }
-        self.signals.stop_readers.store(true, Ordering::Relaxed);
-        for thread in self.others {
-            thread.thread().unpark();
-            drop(thread.join());
-        }
-        stopped.event_hash = self.hasher.lock().map(|hasher| hasher.finish()).unwrap_or_default();
-        stopped.fault = self.fault.message();
-        stopped
     }
 }

@@ -16,13 +16,13 @@ use gateway_edge::notes;
 
 use crate::clock::{monotonic, utc_now};
 use crate::config::OnStall;
+use crate::venue::fault::Fault;
 use crate::venue::metrics::Metrics;
-use crate::venue::threads::Fault;
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_millis(10);
-/// Lateness of its own that is worth counting.
-const LATE: Duration = Duration::from_millis(30);
+/// Lateness of its own that is worth counting; a look counts no more than this, so that 80 ms are noticed before 100 are over.
+const LATE: Duration = Duration::from_millis(20);
 /// Looks between two looks at the disk and at the memory.
 const SLOW_EVERY: u32 = 100;
 /// What `/proc/self/statm` counts in.

@@ -20,6 +20,7 @@ use crate::clock::utc_now;
 use crate::config::Config;
 use crate::venue::control::{Control, ControlPorts, TOLD_MAX, ToldQueue};
 use crate::venue::credentials::{PasswordPort, VenueCredentials};
+use crate::venue::fault::Fault;
 use crate::venue::hash_marks::{MarkQueue, Marker};
 use crate::venue::journal_agent::JournalAgent;
 use crate::venue::metrics::Metrics;
@@ -30,7 +31,7 @@ use crate::venue::projection::ProjectionAgent;
 use crate::venue::registry::Registry;
 use crate::venue::scheduler::SchedulerAgent;
 use crate::venue::space::{SpaceAgent, SpaceSeen};
-use crate::venue::threads::{Agents, Fault};
+use crate::venue::threads::Agents;
 use crate::venue::timer::TimerAgent;
 use crate::venue::trips::Trips;
 

@@ -18,10 +18,10 @@ use super::identity::{Identity, beginning_is_gone, identity};
 use crate::clock::monotonic;
 use crate::config::{Config, DurabilityMode};
 use crate::output::print_line;
+use crate::venue::fault::Fault;
 use crate::venue::ports::{FEED_FILE, FeedFiles, StreamFile, StreamFileReader, StreamFiles, StreamPreparers};
 use crate::venue::recovery::{Replayed, Replica, introduce};
 use crate::venue::restore_point::{self, RestorePoint};
-use crate::venue::threads::Fault;
 
 /// Feed files opened one after the other that may wait for who follows them: the last one counts.
 const FEED_READERS_MAX: usize = 4;
