@@ -105,12 +105,11 @@ mod tests {
         packet.extend(count.to_be_bytes());
         packet.resize(bytes, 0x5a);
         let mut frame = vec![0x82];
-        match u8::try_from(bytes) {
-            Ok(short @ ..126) => frame.push(short),
-            Ok(_) | Err(_) => {
-                frame.push(126);
-                frame.extend(u16::try_from(bytes).unwrap().to_be_bytes());
-            }
+        if let Ok(short @ ..126) = u8::try_from(bytes) {
+            frame.push(short);
+        } else {
+            frame.push(126);
+            frame.extend(u16::try_from(bytes).unwrap().to_be_bytes());
         }
         frame.extend(packet);
         frame

@@ -164,8 +164,7 @@ fn books(now: &Snapshot) -> Vec<Book> {
         .iter()
         .filter_map(|(name, value)| match value {
             Value::Row(row) if name.starts_with("book.") => Some(book(name, row)),
-            Value::Row(_) => None,
-            Value::Counter(_) | Value::Gauge(_) | Value::Text(_) | Value::Times(_) => None,
+            Value::Row(_) | Value::Counter(_) | Value::Gauge(_) | Value::Text(_) | Value::Times(_) => None,
         })
         .collect();
     // Those with a price first: a small screen shows them.

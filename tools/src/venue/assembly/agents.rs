@@ -72,8 +72,7 @@ pub(super) fn agents(
     let (commands, journal_poller, core_poller) =
         input_ring(config.rings().commands as usize, last, replica.core.last_ingress());
     let (events, [edge_events, feed_events, projection_events]) = output_ring(config.rings().events as usize);
-    let applied = Arc::new(Cursor::new(last));
-    let durable = Arc::new(Cursor::new(last));
+    let (applied, durable) = (Arc::new(Cursor::new(last)), Arc::new(Cursor::new(last)));
     let metrics = &shared.metrics;
     let (matched_stamps, durable_stamps, probe) =
         metrics.stages(config.rings().commands as usize * 2, last, followed(config, &reporter));
@@ -81,10 +80,9 @@ pub(super) fn agents(
     let journal =
         JournalAgent::new(journal_poller, writer, config.durability, Arc::clone(&durable), Arc::clone(shared.fault))
             .watched_by(metrics.journal(durable_stamps, last));
-    let snapshot_reader = publisher.stream_mut().reader();
     let feed_durable = JournalCursor(Arc::clone(&durable));
     let ports = FeedPorts { events: ring_events(feed_events), durable: feed_durable, clock: SystemClock::new() };
-    let directory_copies = publisher.directory_copies();
+    let (snapshot_reader, directory_copies) = (publisher.stream_mut().reader(), publisher.directory_copies());
     let mut feed = Feed::new(feed_config(config), ports, publisher)?;
     let mut snapshots = feed.snapshot_agent(snapshot_reader);
     while shared.feed_readers.pop().is_some() {}
@@ -120,8 +118,8 @@ pub(super) fn agents(
         .watched_by(metrics.core(matched_stamps, last));
     let timer = TimerAgent::new(core.due(), applied, operator, edge.waker());
     let marker = Marker::new(config.follower().compare_every, last, shared.marks);
-    let hashed = metrics.counter("projections.events");
-    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told, marker).counted(hashed);
+    let projections = ProjectionAgent::new(projection_events, Arc::clone(shared.hasher), told, marker)
+        .counted(metrics.counter("projections.events"));
     let space = space_agent(config, shared.paths, shared.preparer, refusing, metrics);
     Ok(Agents {
         edge,
