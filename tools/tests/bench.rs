@@ -18,7 +18,7 @@ fn all_benches_come_in_one_report() {
     assert_eq!(titles.len(), 5, "jitter, ring, core, journal, feed: {titles:?}");
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.len() < 500_000 && !page.contains("http"), "{} bytes", page.len());
-    for wanted in titles.iter().chain(&["recovery_all_checks_per_second", "itch-mix", "stage by stage", "5000/s"]) {
+    for wanted in titles.iter().chain(&["recovery all checks per second", "itch-mix", "stage by stage", "5000/s"]) {
         assert!(page.contains(wanted), "{wanted}");
         assert!(told.contains(&wanted.replace("5000/s", "rate/s")), "{wanted}: {told}");
     }
@@ -52,7 +52,7 @@ fn the_cost_of_the_counters_is_told() {
     for name in ["round_trip_ratio", "core_ratio"] {
         assert!(found[name]["median"].as_f64().is_some_and(|ratio| ratio > 0.0), "{name}: {found}");
     }
-    assert!(found["within_bound"].is_boolean());
+    assert!(found["within_bound"].is_boolean() || found["within_bound"].is_null(), "{found}");
 }
 
 #[test]

@@ -82,8 +82,7 @@ impl Seen {
         if self.still < limit {
             return None;
         }
-        let still_ms = u64::try_from(self.still.as_millis()).unwrap_or(u64::MAX);
-        self.longest_ms.set(self.longest_ms.load().max(still_ms));
+        self.longest_ms.set(self.longest_ms.load().max(millis(self.still)));
         if std::mem::replace(&mut self.is_stalled, true) {
             return None;
         }
@@ -164,7 +163,7 @@ impl Watchdog {
         log_notes();
         let Self { seen, orders, fault, .. } = self;
         for stall in seen.iter_mut().filter_map(|seen| seen.look(passed, orders.limit)) {
-            let ms = stall.still.as_millis();
+            let ms = millis(stall.still);
             if stall.is_over {
                 tracing::warn!(agent = stall.agent, ms, "a stalled thread moves again");
                 continue;
@@ -189,6 +188,10 @@ impl Watchdog {
             self.memory.set(pages * PAGE_BYTES);
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What the threads of the ports had to say: the words are made here.
