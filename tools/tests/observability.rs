@@ -178,17 +178,17 @@ fn a_stalled_agent_stops_the_venue_where_that_is_asked_for() {
     let piped = std::process::Stdio::piped;
     let mut child = command.stdout(piped()).stderr(piped()).spawn().unwrap();
     // Work for the core, unless a pause of a busy machine has stopped it already.
-    eventually("the venue listens, or has stopped", || {
+    let socket = eventually("the venue listens, or has stopped", || {
         let socket = std::net::TcpStream::connect(("127.0.0.1", 9_001 + offset)).ok();
         socket.map(Some).or_else(|| child.try_wait().unwrap().map(|_| None))
-    })
-    .map_or((), |mut socket| {
+    });
+    if let Some(mut socket) = socket {
         let blank = protocol::SessionName::BLANK;
         let login = protocol::soupbin::LoginRequest::new("DEMO01", "demo-pass", blank, 1).unwrap();
         drop(std::io::Write::write_all(&mut socket, &login.to_packet()));
         // Held open until the venue ends it.
         drop(std::io::copy(&mut socket, &mut std::io::sink()));
-    });
+    }
     let output = child.wait_with_output().unwrap();
     let told = support::stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");

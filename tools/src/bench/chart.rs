@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn one_point_is_drawn_and_nothing_is_said_to_be_nothing() {
         let one = Series { name: "p50".into(), points: vec![(3.0, 9_000.0)] };
-        let drawn = lines("times", &[one], &[(3.0, "1000".into()), (3.01, "1010".into())]);
+        let drawn = lines("times", &[one], &[(3.0, "1000".into()), (3.01, "1010".into()), (5.0, "100000".into())]);
         assert!(drawn.contains("<circle") && drawn.contains("9.00 µs") && drawn.contains("1000"), "{drawn}");
         assert!(!drawn.contains(">1010<"), "it would stand on the other");
         assert!(lines("times", &[], &[]).contains("nothing was measured"));
