@@ -19,8 +19,7 @@ fn all_benches_come_in_one_report() {
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.len() < 500_000 && !page.contains("http"), "{} bytes", page.len());
     for wanted in titles.iter().chain(&["recovery all checks per second", "itch-mix", "stage by stage", "5000/s"]) {
-        assert!(page.contains(wanted), "{wanted}");
-        assert!(told.contains(&wanted.replace("5000/s", "rate/s")), "{wanted}: {told}");
+        assert!(page.contains(wanted) && told.contains(wanted), "{wanted}: {told}");
     }
     // The stages of the budget add up to the whole, but for the rounding of their means.
     let took = |name: &str| {
